@@ -1,0 +1,126 @@
+"""Single pictures ↔ files: whatever a file holds becomes upright sRGB, 8 bits a channel, and back.
+
+The only module that knows of EXIF orientation, ICC profiles, palettes and alpha.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, ImageOps
+
+from pipeline.errors import MediaError
+from pipeline.media.writing import writing
+
+_EXIF_ORIENTATION = 274
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap the sides
+_TURN_DEG = {3: 180, 6: 90, 8: 270}  # clockwise; the others mirror
+_WHITE = (255, 255, 255, 255)
+_JPEG_QUALITY, _WEBP_QUALITY = 95, 95
+
+
+def read_header(path: Path) -> tuple[int, int, int]:
+    """Width and height in px of the upright picture, and the clockwise turn in degrees that makes it so.
+
+    Decodes no pixel. Raises MediaError if the header cannot be read, or promises an absurd size.
+    """
+    with _reading(path), Image.open(path) as picture:
+        orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
+        width, height = picture.size
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return width, height, _TURN_DEG.get(orientation, 0)
+
+
+def read_still(path: Path) -> npt.NDArray[np.uint8]:
+    """The upright picture as sRGB uint8 (height, width, 3), C-contiguous.
+
+    Gray, palette and CMYK become RGB; 16 bits are scaled to 8; an embedded ICC profile is converted to sRGB;
+    transparency is laid over white. Of an animation, the first picture.
+    Raises MediaError if the file is cut off, damaged, no picture, or absurdly large.
+    """
+    with _reading(path), Image.open(path) as picture:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        opaque = _over_white(_to_srgb(_to_8_bits(upright), picture.info.get("icc_profile")))
+        return np.array(opaque, dtype=np.uint8)
+
+
+def write_still(rgb: npt.NDArray[np.uint8], target: Path) -> None:
+    """Writes uint8 (height, width, 3) sRGB in the format of the suffix of `target`.
+
+    JPEG and WebP at quality 95, JPEG without chroma subsampling, TIFF with LZW.
+    Raises SpaceError without room or permission, MediaError for a suffix that names no format.
+    """
+    options: dict[str, Any] = {}
+    match target.suffix.lower():
+        case ".jpg" | ".jpeg":
+            options = {"quality": _JPEG_QUALITY, "subsampling": 0}
+        case ".webp":
+            options = {"quality": _WEBP_QUALITY, "method": 4}
+        case ".tif" | ".tiff":
+            options = {"compression": "tiff_lzw"}
+    with writing(target):
+        Image.fromarray(rgb).save(target, **options)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what Pillow raises, and its warning of huge pictures, into a MediaError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF is no reason to stop, and warnings are errors in tests
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaError(f"{path} is too large to be a picture ({error}); scale it down first") from error
+    except (OSError, ValueError, SyntaxError, EOFError, ImageCms.PyCMSError) as error:
+        raise MediaError(
+            f"{path} cannot be read as a picture ({error}); it is cut off, damaged or no picture. "
+            "Replace it, or take it out of the input"
+        ) from error
+
+
+def _to_8_bits(picture: Image.Image) -> Image.Image:
+    """The same picture in a mode of 8 bits a channel; deep gray is scaled, not clipped as Pillow does."""
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        values = np.asarray(picture).astype(np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 or picture.mode.startswith("I;16") else 255.0
+        if picture.mode == "F" and values.max(initial=0) <= 1:
+            top = 1.0
+        return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+    if picture.mode == "P":
+        return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return picture.convert("L") if picture.mode == "1" else picture
+
+
+def _to_srgb(picture: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """The colors that the embedded profile means, in sRGB; without one, or with a broken one, as they are."""
+    if not icc_profile or picture.mode not in ("RGB", "RGBA", "L", "CMYK"):
+        return picture
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+        converted = ImageCms.profileToProfile(
+            picture, embedded, ImageCms.createProfile("sRGB"), outputMode=mode
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return picture  # a profile for another mode, or a damaged one: every viewer ignores it as well
+    return picture if converted is None else converted
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    """An opaque RGB picture; what is transparent shows white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    deep = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", deep.size, _WHITE), deep).convert("RGB")

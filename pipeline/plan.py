@@ -1,0 +1,188 @@
+"""The plan: what has to be done, as a pure function of the config and of what the sources are.
+
+Sources → shots → segments. Nothing here touches a file, and nothing depends on how many workers there will be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from pipeline.config import Config, plain
+from pipeline.errors import MediaError
+from pipeline.media.geometry import output_size
+from pipeline.media.probe import Probe
+from pipeline.media.sources import Source
+
+ALGORITHM = 1
+"""Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What could not be done: the source's name, the frame's index or None, and why."""
+
+    source: str
+    frame: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A source and what looking at it found: the SHA-256 of its bytes, and its cuts as frame indices."""
+
+    source: Source
+    probe: Probe
+    digest: str
+    cuts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What judges the pictures, by SHA-256: the style images with their weights, and the network's weights."""
+
+    styles: tuple[tuple[str, float], ...]
+    weights: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames first … stop−1 of a source, made by one worker in order; the first starts cold.
+
+    `parts` is everything that changes a pixel of them, by dotted name.
+    """
+
+    source: str
+    first: int
+    stop: int
+    parts: Mapping[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of `parts`: two segments with the same one have the same frames."""
+        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The segment's name in records and messages: the source and the frames, the last one included."""
+        return f"{self.source}[{self.first}-{self.stop - 1}]"
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """What is to be done with one source: its frames first … stop−1 at `size`, (width, height) in px."""
+
+    inspected: Inspected
+    first: int
+    stop: int
+    size: tuple[int, int]
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The source's name, which is its output's path below the output folder."""
+        return self.inspected.source.name
+
+    @property
+    def frames(self) -> int:
+        """How many frames are to be made."""
+        return self.stop - self.first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is to be done, what cannot be, and the files that are neither video nor picture."""
+
+    sources: tuple[SourcePlan, ...]
+    failures: tuple[Failure, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Every segment of every source, in order."""
+        return tuple(segment for source in self.sources for segment in source.segments)
+
+    @property
+    def frames(self) -> int:
+        """The number of frames of all sources."""
+        return sum(source.frames for source in self.sources)
+
+
+def frame_range(config: Config, probe: Probe, source: Source) -> tuple[int, int]:
+    """The frames first … stop−1 that the config asks for; `MediaError` where the source has none of them."""
+    if config.video.frames is None or source.kind == "still":
+        return 0, probe.frames
+    first, stop = config.video.frames
+    if first >= probe.frames:
+        raise MediaError(f"video.frames starts at {first}, but the source has {probe.frames} frames")
+    return first, min(stop, probe.frames)
+
+
+def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
+    """One source's shots and segments; `MediaError` where the config asks for frames that it has not."""
+    source, probe = found.source, found.probe
+    first, stop = frame_range(config, probe, source)
+    size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
+    common = _common_parts(config, found, judges, size)
+    segments = tuple(
+        Segment(source.name, start, end, {**common, "frames": [start, end]})
+        for start, end in shots(first, stop, found.cuts)
+    )
+    return SourcePlan(found, first, stop, size, segments, _notes(config, found, stop))
+
+
+def shots(first: int, stop: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """The ranges between the cuts that lie inside first … stop−1; every frame is in exactly one.
+
+    >>> shots(10, 30, [5, 10, 20, 30])
+    [(10, 20), (20, 30)]
+    """
+    edges = [first, *(cut for cut in cuts if first < cut < stop), stop]
+    return list(pairwise(edges))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What differs between the parts of two segments, as `name: old → new`."""
+    names = sorted({*before, *after})
+    return [
+        f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _common_parts(config: Config, found: Inspected, judges: Judges, size: tuple[int, int]) -> dict[str, Any]:
+    transfer = {f"transfer.{key}": value for key, value in plain(config.transfer).items() if key != "size"}
+    styles = {f"style.{index}": [digest, weight] for index, (digest, weight) in enumerate(judges.styles)}
+    chain = {"video.warm_start": config.video.warm_start} if found.source.kind != "still" else {}
+    return {
+        "algorithm": ALGORITHM,
+        "source": found.digest,
+        "size": list(size),
+        "weights": judges.weights,
+        **styles,
+        **transfer,
+        **chain,
+    }
+
+
+def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
+    notes = [*found.probe.notes]
+    if found.source.guess:
+        notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
+    if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
+        notes.append(
+            f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
+        )
+    return tuple(notes)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return f"{text[:12]}…" if len(text) > 60 else text

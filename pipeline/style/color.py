@@ -1,0 +1,50 @@
+"""Keeping the colors of the content. After Gatys et al., *Preserving Color in Neural Artistic Style Transfer*, 2016.
+
+Images are (1, 3, h, w), float32, sRGB, 0–1. Statistics run in float64 on the CPU, in fixed order.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .losses import ordered_sum
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as the paper's YIQ
+
+
+def luminance(image: Tensor) -> Tensor:
+    """The luma of `image` in all three channels."""
+    weights = torch.tensor(LUMA, device=image.device)[None, :, None, None]
+    return (image * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
+
+
+def with_chroma_of(gray: Tensor, content: Tensor) -> Tensor:
+    """`gray`'s luma with `content`'s chroma, clipped to 0–1 (section 3.2 of the paper)."""
+    return (luminance(gray) + content - luminance(content)).clamp(0, 1)
+
+
+def match_color(style: Tensor, content: Tensor) -> Tensor:
+    """`style` with the mean and covariance of `content`'s colors, clipped to 0–1 (section 3.1 of the paper).
+
+    The linear map is Σc^½ Σs^−½ (the paper's image analogies variant, by eigendecomposition).
+    """
+    mean_s, root_s = _statistics(style, -0.5)
+    mean_c, root_c = _statistics(content, 0.5)
+    flat = style.detach().double().cpu().flatten(2)[0]
+    mapped = root_c @ root_s @ (flat - mean_s) + mean_c
+    return mapped.reshape(style.shape).clamp(0, 1).to(style.device, torch.float32)
+
+
+def _statistics(image: Tensor, power: float) -> tuple[Tensor, Tensor]:
+    """The mean color, (3, 1), and the covariance raised to `power`, (3, 3)."""
+    flat = image.detach().double().cpu().flatten(2)[0]
+    mean = torch.stack([_ordered_mean(channel) for channel in flat])[:, None]
+    centered = flat - mean
+    covariance = torch.stack([torch.stack([_ordered_mean(a * b) for b in centered]) for a in centered])
+    values, vectors = torch.linalg.eigh(covariance + 1e-5 * torch.eye(3, dtype=torch.float64))
+    return mean, vectors @ torch.diag(values**power) @ vectors.T
+
+
+def _ordered_mean(x: Tensor) -> Tensor:
+    return ordered_sum(x) / x.numel()

@@ -1,0 +1,102 @@
+"""Looking at the sources: which there are, what is in them, where they are cut. Reads everything, writes nothing.
+
+What it finds is kept by the caller in a `Notebook`, by digest, so that a second look costs no decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import ConfigError, MediaError
+from pipeline.media.decode import decode_frames
+from pipeline.media.probe import Probe, probe
+from pipeline.media.sources import Source, list_sources
+from pipeline.plan import Failure, Inspected, Judges, Plan, SourcePlan, frame_range, plan_source
+from pipeline.weights import weights_file
+
+Watch = Callable[[str], None]
+
+
+class Notebook:
+    """What earlier looks found: digests by path, size and time of a file, probes and cuts by digest."""
+
+    def __init__(self, data: dict[str, Any] | None = None) -> None:
+        self._old = data or {}
+        self.data: dict[str, Any] = {}  # only what this look used, so that it does not grow for ever
+
+    def get(self, key: str, find: Callable[[], Any]) -> Any:
+        """The value under `key`, found by `find` if it is new."""
+        if key not in self.data:
+            self.data[key] = self._old[key] if key in self._old else find()
+        return self.data[key]
+
+
+def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) -> Plan:
+    """Look at every source and plan it; a source that cannot be used becomes a failure of the plan.
+
+    `watch` is told the name of each source as its turn comes. Raises `ConfigError` where an input leads nowhere
+    or a style cannot be read, `WeightsError` where the weights are not there.
+    """
+    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
+    judges = Judges(
+        tuple((_style_digest(style.image, notebook), style.weight) for style in config.style),
+        weights_file(config.weights)[1],
+    )
+    planned: list[SourcePlan] = []
+    failures: list[Failure] = []
+    for source in listing.sources:
+        watch(source.name)
+        try:
+            planned.append(plan_source(config, _inspect(config, source, notebook), judges))
+        except MediaError as error:
+            failures.append(Failure(source.name, None, str(error)))
+    return Plan(tuple(planned), tuple(failures), tuple(str(path) for path in listing.skipped))
+
+
+def _inspect(config: Config, source: Source, notebook: Notebook) -> Inspected:
+    digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
+    rate = config.rate if source.kind == "sequence" else None
+    data = notebook.get(f"probe {digest} {rate}", lambda: probe(source, rate=config.rate).to_json())
+    found = Probe.from_json(data)
+    return Inspected(source, found, digest, _cuts(config, source, found, digest, notebook))
+
+
+def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: Notebook) -> tuple[int, ...]:
+    if source.kind == "still" or config.video.cuts == "none":
+        return ()
+    if config.video.cuts != "auto":
+        return config.video.cuts
+    first, stop = frame_range(config, found, source)
+
+    def find() -> list[int]:
+        from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here
+
+        frames = decode_frames(source, found, first, stop)
+        return [first + index for index in find_cuts(frames, found.rate)]
+
+    return tuple(notebook.get(f"cuts {digest} {first} {stop}", find))
+
+
+def _style_digest(path: Path, notebook: Notebook) -> str:
+    try:
+        return _digest(path, notebook)
+    except MediaError as error:
+        raise ConfigError(f"style {error}") from error
+
+
+def _digest(path: Path, notebook: Notebook) -> str:
+    """The SHA-256 of a file's bytes, computed again only where its size or its time of change differ."""
+    try:
+        state = path.stat()
+
+        def read() -> str:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return str(notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read))
+    except OSError as error:
+        raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

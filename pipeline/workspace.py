@@ -1,0 +1,241 @@
+"""The run folder, `<output>/.stylize/`: every path in it, atomic commits, the journal, the lock.
+
+    .stylize/
+    ├── lock                     held while a run works here
+    ├── plan.json                what the last run set out to do, with every segment's fingerprint
+    ├── probes.json              what decoding found, by digest of the source, so that it is done once
+    ├── records.jsonl            one line per finished frame of the plan, rebuilt from the segments' own
+    ├── outputs.json             what was assembled from which segments
+    └── segments/<source>/<first>-<stop>-<fingerprint>/
+        ├── 00000012.png         a finished frame: complete, or not there
+        └── records-<writer>.jsonl
+
+A finished frame is a file. Its record is written first, so that a frame never lacks one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ResumeError, SpaceError
+
+FOLDER = ".stylize"
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file."""
+
+    source: str
+    frame: int
+    segment: str
+    start: str  # "cold" or "warm"
+    iterations: int
+    loss: float
+    trace: tuple[float, ...]
+    megapixel_iterations: float
+    warp_error: float | None
+    seconds: float
+    worker: str
+    bytes: int
+
+
+class Workspace:
+    """The paths of one run folder, and what is in its small files."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.root = output / FOLDER
+        self.plan = self.root / "plan.json"
+        self.probes = self.root / "probes.json"
+        self.records = self.root / "records.jsonl"
+        self.outputs = self.root / "outputs.json"
+        self.segments = self.root / "segments"
+
+    def segment(self, source: str, first: int, stop: int, fingerprint: str) -> Path:
+        """The folder of one segment; another fingerprint is another folder, so nothing stale can get in."""
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "_", source)[-40:]
+        key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        return self.segments / f"{slug}-{key}" / f"{first:08d}-{stop:08d}-{fingerprint[:16]}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run folder, creating it if need be; `ResumeError` where another run does."""
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "lock").open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ResumeError(
+                    f"another run is working in {self.output} ({holder}); wait for it, or stop it first"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}\n")
+            file.flush()
+            yield
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """A small JSON file of the run folder; empty where it is missing or torn, since all can be redone."""
+        try:
+            data = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def write(self, path: Path, data: Mapping[str, Any]) -> None:
+        """Replace a small JSON file of the run folder in one step."""
+        replace(path, json.dumps(data, separators=(",", ":")).encode())
+
+    def remove_others(self, keep: Iterable[Path]) -> None:
+        """Delete the segments' folders that are not among `keep`: no plan needs them any more."""
+        kept = set(keep)
+        for source in self.segments.iterdir() if self.segments.is_dir() else ():
+            for folder in source.iterdir():
+                if folder not in kept:
+                    shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                source.rmdir()
+
+
+def frame_path(segment: Path, index: int) -> Path:
+    """Where the finished frame `index`, counted from 0 in its source, is."""
+    return segment / f"{index:08d}.png"
+
+
+def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
+    """Make a frame finished: its record first, then the file, complete or not at all.
+
+    True where this call did it; False where the frame was there already, which then stays: the first wins.
+    Raises `SpaceError` where the disk is full or not writable.
+    """
+    with writing(segment):
+        segment.mkdir(parents=True, exist_ok=True)
+        _append(segment / f"records-{record.worker}.jsonl", record)
+        temporary = segment / f".{record.frame:08d}-{secrets.token_hex(6)}.tmp"
+        try:
+            _write_synced(temporary, data)
+            return _link(temporary, frame_path(segment, record.frame))
+        finally:
+            temporary.unlink(missing_ok=True)
+            _sync_folder(segment)
+
+
+def finished_frames(segment: Path) -> dict[int, FrameRecord]:
+    """The records of all finished frames of a segment, by index.
+
+    A frame counts if its file is there, as long as its record says; what does not is removed, as is what a
+    killed worker left behind.
+    """
+    if not segment.is_dir():
+        return {}
+    records = {record.frame: record for path in segment.glob("records-*.jsonl") for record in _records(path)}
+    found = {}
+    for path in segment.iterdir():
+        if path.suffix == ".tmp":
+            path.unlink(missing_ok=True)
+        elif path.suffix == ".png":
+            record = records.get(int(path.stem)) if path.stem.isdigit() else None
+            if record and path.stat().st_size == record.bytes:
+                found[record.frame] = record
+            else:
+                path.unlink(missing_ok=True)
+    return dict(sorted(found.items()))
+
+
+def rebuild_journal(path: Path, records: Iterable[FrameRecord]) -> None:
+    """Replace the run's journal by one line for each of `records`."""
+    replace(path, b"".join(_line(record) for record in records))
+
+
+def append_journal(path: Path, record: FrameRecord) -> None:
+    """Add a finished frame to the run's journal."""
+    with writing(path.parent):
+        _append(path, record)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file in one step: whoever reads it sees all of the old or all of the new."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
+        try:
+            _write_synced(temporary, data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into a `SpaceError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise SpaceError(
+            f"cannot write in {folder}: {error.strerror or error}; make room or change the rights, then run again"
+        ) from error
+
+
+def _records(path: Path) -> Iterator[FrameRecord]:
+    """The whole lines of a journal; one that a killed writer cut off is passed over."""
+    for line in path.read_bytes().splitlines():
+        with suppress(ValueError, TypeError):
+            fields = json.loads(line)
+            yield FrameRecord(**{**fields, "trace": tuple(fields["trace"])})
+
+
+def _line(record: FrameRecord) -> bytes:
+    return json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
+
+
+def _append(path: Path, record: FrameRecord) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(descriptor, _line(record))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _link(temporary: Path, final: Path) -> bool:
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: not atomic against a second writer, but complete
+        if final.exists():
+            return False
+        temporary.rename(final)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
