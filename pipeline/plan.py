@@ -68,6 +68,11 @@ class Segment:
         return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
 
     @property
+    def key(self) -> str:
+        """What tells the segment from every other."""
+        return f"{self.source} {self.first} {self.stop} {self.fingerprint}"
+
+    @property
     def name(self) -> str:
         """The segment's name in records and messages: the source and the frames, the last one included."""
         return f"{self.source}[{self.first}-{self.stop - 1}]"
@@ -82,6 +87,7 @@ class SourcePlan:
     stop: int
     size: tuple[int, int]
     segments: tuple[Segment, ...]
+    is_warm: bool  # every frame of a segment but the first starts from its predecessor
     notes: tuple[str, ...]
 
     @property
@@ -134,7 +140,8 @@ def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
         Segment(source.name, start, end, {**common, "frames": [start, end]})
         for start, end in shots(first, stop, found.cuts)
     )
-    return SourcePlan(found, first, stop, size, segments, _notes(config, found, stop))
+    is_warm = source.kind != "still" and config.video.warm_start != "none"
+    return SourcePlan(found, first, stop, size, segments, is_warm, _notes(config, found, stop))
 
 
 def shots(first: int, stop: int, cuts: Sequence[int]) -> list[tuple[int, int]]:

@@ -34,6 +34,11 @@ class Notebook:
             self.data[key] = self._old[key] if key in self._old else find()
         return self.data[key]
 
+    @property
+    def changed(self) -> bool:
+        """Whether this look found anything new, or no longer needed something old."""
+        return self.data != self._old
+
 
 def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) -> Plan:
     """Look at every source and plan it; a source that cannot be used becomes a failure of the plan.

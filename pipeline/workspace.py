@@ -5,7 +5,7 @@
     ├── plan.json                what the last run set out to do, with every segment's fingerprint
     ├── probes.json              what decoding found, by digest of the source, so that it is done once
     ├── records.jsonl            one line per finished frame of the plan, rebuilt from the segments' own
-    ├── outputs.json             what was assembled from which segments
+    ├── outputs.jsonl            what was assembled from which segments, the last line of a name counts
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
         └── records-<writer>.jsonl
@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import ResumeError, SpaceError
 
@@ -61,7 +61,7 @@ class Workspace:
         self.plan = self.root / "plan.json"
         self.probes = self.root / "probes.json"
         self.records = self.root / "records.jsonl"
-        self.outputs = self.root / "outputs.json"
+        self.outputs = self.root / "outputs.jsonl"
         self.segments = self.root / "segments"
 
     def segment(self, source: str, first: int, stop: int, fingerprint: str) -> Path:
@@ -72,23 +72,37 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run folder, creating it if need be; `ResumeError` where another run does."""
+        """Hold the run folder, creating it if need be; `ResumeError` where another run does.
+
+        What was created is removed again where the run ends in an error before it has kept anything.
+        """
+        created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             file = (self.root / "lock").open("a+", encoding="utf-8")
         with file:
+            self._hold(file)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise ResumeError(
-                    f"another run is working in {self.output} ({holder}); wait for it, or stop it first"
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}\n")
-            file.flush()
-            yield
+                yield
+            except BaseException:
+                if created and not self.segments.exists():
+                    _remove_created(created)
+                raise
+            finally:
+                file.truncate(0)
+
+    def _hold(self, file: IO[str]) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise ResumeError(
+                f"another run is working in {self.output} ({holder}); wait for it, or stop it first"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}\n")
+        file.flush()
 
     def read(self, path: Path) -> dict[str, Any]:
         """A small JSON file of the run folder; empty where it is missing or torn, since all can be redone."""
@@ -113,6 +127,15 @@ class Workspace:
                 source.rmdir()
 
 
+def _remove_created(folders: list[Path]) -> None:
+    """Remove a run folder, innermost first, and the folders around it that were made for it and are empty."""
+    run_folder, *others = folders
+    shutil.rmtree(run_folder, ignore_errors=True)
+    with suppress(OSError):
+        for folder in others:
+            folder.rmdir()
+
+
 def frame_path(segment: Path, index: int) -> Path:
     """Where the finished frame `index`, counted from 0 in its source, is."""
     return segment / f"{index:08d}.png"
@@ -126,7 +149,7 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
     """
     with writing(segment):
         segment.mkdir(parents=True, exist_ok=True)
-        _append(segment / f"records-{record.worker}.jsonl", record)
+        _append(segment / f"records-{record.worker}.jsonl", asdict(record))
         temporary = segment / f".{record.frame:08d}-{secrets.token_hex(6)}.tmp"
         try:
             _write_synced(temporary, data)
@@ -136,37 +159,46 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
             _sync_folder(segment)
 
 
-def finished_frames(segment: Path) -> dict[int, FrameRecord]:
+def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameRecord]:
     """The records of all finished frames of a segment, by index.
 
-    A frame counts if its file is there, as long as its record says; what does not is removed, as is what a
-    killed worker left behind.
+    A frame counts if its file is there, as long as its record says. What does not count is removed if `clean`, as
+    is what a killed worker left behind.
     """
     if not segment.is_dir():
         return {}
     records = {record.frame: record for path in segment.glob("records-*.jsonl") for record in _records(path)}
     found = {}
     for path in segment.iterdir():
-        if path.suffix == ".tmp":
+        record = records.get(int(path.stem)) if path.suffix == ".png" and path.stem.isdigit() else None
+        if record and path.stat().st_size == record.bytes:
+            found[record.frame] = record
+        elif clean and path.suffix in (".png", ".tmp"):
             path.unlink(missing_ok=True)
-        elif path.suffix == ".png":
-            record = records.get(int(path.stem)) if path.stem.isdigit() else None
-            if record and path.stat().st_size == record.bytes:
-                found[record.frame] = record
-            else:
-                path.unlink(missing_ok=True)
     return dict(sorted(found.items()))
 
 
 def rebuild_journal(path: Path, records: Iterable[FrameRecord]) -> None:
-    """Replace the run's journal by one line for each of `records`."""
-    replace(path, b"".join(_line(record) for record in records))
+    """Make the run's journal hold one line for each of `records`; one that does already stays untouched."""
+    lines = [_line(asdict(record)) for record in records]
+    there = path.read_bytes().splitlines(keepends=True) if path.is_file() else None
+    if there is None or sorted(there) != sorted(lines):
+        replace(path, b"".join(lines))
 
 
-def append_journal(path: Path, record: FrameRecord) -> None:
-    """Add a finished frame to the run's journal."""
+def append_journal(path: Path, entry: Mapping[str, Any]) -> None:
+    """Add one line to a journal, whole and synced."""
     with writing(path.parent):
-        _append(path, record)
+        _append(path, entry)
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a journal; one that a killed writer cut off is passed over, as is a missing file."""
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield entry
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -194,21 +226,22 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _records(path: Path) -> Iterator[FrameRecord]:
-    """The whole lines of a journal; one that a killed writer cut off is passed over."""
-    for line in path.read_bytes().splitlines():
-        with suppress(ValueError, TypeError):
-            fields = json.loads(line)
-            yield FrameRecord(**{**fields, "trace": tuple(fields["trace"])})
+    for entry in read_journal(path):
+        with suppress(KeyError, TypeError):
+            yield FrameRecord(**{**entry, "trace": tuple(entry["trace"])})
 
 
-def _line(record: FrameRecord) -> bytes:
-    return json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
-def _append(path: Path, record: FrameRecord) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    """One write of one line, after a line break where a killed writer left half a line."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        os.write(descriptor, _line(record))
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, b"\n" * torn + _line(entry))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -10,73 +10,30 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import imageio.v3 as iio
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.errors import DivergenceError, FrameError, MediaError
+from pipeline.config import Transfer
+from pipeline.errors import DivergenceError, FrameError
+from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.frames import Frame, decode_frame, encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit
-from pipeline.media.probe import Probe, probe
+from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import Motion, estimate_motion
-from pipeline.motion.warm import warm_start, warping_error
+from pipeline.motion.warm import unit, warm_start, warping_error
 from pipeline.style import Settings, Stylizer
 from pipeline.weights import load_weights
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames, frame_path
 
-Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker needs to set itself up; small, since it travels."""
-
-    weights: str | Path
-    styles: tuple[tuple[Path, float], ...]
-    transfer: Settings
-    threads: int | None  # None: as many as the machine has
-    warm_start: str  # flow | previous | none
-
-
-@dataclass(frozen=True)
-class SegmentJob:
-    """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`."""
-
-    name: str
-    source: Source
-    probe: Probe
-    first: int
-    stop: int
-    size: tuple[int, int]
-    folder: Path
-
-
-@dataclass(frozen=True)
-class WorkerInfo:
-    """Who a worker is and what it works on."""
-
-    name: str
-    device: str
-    threads: int
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a worker is within a frame."""
-
-    segment: str
-    frame: int
-    iteration: int
-    loss: float
 
 
 Watch = Callable[[Progress], None]
@@ -98,9 +55,9 @@ class Worker:
             torch.set_num_threads(self._settings.threads)
         cv2.setNumThreads(1)  # see motion.flow
         device = best_device()
-        styles = [(_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
+        styles = [(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
         self._stylizer = Stylizer(
-            load_weights(self._settings.weights), styles, self._settings.transfer, device
+            load_weights(self._settings.weights), styles, style_settings(self._settings.transfer), device
         )
         return WorkerInfo(self._name, str(device), torch.get_num_threads())
 
@@ -139,13 +96,13 @@ class _Segment:
         content = self._content(index)
         try:
             result = stylizer.stylize(
-                _tensor(content),
-                None if start is None else _tensor(start),
+                as_tensor(content),
+                None if start is None else as_tensor(start),
                 lambda iteration, loss, _: watch(Progress(job.name, index, iteration, loss)),
             )
         except DivergenceError as error:
             raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
-        painted = _as_frame(result.image)
+        painted = as_frame(result.image)
         data = encode_frame(painted)
         record = FrameRecord(
             source=job.source.name,
@@ -165,13 +122,14 @@ class _Segment:
         )
         return record if commit_frame(job.folder, record, data) else self._committed(index)
 
-    def _start(self, index: int) -> tuple[Floats, Frame, Motion | None]:
+    def _start(self, index: int) -> tuple[Floats, Frame, Motion]:
         """The warm start of a frame, its predecessor's painting as committed, and the motion between them."""
-        path = frame_path(self._job.folder, index - 1)
-        previous = decode_frame(path)
+        previous = decode_frame(frame_path(self._job.folder, index - 1))
         before, content = self._content(index - 1), self._content(index)
         motion = estimate_motion(before, content)
-        return warm_start(previous, content, motion if self._mode == "flow" else None), previous, motion
+        if self._mode == "flow":
+            return warm_start(previous, before, content, motion), previous, motion
+        return unit(previous), previous, motion
 
     def _content(self, index: int) -> Frame:
         """The source's frame at the final size; read in order, or by seeking where the order is broken."""
@@ -192,6 +150,11 @@ class _Segment:
         return finished_frames(self._job.folder)[index]
 
 
+def style_settings(transfer: Transfer) -> Settings:
+    """The engine's settings out of the config's `transfer`; the size is not among them, frames come at it."""
+    return Settings(**transfer.model_dump(exclude={"size"}))
+
+
 def best_device() -> torch.device:
     """CUDA where Ray gave this process a GPU or the machine has one, then Apple's, then the CPU."""
     if torch.cuda.is_available():
@@ -205,26 +168,14 @@ def read_style(path: Path) -> Frame:
     return next(decode_frames(source, probe(source, rate=Fraction(1)), 0, 1))
 
 
-def encode_frame(frame: Frame) -> bytes:
-    """A finished frame, uint8 (h, w, 3), as the bytes of a PNG file."""
-    return bytes(iio.imwrite("<bytes>", frame, extension=".png", compress_level=3))
-
-
-def decode_frame(path: Path) -> Frame:
-    """A finished frame, uint8 (h, w, 3); `MediaError` where the file is damaged."""
-    try:
-        return np.asarray(iio.imread(path), dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error
-
-
-def _tensor(frame: Frame | Floats) -> Tensor:
+def as_tensor(frame: Frame | Floats) -> Tensor:
     """(1, 3, h, w), float32, 0–1, of a frame (h, w, 3), uint8 or float32 in 0–1."""
     scale = 255 if frame.dtype == np.uint8 else 1
     tensor = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
     return (tensor.float() / scale).contiguous()
 
 
-def _as_frame(image: Tensor) -> Frame:
+def as_frame(image: Tensor) -> Frame:
+    """A frame, uint8 (h, w, 3), of a tensor (1, 3, h, w) in 0–1: rounded, as it is committed."""
     rounded = (image[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
     return np.ascontiguousarray(rounded.to(torch.uint8).numpy())

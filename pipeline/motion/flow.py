@@ -47,7 +47,7 @@ def is_consistent(backward: Floats, forward: Floats) -> Mask:
     Both flows are (h, w, 2) in px. The thresholds are those of Ruder et al. 2016, section 3.2 (after Sundaram
     et al., ECCV 2010): uncovered where |w + ŵ|² > 0.01 (|w|² + |ŵ|²) + 0.5.
     """
-    returned = _sample(forward, backward, cv2.INTER_LINEAR)
+    returned = sample(forward, backward)
     gap = np.square(backward + returned).sum(2)
     size = np.square(backward).sum(2) + np.square(returned).sum(2)
     height, width = backward.shape[:2]
@@ -61,10 +61,11 @@ def warp(image: Floats, flow: Floats) -> Floats:
 
     Sampled with Lanczos over 8 × 8 px, since bilinear sampling blurs and VGG's first layers notice.
     """
-    return np.clip(_sample(image, flow, cv2.INTER_LANCZOS4), 0, 1)
+    return np.clip(sample(image, flow, cv2.INTER_LANCZOS4), 0, 1)
 
 
-def _sample(field: Floats, flow: Floats, interpolation: int) -> Floats:
+def sample(field: Floats, flow: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
+    """`field`, float32 (h, w, c), read at p + flow[p] for every p; beyond the border, the border's value."""
     x, y = _positions(flow)
     sampled = cv2.remap(field, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(sampled, dtype=np.float32)

@@ -1,0 +1,97 @@
+"""Finished frames → outputs: one encode pass per source, verified against it before it gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MediaError
+from pipeline.frames import Frame, decode_frame
+from pipeline.media.encode import encode_video, write_still
+from pipeline.media.verify import verify_video
+from pipeline.plan import SourcePlan
+from pipeline.resume import folder_of
+from pipeline.workspace import Workspace, append_journal, frame_path, read_journal, writing
+
+VERSION = 1
+"""Counts up where the same frames are to be encoded in another way."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One finished output: the source's name, the file, its frames, and what had to be left out of it."""
+
+    source: str
+    output: Path
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+def assemble(source: SourcePlan, space: Workspace) -> Output:
+    """Write the output of a source whose frames are all finished.
+
+    It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
+    where it differs or cannot be written, `SpaceError` without room.
+    """
+    target = space.output / source.name
+    partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+    with writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        notes = _write(source, partial, space)
+        with writing(target.parent):
+            partial.replace(target)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    append_journal(space.outputs, {"source": source.name, **_stamp(source), **_state(target), "notes": notes})
+    return Output(source.name, target, source.frames, notes)
+
+
+def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
+    """The outputs that are there, untouched, and made of just these segments, by the source's name."""
+    stamps = {entry.get("source"): entry for entry in read_journal(space.outputs)}
+    found = {}
+    for source in sources:
+        target, stamp = space.output / source.name, stamps.get(source.name, {})
+        expected: dict[str, Any] = {**_stamp(source), **_state(target)}
+        if expected["bytes"] is not None and all(stamp.get(key) == value for key, value in expected.items()):
+            found[source.name] = Output(source.name, target, source.frames, tuple(stamp.get("notes", ())))
+    return found
+
+
+def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
+    original, found = source.inspected.source, source.inspected.probe
+    if original.kind == "still":
+        write_still(next(_frames(source, space)), partial)
+        return ()
+    notes = encode_video(_frames(source, space), partial, original, found, source.first, source.stop)
+    differences = verify_video(partial, original, found, source.first, source.stop, source.size)
+    if differences:
+        raise MediaError(
+            f"{source.name} was encoded, but is not true to its source: {'; '.join(differences)}"
+        )
+    return notes
+
+
+def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
+    for segment in source.segments:
+        folder = folder_of(segment, space)
+        for index in range(segment.first, segment.stop):
+            yield decode_frame(frame_path(folder, index))
+
+
+def _stamp(source: SourcePlan) -> dict[str, Any]:
+    return {"version": VERSION, "segments": [segment.fingerprint for segment in source.segments]}
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The size and time of a file, None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return {"bytes": None, "mtime_ns": None}
+    return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}

@@ -1,0 +1,230 @@
+"""The command line: arguments in, exit code out. The only module that prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pipeline import __version__
+from pipeline.errors import ConfigError, PipelineError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.config import Config
+    from pipeline.display import Display
+    from pipeline.ledger import Summary
+
+DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED, STOPPED = 0, 2, 3, 5, 75, 130
+
+app = typer.Typer(
+    help="Turns videos, image sequences and photo archives into paintings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file that describes the job.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. transfer.size=256; repeatable."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """The entry point of the `stylize` command."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"stylize {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Do the whole job; run it again, and it resumes; a finished one is a no-op."""
+    with _reporting(as_json, debug):
+        from pipeline.config import load_config
+
+        loaded = load_config(config, set_ or ())
+        summary = _run(loaded, _console())
+        _print_summary(summary, as_json)
+        raise typer.Exit(
+            {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
+        )
+
+
+@app.command()
+def plan(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing."""
+    with _reporting(as_json, debug):
+        from pipeline.config import load_config
+        from pipeline.outline import outline, show
+        from pipeline.run import look
+
+        loaded = load_config(config, set_ or ())
+        found = outline(loaded, *look(loaded))
+        if as_json:
+            typer.echo(json.dumps(found))
+        else:
+            show(found, _console(stderr=False))
+        raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
+
+
+@app.command()
+def doctor(debug: Debug = False) -> None:
+    """Say what of this machine works, and what to do about what does not."""
+    with _reporting(False, debug):
+        from rich.text import Text
+
+        from pipeline.doctor import examine
+
+        console, healthy = _console(stderr=False), True
+        for finding in examine(Path.cwd()):
+            healthy &= finding.works
+            mark = Text("ok   ", "green") if finding.works else Text("FAIL ", "red")
+            console.print(mark + Text(f"{finding.name:8} {finding.seen}"), soft_wrap=True)
+            if not finding.works:
+                console.print(Text(f"              → {finding.remedy}"), soft_wrap=True)
+        raise typer.Exit(DONE if healthy else UNABLE)
+
+
+@app.command()
+def init(path: Annotated[Path, typer.Argument(metavar="[PATH]")] = Path("stylize.yaml")) -> None:
+    """Write a commented starter YAML; never over an existing file."""
+    with _reporting(False, False):
+        from pipeline.config import starter_yaml
+
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(starter_yaml())
+        except FileExistsError:
+            raise ConfigError(
+                f"{path} exists already; choose another name: stylize init other.yaml"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+        typer.echo(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the YAML, for completion in editors."""
+    from pipeline.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _run(config: Config, console: Console) -> Summary:
+    from pipeline.display import Display
+    from pipeline.run import run as run_job
+
+    with Display(console, config.transfer) as display:
+        interruption = _Interruption(display)
+        return run_job(config, display, interruption.asked)
+
+
+class _Interruption:
+    """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once."""
+
+    def __init__(self, display: Display) -> None:
+        self._display, self._asked = display, False
+        self._listen()
+
+    def asked(self) -> bool:
+        """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
+        self._listen()
+        return self._asked
+
+    def _listen(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != self._handle:
+                signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self._asked:
+            self._display.close()
+            os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
+        self._asked = True
+        self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+
+
+@contextmanager
+def _reporting(as_json: bool, debug: bool) -> Iterator[None]:
+    """Turn an error into one message and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except KeyboardInterrupt:
+        _fail("interrupted before any work began; run again to start over", INTERRUPTED, as_json, debug)
+    except PipelineError as error:
+        _fail(str(error), WRONG_CONFIG if isinstance(error, ConfigError) else UNABLE, as_json, debug)
+    except Exception as error:  # a bug of ours: still one message, and where to find more
+        _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+
+
+def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    if as_json:
+        typer.echo(json.dumps(_empty_summary(message)))
+    typer.echo(f"stylize: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _empty_summary(message: str) -> dict[str, Any]:
+    """The object of `--json` where a job could not even begin."""
+    return {
+        "status": "error",
+        "error": message,
+        "outputs": [],
+        "failures": [],
+        "frames": {"total": 0, "stylized": 0, "reused": 0},
+        "iterations": 0,
+        "megapixel_iterations": 0.0,
+        "wall_s": 0.0,
+    }
+
+
+def _print_summary(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary.to_json()))
+        return
+    frames = summary.frames
+    typer.echo(
+        f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
+        f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
+        f"{summary.wall_s:.1f} s"
+    )
+    for output in summary.outputs:
+        typer.echo(str(output.output))
+    for failure in summary.failures:
+        typer.echo(f"failed: {failure.source}: {failure.error}", err=True)
+    if summary.status == "interrupted":
+        typer.echo("run the same command again to go on where this stopped", err=True)
+
+
+def _console(stderr: bool = True) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What a person sees of a run while it goes on: a live panel on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import timedelta
+from statistics import mean
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.assemble import Output
+from pipeline.config import Transfer
+from pipeline.execute.events import (
+    Event,
+    FrameFinished,
+    Pulse,
+    SegmentFailed,
+    WorkerLost,
+    WorkerState,
+)
+from pipeline.ledger import Watcher
+from pipeline.plan import Plan
+from pipeline.resume import Stock
+from pipeline.workspace import FrameRecord
+
+RECENT = 20
+LINE_EVERY_S = 10.0
+
+
+class Display(Watcher):
+    """Shows a run on `console`; use it with `with`, so that the terminal is left as it was."""
+
+    def __init__(self, console: Console, transfer: Transfer) -> None:
+        self._console, self._transfer = console, transfer
+        self._is_live = console.is_terminal
+        self._total = self._done = self._cold_left = 0
+        self._eta = Eta()
+        self._workers: tuple[WorkerState, ...] = ()
+        self._last: FrameRecord | None = None
+        self._said_s = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
+
+    def __enter__(self) -> Display:
+        if self._is_live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._is_live:
+            self._live.stop()
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """One line that stays."""
+        self._console.print(Text(text, style=style or ""), soft_wrap=True)
+
+    def looking_at(self, source: str) -> None:
+        """Only on a terminal: a log needs no line per photograph."""
+        if self._is_live:
+            self._console.print(Text(f"looking at {source}", style="dim"), end="\r", soft_wrap=True)
+
+    def planned(self, plan: Plan, stock: Stock) -> None:
+        """Say what there is to do, what is reused, and why the rest is not."""
+        self._total, self._done = plan.frames, stock.reused
+        self._cold_left = sum(
+            (s.stop - s.first if not source.is_warm else 1)
+            for source in plan.sources
+            for s in source.segments
+            if s.first not in stock.finished[s.key]
+        )
+        self.say(
+            f"{len(plan.sources)} sources, {len(plan.segments)} segments, {plan.frames} frames; "
+            f"{stock.reused} frames reused, {plan.frames - stock.reused} to do"
+        )
+        for source in plan.sources:
+            for note in source.notes:
+                self.say(f"{source.name}: {note}", "yellow")
+        for name, reasons in stock.reasons.items():
+            self.say(f"{name}: made again, because of {'; '.join(reasons)}", "yellow")
+        for failure in plan.failures:
+            self.say(f"{failure.source}: {failure.error}", "red")
+        if plan.skipped:
+            self.say(f"{len(plan.skipped)} files skipped, neither video nor picture", "dim")
+        if plan.frames > stock.reused:
+            self.say("starting Ray and the workers, which takes some seconds", "dim")
+
+    def happened(self, event: Event) -> None:
+        """Take an event into the panel, or say it where it must not be missed."""
+        match event:
+            case FrameFinished(record):
+                self._done += 1
+                self._cold_left -= record.start == "cold"
+                self._last = record
+                self._eta.add(record)
+            case Pulse(workers):
+                self._workers = workers
+                self._say_now_and_then()
+            case WorkerLost(worker, reason):
+                self.say(f"worker {worker} died and is replaced ({reason})", "yellow")
+            case SegmentFailed(job, _, error):
+                self.say(f"{job.source.name}: {error}", "red")
+
+    def assembled(self, output: Output) -> None:
+        """Say that an output is there, and what it lacks."""
+        self.say(f"wrote {output.output} ({output.frames} frames, verified)", "green")
+        for note in output.notes:
+            self.say(f"{output.source}: {note}", "yellow")
+
+    def _say_now_and_then(self) -> None:
+        now = time.monotonic()
+        if self._is_live or now - self._said_s < LINE_EVERY_S:
+            return
+        self._said_s = now
+        busy = "; ".join(self._worker_line(w) for w in self._workers if w.busy and w.progress)
+        self.say(f"{self._headline()}  {busy}")
+
+    def _panel(self) -> RenderableType:
+        if not self._total:
+            return Text("")
+        bar = ProgressBar(total=self._total, completed=self._done, width=40)
+        lines = Table.grid(padding=(0, 1))
+        for worker in self._workers:
+            lines.add_row(
+                Text("●" if worker.busy else "○"), Text(self._worker_line(worker), overflow="ellipsis")
+            )
+        return Group(bar, Text(self._headline()), lines)
+
+    def _headline(self) -> str:
+        left = self._eta.seconds_left(self._total - self._done, self._cold_left, self._at_work())
+        parts = [f"{self._done}/{self._total} frames"]
+        if self._last:
+            parts += [f"{self._last.iterations} iterations", f"loss {self._last.loss:.4g}"]
+        parts.append("ETA —" if left is None else f"ETA {timedelta(seconds=round(left))}")
+        return " · ".join(parts)
+
+    def _at_work(self) -> int:
+        return max(1, sum(worker.busy for worker in self._workers))
+
+    def _worker_line(self, worker: WorkerState) -> str:
+        if not worker.name:
+            return "starting"
+        if worker.progress is None:
+            return f"{worker.name} {worker.device} {'reading' if worker.busy else 'idle'}"
+        p = worker.progress
+        return f"{worker.device} {p.segment} frame {p.frame} iteration {p.iteration} loss {p.loss:.4g}"
+
+
+class Eta:
+    """Seconds left, from the frames finished last; cold and warm ones apart, since they differ tenfold."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, deque[float]] = {"cold": deque(maxlen=RECENT), "warm": deque(maxlen=RECENT)}
+
+    def add(self, record: FrameRecord) -> None:
+        """Take in a finished frame."""
+        self._seconds[record.start].append(record.seconds)
+
+    def seconds_left(self, frames: int, cold: int, workers: int) -> float | None:
+        """For `frames` frames, `cold` of them cold; None as long as a kind of which some are left was never seen."""
+        total = 0.0
+        for kind, count in (("cold", cold), ("warm", frames - cold)):
+            if count > 0:
+                if not self._seconds[kind]:
+                    return None
+                total += count * mean(self._seconds[kind])
+        return total / workers

@@ -1,0 +1,69 @@
+"""What the scheduler is given to do, and what it says while it does it. Plain data; knows nothing of Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from pipeline.execute.job import Progress, SegmentJob
+from pipeline.workspace import FrameRecord
+
+
+@dataclass(frozen=True)
+class FrameFinished:
+    """A frame is committed."""
+
+    record: FrameRecord
+
+
+@dataclass(frozen=True)
+class SegmentFinished:
+    """Every frame of a segment is committed."""
+
+    job: SegmentJob
+
+
+@dataclass(frozen=True)
+class SegmentFailed:
+    """A segment cannot be finished; the rest of its source is not tried."""
+
+    job: SegmentJob
+    frame: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """A worker died; what it was working on goes back to the queue."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """A worker at this moment: `progress` is None between frames and while it is starting."""
+
+    name: str
+    device: str
+    busy: bool
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """All workers at this moment, about twice a second."""
+
+    workers: tuple[WorkerState, ...]
+
+
+Event = FrameFinished | SegmentFinished | SegmentFailed | WorkerLost | Pulse
+
+
+@dataclass
+class Todo:
+    """A segment with the frames that are still missing, in order, and how often its next frame killed a worker."""
+
+    job: SegmentJob
+    missing: deque[int]
+    deaths: int = 0

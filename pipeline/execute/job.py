@@ -1,0 +1,53 @@
+"""What travels between the scheduler and a worker, besides records: small, plain, and free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Transfer
+from pipeline.media.probe import Probe
+from pipeline.media.sources import Source
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker needs to set itself up; small, since it travels."""
+
+    weights: str | Path
+    styles: tuple[tuple[Path, float], ...]
+    transfer: Transfer
+    threads: int | None  # None: as many as the machine has
+    warm_start: str  # flow | previous | none
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`."""
+
+    name: str
+    source: Source
+    probe: Probe
+    first: int
+    stop: int
+    size: tuple[int, int]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """Who a worker is and what it works on."""
+
+    name: str
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a worker is within a frame."""
+
+    segment: str
+    frame: int
+    iteration: int
+    loss: float

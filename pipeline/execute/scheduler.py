@@ -1,0 +1,305 @@
+"""Runs segments on Ray actors: hands out frames, collects records, and replaces workers that die.
+
+The only module that imports Ray. A dead worker is replaced by us, not by Ray: a restarted actor would come back
+with its state silently gone. Nothing but small records passes through Ray.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+from pipeline.config import Execution
+from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
+from pipeline.execute.events import (
+    Event,
+    FrameFinished,
+    Pulse,
+    SegmentFailed,
+    SegmentFinished,
+    Todo,
+    WorkerLost,
+    WorkerState,
+)
+from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.execute.pool import Node, Pool, size_pool
+from pipeline.execute.worker import Worker
+from pipeline.workspace import FrameRecord
+
+DEATHS = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
+
+SEGMENT_DEATHS = 3
+"""A frame that kills this many workers in a row has its segment set aside."""
+
+SLOT_DEATHS = 4
+"""A place for a worker that loses this many in a row, without a frame between, is given up. More than
+`SEGMENT_DEATHS`, so that one bad segment never costs a place."""
+
+PLACEMENT_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 5
+OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
+
+
+@dataclass
+class _Slot:
+    """A place for a worker: the actor that fills it now, and what it was asked last."""
+
+    actor: Any
+    pending: Any  # the reference to the answer, None while idle
+    info: WorkerInfo | None = None  # None until it is set up
+    todo: Todo | None = None
+    deaths: int = 0
+    asked: Any = None  # the reference to the answer to `progress`
+    progress: Progress | None = None
+    opened: SegmentJob | None = None  # the segment that the actor has open
+    since: float = 0.0  # when the actor was asked for
+
+
+class Farm:
+    """A Ray cluster, ours or a running one, with a pool of workers on it. Use it with `with`."""
+
+    def __init__(self, execution: Execution, settings: WorkerSettings, segments: int) -> None:
+        self._execution, self._settings, self._segments = execution, settings, segments
+        self._slots: list[_Slot] = []
+        self._pool = Pool(0, 0, 0)
+
+    def __enter__(self) -> Self:
+        """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
+        _connect(self._execution)
+        try:
+            nodes = [
+                Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
+                for node in ray.nodes()
+                if node["Alive"]
+            ]
+            self._pool = size_pool(self._execution, [n for n in nodes if n.cpus or n.gpus], self._segments)
+        except BaseException:
+            ray.shutdown()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for slot in self._slots:
+            ray.kill(slot.actor, no_restart=True)
+        ray.shutdown()
+
+    def stylize(self, todos: Sequence[Todo], stop: Callable[[], bool]) -> Iterator[Event]:
+        """Work off all segments, largest first, and say what happens as it happens.
+
+        Once `stop()` is true, every worker finishes its frame and gets no other. Raises `UnableError` where the
+        workers say that this environment cannot do it, `ClusterError` where no worker is left.
+        """
+        queue = deque(
+            sorted(todos, key=lambda todo: -len(todo.missing) * todo.job.size[0] * todo.job.size[1])
+        )
+        self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
+        while queue or any(slot.todo for slot in self._slots):
+            if stop():
+                queue.clear()
+                if not any(slot.todo for slot in self._slots):
+                    return
+            for slot in self._slots:
+                if slot.pending is None and (slot.todo or queue):
+                    self._assign(slot, slot.todo or queue.popleft())
+            waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=0.5)
+            for reference in ready:
+                yield from self._collect(waiting[reference], queue, stop())
+            self._check_placement()
+            yield Pulse(tuple(self._state(slot) for slot in self._slots))
+
+    def _hire(self, slot: _Slot) -> _Slot:
+        remote = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(Worker)
+        options = remote.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
+        slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
+        slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
+        slot.info = slot.opened = slot.asked = slot.progress = None
+        return slot
+
+    def _assign(self, slot: _Slot, todo: Todo) -> None:
+        """Ask a worker for the next missing frame of a segment."""
+        job = None if slot.opened is todo.job else todo.job
+        slot.pending = slot.actor.stylize_frame.remote(todo.missing[0], job)
+        slot.todo, slot.opened, slot.progress = todo, todo.job, None
+
+    def _collect(self, slot: _Slot, queue: deque[Todo], stopping: bool) -> Iterator[Event]:
+        """Take a worker's answer, be it a record, an error, or its death."""
+        reference, slot.pending = slot.pending, None
+        try:
+            answer = ray.get(reference)
+        except DEATHS as error:
+            yield from self._replace(slot, error, queue)
+        except RayTaskError as error:
+            yield from self._blame(slot, error, queue)
+        else:
+            if isinstance(answer, WorkerInfo):
+                slot.info = answer
+            else:
+                yield from self._finish_frame(slot, answer, stopping)
+
+    def _finish_frame(self, slot: _Slot, record: FrameRecord, stopping: bool) -> Iterator[Event]:
+        todo = slot.todo
+        assert todo is not None
+        todo.missing.popleft()
+        todo.deaths = slot.deaths = 0
+        yield FrameFinished(record)
+        if not todo.missing:
+            yield SegmentFinished(todo.job)
+        if stopping or not todo.missing:
+            slot.todo = slot.progress = None
+
+    def _replace(self, slot: _Slot, error: RayError, queue: deque[Todo]) -> Iterator[Event]:
+        """Bury a dead worker, put its segment first in the queue or aside, and start another worker."""
+        todo, slot.todo = slot.todo, None
+        reason = _first_line(error)
+        yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
+        ray.kill(slot.actor, no_restart=True)
+        if todo is not None:
+            todo.deaths += 1
+            if todo.deaths < SEGMENT_DEATHS:
+                queue.appendleft(todo)
+            else:
+                frame = todo.missing[0]
+                message = f"frame {frame} killed {todo.deaths} workers in a row; the last died of: {reason}"
+                yield from self._give_up(todo, frame, message, queue)
+        slot.deaths += 1
+        if slot.deaths <= SLOT_DEATHS:
+            self._hire(slot)
+            return
+        self._slots.remove(slot)
+        if not self._slots:
+            raise ClusterError(
+                f"{slot.deaths} workers in a row died, and no other is left; the last of: {reason}"
+            )
+
+    def _blame(self, slot: _Slot, error: RayTaskError, queue: deque[Todo]) -> Iterator[Event]:
+        """An error that a living worker raised: its segment's, or the whole environment's."""
+        cause = error.cause if isinstance(error.cause, Exception) else error
+        todo, slot.todo = slot.todo, None
+        if isinstance(cause, UnableError):
+            raise cause
+        if todo is None:
+            raise ClusterError(f"a worker cannot be set up: {_first_line(cause)}") from error
+        frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
+        known = isinstance(cause, PipelineError)
+        message = str(cause) if known else f"{type(cause).__name__}: {_first_line(cause)}"
+        yield from self._give_up(todo, frame, message, queue)
+
+    def _give_up(self, todo: Todo, frame: int, message: str, queue: deque[Todo]) -> Iterator[Event]:
+        """Set a segment aside, and all of its source that has not begun: no output can come of it."""
+        yield SegmentFailed(todo.job, frame, message)
+        others = [other for other in queue if other.job.source.name != todo.job.source.name]
+        queue.clear()
+        queue.extend(others)
+
+    def _check_placement(self) -> None:
+        """No silent hang: an actor that the cluster has no place for is given up where none works."""
+        waiting = [slot for slot in self._slots if slot.info is None]
+        if len(waiting) == len(self._slots) and all(
+            time.monotonic() - slot.since > PLACEMENT_TIMEOUT_S for slot in waiting
+        ):
+            raise ClusterError(
+                f"the cluster has found no place for a worker with {self._pool.threads} CPUs and "
+                f"{self._pool.gpus:g} GPUs in {PLACEMENT_TIMEOUT_S} s; free now: {_free()}"
+            )
+
+    def _state(self, slot: _Slot) -> WorkerState:
+        """What a worker is at, from its latest answer; asks again without waiting."""
+        if slot.asked is not None and ray.wait([slot.asked], timeout=0)[0]:
+            with suppress(RayError):
+                slot.progress = ray.get(slot.asked)
+            slot.asked = None
+        if slot.asked is None and slot.todo is not None and slot.info is not None:
+            slot.asked = slot.actor.progress.options(concurrency_group="watch").remote()
+        name, device = (slot.info.name, slot.info.device) if slot.info else ("", "")
+        return WorkerState(name, device, slot.todo is not None, slot.progress)
+
+
+def start_and_stop() -> str:
+    """Start Ray on this machine, say what it sees, and stop it; raises what keeps it from starting."""
+    _connect(Execution())
+    try:
+        return _free()
+    finally:
+        ray.shutdown()
+
+
+def _connect(execution: Execution) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common = {"logging_level": "ERROR", "log_to_driver": False}
+    if execution.address is None:
+        cpus = max(os.cpu_count() or 1, _asked_cpus(execution))
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **common,
+        )
+        return
+    _use_token()
+    _check_reachable(execution.address)
+    try:
+        ray.init(execution.address, **common)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError, RayError) as error:
+        raise ClusterError(
+            f"execution.address {execution.address}: no Ray cluster answers there ({_first_line(error)}); "
+            "start one (ray start --head), or leave the address out to work on this machine"
+        ) from error
+
+
+def _asked_cpus(execution: Execution) -> int:
+    workers = 1 if execution.workers == "auto" else execution.workers
+    threads = 1 if execution.threads_per_worker == "auto" else execution.threads_per_worker
+    return int(workers * threads)
+
+
+def _use_token() -> None:
+    """Show the cluster our token where we have one: since Ray 2.59 a cluster may ask for it."""
+    if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray/auth_token").is_file():
+        os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself takes half a minute to say that nobody is there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:  # auto
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"execution.address {address} cannot be reached ({error.strerror or error}); "
+            "check the host and the port, and that the cluster runs"
+        ) from error
+
+
+def _free() -> str:
+    free = ray.available_resources()
+    return f"{free.get('CPU', 0):g} CPUs, {free.get('GPU', 0):g} GPUs"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,113 @@
+"""The ledger of a run: what is finished, what failed, what it took; has each source assembled once it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.assemble import Output, assemble, current_outputs
+from pipeline.errors import MediaError
+from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished
+from pipeline.plan import Failure, Plan, SourcePlan
+from pipeline.resume import Stock
+from pipeline.workspace import Workspace, append_journal
+
+
+class Watcher:
+    """Sees what happens in a run; every method may be overridden. `assembled` is called from another thread."""
+
+    def looking_at(self, source: str) -> None:
+        """A source's turn to be probed has come."""
+
+    def planned(self, plan: Plan, stock: Stock) -> None:
+        """It is clear what there is to do, and what is there already."""
+
+    def happened(self, event: Event) -> None:
+        """The scheduler says something."""
+
+    def assembled(self, output: Output) -> None:
+        """A source's output has been written and verified."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did. `status`: done, incomplete (some sources failed), or interrupted."""
+
+    status: str
+    outputs: tuple[Output, ...]
+    failures: tuple[Failure, ...]
+    frames: Mapping[str, int]  # total, stylized, reused
+    iterations: int
+    megapixel_iterations: float
+    wall_s: float
+    recomputed: Mapping[str, tuple[str, ...]]  # by source: why its earlier frames were of no use
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        outputs = [{**asdict(output), "output": str(output.output)} for output in self.outputs]
+        return {**asdict(self), "outputs": outputs, "wall_s": round(self.wall_s, 3)}
+
+
+class Ledger:
+    """Takes the events of a run in order; `close` waits for the encoder and sums up."""
+
+    def __init__(
+        self, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher, encoder: ThreadPoolExecutor
+    ) -> None:
+        self._plan, self._stock, self._space, self._watcher = plan, stock, space, watcher
+        self._encoder = encoder
+        self._sources = {source.name: source for source in plan.sources}
+        self._failures = list(plan.failures)
+        self._stylized = self._iterations = 0
+        self._megapixel_iterations = 0.0
+        self._open = {name: stock.open_segments(source) for name, source in self._sources.items()}
+        self._current = current_outputs(plan.sources, space)
+        self._assembling: dict[str, Future[Output]] = {}
+        for name, count in self._open.items():
+            if not count and name not in self._current:
+                self._assembling[name] = encoder.submit(self._assemble, self._sources[name])
+
+    def note(self, event: Event) -> None:
+        """Take down what happened."""
+        self._watcher.happened(event)
+        match event:
+            case FrameFinished(record):
+                self._stylized += 1
+                self._iterations += record.iterations
+                self._megapixel_iterations += record.megapixel_iterations
+                append_journal(self._space.records, asdict(record))
+            case SegmentFinished(job):
+                name = job.source.name
+                self._open[name] -= 1
+                if not self._open[name]:
+                    self._assembling[name] = self._encoder.submit(self._assemble, self._sources[name])
+            case SegmentFailed(job, frame, error):
+                self._failures.append(Failure(job.source.name, frame, error))
+
+    def close(self, *, interrupted: bool, wall_s: float) -> Summary:
+        """Wait until what is being assembled is, and sum up; raises what keeps every output from being written."""
+        outputs = dict(self._current)
+        for name, future in self._assembling.items():
+            try:
+                outputs[name] = future.result()
+            except MediaError as error:
+                self._failures.append(Failure(name, None, str(error)))
+        missing = len(self._sources) - len(outputs)
+        unfinished = interrupted and missing > 0
+        return Summary(
+            status="interrupted" if unfinished else "incomplete" if self._failures else "done",
+            outputs=tuple(outputs[name] for name in self._sources if name in outputs),
+            failures=tuple(self._failures),
+            frames={"total": self._plan.frames, "stylized": self._stylized, "reused": self._stock.reused},
+            iterations=self._iterations,
+            megapixel_iterations=round(self._megapixel_iterations, 6),
+            wall_s=wall_s,
+            recomputed=self._stock.reasons,
+        )
+
+    def _assemble(self, source: SourcePlan) -> Output:
+        output = assemble(source, self._space)
+        self._watcher.assembled(output)
+        return output

@@ -1,0 +1,89 @@
+"""The plan as a person, or a machine, reads it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.config import Config
+from pipeline.estimate import estimate, try_out
+from pipeline.plan import Plan, SourcePlan
+from pipeline.resume import Stock
+
+
+def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
+    """The plan as plain data, with what it costs; tries some iterations where there is work left to be done here."""
+    left = plan.frames - stock.reused
+    rate = try_out(config) if left and config.execution.address is None else None
+    cost = estimate(plan, stock, config.transfer, rate)
+    return {
+        "sources": [_source(source, stock) for source in plan.sources],
+        "segments": len(plan.segments),
+        "frames": {"total": plan.frames, "reused": stock.reused, "left": left},
+        "megapixel_iterations": round(cost.megapixel_iterations, 3),
+        "disk_bytes": cost.disk_bytes,
+        "seconds": None if cost.seconds is None else round(cost.seconds, 1),
+        "recomputed": dict(stock.reasons),
+        "failures": [asdict(failure) for failure in plan.failures],
+        "skipped": list(plan.skipped),
+    }
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print an outline."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("source", "kind", "frames", "shots", "size", "reused"):
+        table.add_column(
+            heading, justify="left" if heading in ("source", "kind") else "right", overflow="fold"
+        )
+    for source in found["sources"]:
+        width, height = source["size"]
+        cells = (source["source"], source["kind"], source["frames"], len(source["segments"]),
+                 f"{width}×{height}", source["reused"])  # fmt: skip
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console.print(table)
+    for source in found["sources"]:
+        for note in source["notes"]:
+            console.print(Text(f"{source['source']}: {note}"), soft_wrap=True)
+    for name, reasons in found["recomputed"].items():
+        console.print(Text(f"{name}: to be made again, because of {'; '.join(reasons)}"), soft_wrap=True)
+    for failure in found["failures"]:
+        console.print(Text(f"cannot be used: {failure['source']}: {failure['error']}", "red"), soft_wrap=True)
+    if found["skipped"]:
+        console.print(
+            Text(f"skipped, neither video nor picture: {', '.join(found['skipped'])}"), soft_wrap=True
+        )
+    console.print(Text(_cost(found)), soft_wrap=True)
+
+
+def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "kind": source.inspected.source.kind,
+        "frames": source.frames,
+        "size": list(source.size),
+        "segments": [[segment.first, segment.stop] for segment in source.segments],
+        "reused": sum(len(stock.finished[segment.key]) for segment in source.segments),
+        "notes": list(source.notes),
+    }
+
+
+def _cost(found: dict[str, Any]) -> str:
+    frames = found["frames"]
+    if not frames["left"]:
+        return (
+            f"{frames['total']} frames, all finished; nothing left to do but, at most, to write the outputs"
+        )
+    text = (
+        f"{frames['left']} of {frames['total']} frames to do in {found['segments']} segments: "
+        f"at most {found['megapixel_iterations']:.2f} megapixel-iterations, "
+        f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
+    )
+    if found["seconds"] is None:
+        return f"{text}; the time was not tried, since the work is done elsewhere"
+    return f"{text}, and at most {timedelta(seconds=round(found['seconds']))} on this machine"

@@ -1,0 +1,73 @@
+"""A whole job: look → plan → stylize → assemble and verify. Everything that happens, in the order it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pipeline.config import Config
+from pipeline.execute.events import Event, Todo
+from pipeline.execute.job import WorkerSettings
+from pipeline.ledger import Ledger, Summary, Watcher
+from pipeline.plan import Plan
+from pipeline.resume import Stock, folder_of, plan_to_json, take_stock, todos
+from pipeline.survey import Notebook, survey
+from pipeline.workspace import Workspace, rebuild_journal
+
+
+def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool] = lambda: False) -> Summary:
+    """Do a job, or what is left of it; a finished one is a no-op.
+
+    `watcher` sees what happens; once `stop()` is true, every worker finishes its frame and the rest is left for the
+    next run. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the summary.
+    """
+    began = time.monotonic()
+    watcher = watcher or Watcher()
+    space = Workspace(config.output)
+    with space.locked(), ThreadPoolExecutor(max_workers=1) as encoder:
+        plan, stock = _look(config, space, watcher)
+        ledger = Ledger(plan, stock, space, watcher, encoder)
+        for event in _stylize(config, todos(plan, stock, space), stop):
+            ledger.note(event)
+        summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
+        if summary.status == "done":
+            space.remove_others(folder_of(segment, space) for segment in plan.segments)
+    return summary
+
+
+def look(config: Config) -> tuple[Plan, Stock]:
+    """What a run would find and do, without touching anything."""
+    space = Workspace(config.output)
+    plan = survey(config, Notebook(space.read(space.probes)))
+    return plan, take_stock(plan, space, clean=False)
+
+
+def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Stock]:
+    notebook = Notebook(space.read(space.probes))
+    plan = survey(config, notebook, watcher.looking_at)
+    stock = take_stock(plan, space)
+    if notebook.changed:
+        space.write(space.probes, notebook.data)
+    if plan_to_json(plan) != space.read(space.plan):
+        space.write(space.plan, plan_to_json(plan))
+    rebuild_journal(space.records, stock.records)
+    watcher.planned(plan, stock)
+    return plan, stock
+
+
+def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) -> Iterator[Event]:
+    """Run what is missing on a farm of workers; without anything missing, neither Ray nor torch is imported."""
+    if not missing or stop():
+        return
+    from pipeline.execute.scheduler import Farm
+
+    settings = WorkerSettings(
+        weights=config.weights,
+        styles=tuple((style.image, style.weight) for style in config.style),
+        transfer=config.transfer,
+        threads=None,
+        warm_start=config.video.warm_start,
+    )
+    with Farm(config.execution, settings, segments=len(missing)) as farm:
+        yield from farm.stylize(missing, stop)
