@@ -53,6 +53,7 @@ SLOT_DEATHS = 4
 """A place for a worker that loses this many in a row, without a frame between, is given up. More than
 `SEGMENT_DEATHS`, so that one bad segment never costs a place."""
 
+PULSE_S = 0.5
 PLACEMENT_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 5
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
@@ -74,16 +75,24 @@ class _Slot:
 
 
 class Farm:
-    """A Ray cluster, ours or a running one, with a pool of workers on it. Use it with `with`."""
+    """A Ray cluster, ours or a running one, with a pool of workers on it. Use it with `with`.
 
-    def __init__(self, execution: Execution, settings: WorkerSettings, segments: int) -> None:
+    Where this process is connected to Ray already, that is used, and left connected.
+    """
+
+    def __init__(
+        self, execution: Execution, settings: WorkerSettings, segments: int, worker: type = Worker
+    ) -> None:
         self._execution, self._settings, self._segments = execution, settings, segments
+        self._worker = worker
+        self._is_guest = ray.is_initialized()
         self._slots: list[_Slot] = []
         self._pool = Pool(0, 0, 0)
 
     def __enter__(self) -> Self:
         """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
-        _connect(self._execution)
+        if not self._is_guest:
+            _connect(self._execution)
         try:
             nodes = [
                 Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
@@ -92,7 +101,7 @@ class Farm:
             ]
             self._pool = size_pool(self._execution, [n for n in nodes if n.cpus or n.gpus], self._segments)
         except BaseException:
-            ray.shutdown()
+            self._leave()
             raise
         return self
 
@@ -101,7 +110,11 @@ class Farm:
     ) -> None:
         for slot in self._slots:
             ray.kill(slot.actor, no_restart=True)
-        ray.shutdown()
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._is_guest:
+            ray.shutdown()
 
     def stylize(self, todos: Sequence[Todo], stop: Callable[[], bool]) -> Iterator[Event]:
         """Work off all segments, largest first, and say what happens as it happens.
@@ -113,6 +126,7 @@ class Farm:
             sorted(todos, key=lambda todo: -len(todo.missing) * todo.job.size[0] * todo.job.size[1])
         )
         self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
+        pulsed_s = 0.0
         while queue or any(slot.todo for slot in self._slots):
             if stop():
                 queue.clear()
@@ -122,14 +136,16 @@ class Farm:
                 if slot.pending is None and (slot.todo or queue):
                     self._assign(slot, slot.todo or queue.popleft())
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
-            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=0.5)
+            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)
             for reference in ready:
                 yield from self._collect(waiting[reference], queue, stop())
             self._check_placement()
-            yield Pulse(tuple(self._state(slot) for slot in self._slots))
+            if time.monotonic() - pulsed_s >= PULSE_S:
+                pulsed_s = time.monotonic()
+                yield Pulse(tuple(self._state(slot) for slot in self._slots))
 
     def _hire(self, slot: _Slot) -> _Slot:
-        remote = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(Worker)
+        remote = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(self._worker)
         options = remote.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
         slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+PAPER_PROPORTION = 1024
+"""4 × 512 / 2, see `style_loss`."""
+
 ROW = 4096
 """Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
 
@@ -47,14 +50,18 @@ def gram(features: Tensor) -> Tensor:
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """mean((F − P)²) over all positions and channels of one layer; both (1, C, h, w). The paper's is ½ the sum."""
+    """mean((F − P)²) over all positions and channels of one layer; both (1, C, h, w).
+
+    The paper's (its equation 1) is half the sum: C / 2 times this, and times the number of positions.
+    """
     return mean_square(features - target)
 
 
 def style_loss(features: Tensor, target: Tensor) -> Tensor:
-    """mean((G − A)²) / C² of one layer; `features` (1, C, h, w), `target` a Gram matrix (C, C).
+    """mean((G − A)²) / 1024 of one layer; `features` (1, C, h, w), `target` a Gram matrix (C, C).
 
-    The division by C² is the layer weight 1e3 / C² of the authors' PyTorch version without its 1e3, which is
-    `style_weight`: with it, weights of 1 let no layer drown the others on the normalized network.
+    The paper's (its equation 4) is 1 / (4 N² M²) of the sum with undivided G, which is mean((G − A)²) / 4. Dividing
+    both by the C / 2 = 256 that `content_loss` leaves out at conv4_2 keeps the two in the paper's proportion; what
+    is left of the departure is that content counts per position, and so its weight means the same at every size.
     """
-    return mean_square(gram(features) - target) / target.shape[0] ** 2
+    return mean_square(gram(features) - target) / PAPER_PROPORTION

@@ -41,7 +41,11 @@ def style_targets(network: VGG19, styles: Sequence[tuple[Tensor, float]], layers
 
 
 class Objective:
-    """content_weight · Σ w · content term + style_weight · Σ w · style term, a scalar; callable on (1, 3, h, w)."""
+    """content_weight · Σ w · content term + style_weight · Σ w · style term, a scalar; callable on (1, 3, h, w).
+
+    The weights w of the layers are relative: they are made to sum to 1 for the content and for the style, as the
+    paper's (1/5 each for five style layers) do.
+    """
 
     def __init__(
         self,
@@ -55,8 +59,8 @@ class Objective:
         style_weight: float,
     ) -> None:
         self._network, self._content, self._style = network, content, style
-        self._content_weights = {layer: content_weight * w for layer, w in content_layers.items()}
-        self._style_weights = {layer: style_weight * w for layer, w in style_layers.items()}
+        self._content_weights = _shares(content_layers, content_weight)
+        self._style_weights = _shares(style_layers, style_weight)
 
     def __call__(self, image: Tensor) -> Tensor:
         features = self._network.features(image)
@@ -68,3 +72,9 @@ class Objective:
             for layer, weight in self._style_weights.items()
         ]
         return torch.stack(terms).sum()
+
+
+def _shares(weights: Weights, whole: float) -> Weights:
+    """`whole` split in the proportion of the weights; layers without a share are left out."""
+    total = sum(weights.values())
+    return {layer: whole * weight / total for layer, weight in weights.items() if whole * weight > 0}

@@ -139,7 +139,7 @@ class _Pairs:
 
     def add(self, s: Tensor, y: Tensor) -> None:
         curvature = _dot(s, y)
-        if curvature > 1e-10 * _dot(y, y):  # else the Hessian's estimate would lose its definiteness
+        if curvature > 1e-10 * math.sqrt(_dot(s, s) * _dot(y, y)):  # else the Hessian's estimate is not definite
             self._pairs.append((s, y, 1 / curvature))
             del self._pairs[:-HISTORY]
 

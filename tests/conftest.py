@@ -1,0 +1,82 @@
+"""What tests of whole jobs share: one Ray for the session, a small style image, and jobs as YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.config import Config, load_config
+
+TINY = {"size": 48, "iterations": 6, "warm_iterations": 3}
+
+Job = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One Ray for all tests that run jobs in this process."""
+    import ray
+
+    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False,
+             object_store_memory=100 * 2**20)  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def style_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small picture with structure and color."""
+    y, x = np.mgrid[:64, :64]
+    waves = [np.sin(x / 3 + y / 7), np.sin(y / 4), np.cos((x + y) / 5)]
+    path = tmp_path_factory.mktemp("style") / "style.png"
+    iio.imwrite(path, (np.stack(waves, -1) * 127 + 128).astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def write_job(tmp_path: Path, style_image: Path) -> Callable[..., Path]:
+    """Writes a job's YAML and returns its path: `write_job(input, video={...}, ...)`."""
+
+    def write(source: Path | str | list[str], **sections: Any) -> Path:
+        transfer = {**TINY, **sections.pop("transfer", {})}
+        job = {
+            "input": [str(s) for s in source] if isinstance(source, list) else str(source),
+            "output": str(tmp_path / "out"),
+            "style": str(style_image),
+            "transfer": transfer,
+            **sections,
+        }
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def job(write_job: Callable[..., Path]) -> Job:
+    """The same, loaded."""
+    return lambda *args, **sections: load_config(write_job(*args, **sections))
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder, with its time of change and its bytes; the lock's time aside."""
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_mtime_ns if path.name != "lock" else 0,
+            path.read_bytes(),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def committed(output: Path) -> dict[str, bytes]:
+    """The bytes of every committed frame, by its file's name."""
+    return {path.name: path.read_bytes() for path in sorted((output / ".stylize/segments").rglob("*.png"))}
