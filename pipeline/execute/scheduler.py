@@ -7,13 +7,11 @@ with its state silently gone. Nothing but small records passes through Ray.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +27,7 @@ from ray.exceptions import (
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
+from pipeline.execute.address import check_reachable, use_token
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -55,7 +54,6 @@ SLOT_DEATHS = 4
 
 PULSE_S = 0.5
 PLACEMENT_TIMEOUT_S = 60
-CONNECT_TIMEOUT_S = 5
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
 
 
@@ -72,6 +70,7 @@ class _Slot:
     progress: Progress | None = None
     opened: SegmentJob | None = None  # the segment that the actor has open
     since: float = 0.0  # when the actor was asked for
+    is_placed: bool = False  # its process lives
 
 
 class Farm:
@@ -128,17 +127,17 @@ class Farm:
         self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
         pulsed_s = 0.0
         while queue or any(slot.todo for slot in self._slots):
-            if stop():
+            if stopping := stop():
                 queue.clear()
-                if not any(slot.todo for slot in self._slots):
-                    return
             for slot in self._slots:
-                if slot.pending is None and (slot.todo or queue):
+                if slot.pending is None and stopping:
+                    slot.todo = None
+                elif slot.pending is None and (slot.todo or queue):
                     self._assign(slot, slot.todo or queue.popleft())
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
-            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)
+            ready = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)[0] if waiting else ()
             for reference in ready:
-                yield from self._collect(waiting[reference], queue, stop())
+                yield from self._collect(waiting[reference], queue)
             self._check_placement()
             if time.monotonic() - pulsed_s >= PULSE_S:
                 pulsed_s = time.monotonic()
@@ -149,8 +148,13 @@ class Farm:
         options = remote.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
         slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
-        slot.info = slot.opened = slot.asked = slot.progress = None
+        slot.info = slot.opened = slot.progress = None
+        slot.asked, slot.is_placed = self._ask(slot), False
         return slot
+
+    def _ask(self, slot: _Slot) -> Any:
+        """Ask for a worker's progress, which it answers beside its work, and as soon as its process lives."""
+        return slot.actor.progress.options(concurrency_group="watch").remote()
 
     def _assign(self, slot: _Slot, todo: Todo) -> None:
         """Ask a worker for the next missing frame of a segment."""
@@ -158,7 +162,7 @@ class Farm:
         slot.pending = slot.actor.stylize_frame.remote(todo.missing[0], job)
         slot.todo, slot.opened, slot.progress = todo, todo.job, None
 
-    def _collect(self, slot: _Slot, queue: deque[Todo], stopping: bool) -> Iterator[Event]:
+    def _collect(self, slot: _Slot, queue: deque[Todo]) -> Iterator[Event]:
         """Take a worker's answer, be it a record, an error, or its death."""
         reference, slot.pending = slot.pending, None
         try:
@@ -171,18 +175,17 @@ class Farm:
             if isinstance(answer, WorkerInfo):
                 slot.info = answer
             else:
-                yield from self._finish_frame(slot, answer, stopping)
+                yield from self._finish_frame(slot, answer)
 
-    def _finish_frame(self, slot: _Slot, record: FrameRecord, stopping: bool) -> Iterator[Event]:
+    def _finish_frame(self, slot: _Slot, record: FrameRecord) -> Iterator[Event]:
         todo = slot.todo
         assert todo is not None
         todo.missing.popleft()
         todo.deaths = slot.deaths = 0
         yield FrameFinished(record)
         if not todo.missing:
-            yield SegmentFinished(todo.job)
-        if stopping or not todo.missing:
             slot.todo = slot.progress = None
+            yield SegmentFinished(todo.job)
 
     def _replace(self, slot: _Slot, error: RayError, queue: deque[Todo]) -> Iterator[Event]:
         """Bury a dead worker, put its segment first in the queue or aside, and start another worker."""
@@ -230,10 +233,8 @@ class Farm:
 
     def _check_placement(self) -> None:
         """No silent hang: an actor that the cluster has no place for is given up where none works."""
-        waiting = [slot for slot in self._slots if slot.info is None]
-        if len(waiting) == len(self._slots) and all(
-            time.monotonic() - slot.since > PLACEMENT_TIMEOUT_S for slot in waiting
-        ):
+        latest_s = time.monotonic() - PLACEMENT_TIMEOUT_S
+        if all(not slot.is_placed and slot.since < latest_s for slot in self._slots):
             raise ClusterError(
                 f"the cluster has found no place for a worker with {self._pool.threads} CPUs and "
                 f"{self._pool.gpus:g} GPUs in {PLACEMENT_TIMEOUT_S} s; free now: {_free()}"
@@ -244,9 +245,9 @@ class Farm:
         if slot.asked is not None and ray.wait([slot.asked], timeout=0)[0]:
             with suppress(RayError):
                 slot.progress = ray.get(slot.asked)
-            slot.asked = None
-        if slot.asked is None and slot.todo is not None and slot.info is not None:
-            slot.asked = slot.actor.progress.options(concurrency_group="watch").remote()
+            slot.asked, slot.is_placed = None, True
+        if slot.asked is None and slot.todo is not None:
+            slot.asked = self._ask(slot)
         name, device = (slot.info.name, slot.info.device) if slot.info else ("", "")
         return WorkerState(name, device, slot.todo is not None, slot.progress)
 
@@ -274,8 +275,8 @@ def _connect(execution: Execution) -> None:
             **common,
         )
         return
-    _use_token()
-    _check_reachable(execution.address)
+    use_token()
+    check_reachable(execution.address)
     try:
         ray.init(execution.address, **common)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError, RayError) as error:
@@ -289,26 +290,6 @@ def _asked_cpus(execution: Execution) -> int:
     workers = 1 if execution.workers == "auto" else execution.workers
     threads = 1 if execution.threads_per_worker == "auto" else execution.threads_per_worker
     return int(workers * threads)
-
-
-def _use_token() -> None:
-    """Show the cluster our token where we have one: since Ray 2.59 a cluster may ask for it."""
-    if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray/auth_token").is_file():
-        os.environ["RAY_AUTH_MODE"] = "token"
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself takes half a minute to say that nobody is there."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host:  # auto
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"execution.address {address} cannot be reached ({error.strerror or error}); "
-            "check the host and the port, and that the cluster runs"
-        ) from error
 
 
 def _free() -> str:

@@ -53,15 +53,16 @@ def minimize(
 ) -> Minimum:
     """Run `optimizer` ("lbfgs" or "adam") for `iterations` evaluations of `loss`, or until it stands still.
 
-    `start`: (1, 3, h, w), float32, 0–1. `tolerance`: stop where the best loss fell relatively less than this over
-    the last 50 evaluations; 0 never does. `watch` sees (loss, image) at each.
+    `start`: (1, 3, h, w), float32, 0–1; it is evaluated in any case, and so 0 iterations are as 1. `tolerance`: stop
+    where the best loss fell relatively less than this over the last 50 evaluations; 0 never does. `watch` sees
+    (loss, image) at each.
     Raises `DivergenceError` where the loss cannot be kept finite.
     """
     run = _Run(loss, tolerance, watch)
     if optimizer == "lbfgs":
         _lbfgs(run, start, iterations, learning_rate or 1.0)
     else:
-        _adam(run, start, iterations, learning_rate or 0.02)
+        _adam(run, start, max(1, iterations), learning_rate or 0.02)
     return run.minimum()
 
 
@@ -93,7 +94,7 @@ class _Run:
         if self._tolerance == 0 or len(self._bests) <= WINDOW:
             return False
         before, now = self._bests[-1 - WINDOW], self._bests[-1]
-        return before - now < self._tolerance * abs(before)
+        return before - now <= self._tolerance * abs(before)  # equal where the loss is 0
 
     def minimum(self) -> Minimum:
         if self._best is None:
@@ -139,7 +140,9 @@ class _Pairs:
 
     def add(self, s: Tensor, y: Tensor) -> None:
         curvature = _dot(s, y)
-        if curvature > 1e-10 * math.sqrt(_dot(s, s) * _dot(y, y)):  # else the Hessian's estimate is not definite
+        if curvature > 1e-10 * math.sqrt(
+            _dot(s, s) * _dot(y, y)
+        ):  # else the Hessian's estimate is not definite
             self._pairs.append((s, y, 1 / curvature))
             del self._pairs[:-HISTORY]
 

@@ -68,10 +68,14 @@ def from_torchvision(state: Mapping[str, Tensor], sha256: str) -> Weights:
     layers = zip(CONV_CHANNELS.items(), TORCHVISION_POSITIONS, strict=True)
     for (name, (inputs, outputs)), position in layers:
         weight, bias = state.get(f"features.{position}.weight"), state.get(f"features.{position}.bias")
-        if weight is None or bias is None or tuple(weight.shape) != (outputs, inputs, 3, 3):
+        if (
+            not (isinstance(weight, Tensor) and isinstance(bias, Tensor))
+            or weight.shape != (outputs, inputs, 3, 3)
+            or bias.shape != (outputs,)
+        ):
             raise WeightsError(
                 f"weights: this is no VGG19 of torchvision's: features.{position} should be {name}, "
-                f"({outputs}, {inputs}, 3, 3)"
+                f"({outputs}, {inputs}, 3, 3) with a bias of {outputs}"
             )
         convs[name] = (weight.float().contiguous(), bias.float())
     return Weights(convs, sha256)

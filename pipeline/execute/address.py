@@ -1,0 +1,34 @@
+"""The address of a running cluster: whether anybody is there, before Ray is asked to connect."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pipeline.errors import ClusterError
+
+CONNECT_TIMEOUT_S = 5
+
+
+def check_reachable(address: str) -> None:
+    """Raise `ClusterError` where nobody listens at `host:port` or `ray://host:port`; `auto` is Ray's to find.
+
+    Ray itself takes half a minute to say so.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"execution.address {address} cannot be reached ({error.strerror or error}); "
+            "check the host and the port, and that the cluster runs"
+        ) from error
+
+
+def use_token() -> None:
+    """Show the cluster our token where we have one: since Ray 2.59 a cluster may ask for it."""
+    if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray/auth_token").is_file():
+        os.environ["RAY_AUTH_MODE"] = "token"

@@ -1,0 +1,218 @@
+"""The command as a person runs it: exit codes, one readable message, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import committed, tree
+from tests.media.clips import write_clip
+
+WriteJob = Callable[..., Path]
+
+
+def stylize(*args: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=8)
+
+
+WRONG = {
+    "unknown key": ({"transfer": {"stlye_weight": 3}}, 2, "did you mean transfer.style_weight?"),
+    "unknown section": ({"vido": {}}, 2, "did you mean video?"),
+    "wrong type": ({"transfer": {"iterations": "many"}}, 2, "transfer.iterations"),
+    "number as text": ({"transfer": {"style_weight": "1000"}}, 2, "transfer.style_weight"),
+    "negative size": ({"transfer": {"size": -5}}, 2, "transfer.size must be at least 32, got -5"),
+    "zero iterations": ({"transfer": {"iterations": 0}}, 2, "transfer.iterations must be at least 1"),
+    "unknown layer": ({"transfer": {"style_layers": {"conv9_1": 1.0}}}, 2, "conv9_1"),
+    "unknown optimizer": ({"transfer": {"optimizer": "lbgfs"}}, 2, "did you mean lbfgs?"),
+    "unknown recipe": ({"recipe": "gatis"}, 2, "did you mean gatys?"),
+    "no style": ({"style": None}, 2, "style"),
+    "missing style": ({"style": "nowhere.png"}, 2, "nowhere.png"),
+    "style no image": ({"style": "job.yaml"}, 2, "job.yaml"),
+    "missing input": ({"input": "nowhere.mp4"}, 2, "nowhere.mp4"),
+    "glob of nothing": ({"input": "*.mov"}, 2, "*.mov"),
+    "reversed frames": ({"video": {"frames": [9, 3]}}, 2, "video.frames"),
+    "unsorted cuts": ({"video": {"cuts": [9, 3]}}, 2, "video.cuts"),
+    "scales and size": ({"transfer": {"scales": [32, 40]}}, 2, "transfer.scales"),
+    "weights missing": ({"weights": "nowhere.pth"}, 2, "nowhere.pth"),
+    "malformed address": ({"execution": {"address": "somewhere"}}, 2, "execution.address"),
+    "unreachable address": ({"execution": {"address": "127.0.0.1:9"}}, 5, "127.0.0.1:9 cannot be reached"),
+    "unreachable client": ({"execution": {"address": "ray://127.0.0.1:9"}}, 5, "cannot be reached"),
+    "more GPUs than there are": ({"execution": {"workers": 4, "gpus_per_worker": 1}}, 5, "4 GPUs"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_config_is_one_message_and_leaves_nothing_behind(
+    name: str, write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    changes, code, words = WRONG[name]
+    path = write_job(clip)
+    job = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**job, **changes}))
+    before = tree(tmp_path)
+    began = time.monotonic()
+    result = stylize("run", path)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    messages = [line for line in result.stderr.splitlines() if line.startswith("stylize: ")]
+    assert len(messages) == 1
+    assert tree(tmp_path) == before
+    assert time.monotonic() - began < 30
+
+
+def test_help_answers_without_torch_or_ray() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom pipeline.cli import app\n"
+        "result = CliRunner().invoke(app, ['--help'])\n"
+        "assert result.exit_code == 0 and 'run' in result.output, result.output\n"
+        "print([m for m in ('torch', 'ray', 'cv2', 'av', 'numpy') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_init_writes_a_job_that_only_lacks_its_files_and_never_writes_over_one(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    assert stylize("init", path).returncode == 0
+    again = stylize("init", path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    result = stylize("plan", path)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_schema_is_json_that_knows_the_keys() -> None:
+    schema = json.loads(stylize("schema").stdout)
+    assert "style_weight" in schema["properties"]["transfer"]["properties"]
+
+
+def test_plan_tells_what_would_be_done_and_touches_nothing(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path = write_job(clip, video={"cuts": [3]})
+    before = tree(tmp_path)
+    plan = json.loads(stylize("plan", path, "--json").stdout)
+    assert plan["frames"] == {"total": 8, "reused": 0, "left": 8}
+    assert plan["sources"][0]["segments"] == [[0, 3], [3, 8]]
+    assert plan["megapixel_iterations"] == pytest.approx((2 * 6 + 6 * 3) * 48 * 36 / 1e6, abs=1e-3)
+    assert plan["seconds"] > 0
+    assert "8 of 8 frames to do in 2 segments" in stylize("plan", path).stdout
+    assert tree(tmp_path) == before
+
+
+def test_json_is_one_object_on_standard_output(write_job: WriteJob, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_text("no video")
+    result = stylize("run", write_job([clip, tmp_path / "bad.mp4"]), "--json", "--set", "video.frames=[0, 2]")
+    assert result.returncode == 3
+    summary = json.loads(result.stdout)
+    assert summary["status"] == "incomplete"
+    assert summary["frames"] == {"total": 2, "stylized": 2, "reused": 0}
+    output = summary["outputs"][0]
+    assert (output["source"], output["frames"]) == ("clip.mp4", 2)
+    assert Path(output["output"]).is_file()
+    (failure,) = summary["failures"]
+    assert (failure["source"], failure["frame"]) == ("bad.mp4", None)
+    assert summary["iterations"] == 6 + 3
+    assert summary["megapixel_iterations"] > 0
+    assert summary["wall_s"] > 0
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that a test started, ended with it."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait(30)
+
+
+def start(path: Path, started: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipeline.cli", "run", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    started.append(process)
+    return process
+
+
+def wait_for_frames(output: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while len(list((output / ".stylize").rglob("*.png"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no frames"
+        time.sleep(0.02)
+
+
+SLOW = {"iterations": 40, "warm_iterations": 20, "tolerance": 0}
+
+
+def test_a_killed_driver_loses_nothing_and_the_next_run_gives_the_same_bytes(
+    write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    path, output = write_job(clip, transfer=SLOW), tmp_path / "out"
+    assert stylize("run", path).returncode == 0
+    undisturbed = committed(output)
+    shutil.rmtree(output)
+
+    process = start(path, started)
+    wait_for_frames(output, 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    result = stylize("run", path, "--json")
+    assert result.returncode == 0, result.stderr
+    frames = json.loads(result.stdout)["frames"]
+    assert frames["reused"] >= 3
+    assert frames["stylized"] == 8 - frames["reused"] > 0
+    assert f"{frames['reused']} frames reused" in result.stderr
+    assert committed(output) == undisturbed
+
+
+def test_ctrl_c_finishes_the_frames_in_work_and_leaves_the_rest_for_the_next_run(
+    write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    path, output = write_job(clip, transfer=SLOW), tmp_path / "out"
+    process = start(path, started)
+    wait_for_frames(output, 1, process)
+    second = stylize("run", path)
+    assert second.returncode == 5
+    assert "another run is working" in second.stderr
+    assert str(process.pid) in second.stderr
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "interrupted" in out
+    assert 1 <= len(committed(output)) < 8
+    assert stylize("run", path).returncode == 0
+    assert len(committed(output)) == 8
+
+
+def test_a_second_ctrl_c_stops_at_once(
+    write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    process = start(write_job(clip, transfer={**SLOW, "iterations": 5000}), started)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").rglob("plan.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(8)  # into the first frame, which takes minutes
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
