@@ -7,7 +7,7 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -161,7 +161,8 @@ class _Interruption:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
         self._asked = True
-        self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+        with suppress(OSError):  # a closed terminal takes no words
+            self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.config import Config
+from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
 from pipeline.execute.job import WorkerSettings
 from pipeline.ledger import Ledger, Summary, Watcher
@@ -60,6 +61,7 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
     """Run what is missing on a farm of workers; without anything missing, neither Ray nor torch is imported."""
     if not missing or stop():
         return
+    use_token()
     from pipeline.execute.scheduler import Farm
 
     settings = WorkerSettings(

@@ -162,16 +162,20 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
 def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameRecord]:
     """The records of all finished frames of a segment, by index.
 
-    A frame counts if its file is there, as long as its record says. What does not count is removed if `clean`, as
-    is what a killed worker left behind.
+    A frame counts if its file is there, as long as one of its records says: a writer that came too late left a
+    record too. What does not count is removed if `clean`, as is what a killed worker left behind.
     """
     if not segment.is_dir():
         return {}
-    records = {record.frame: record for path in segment.glob("records-*.jsonl") for record in _records(path)}
+    records = {
+        (frame_path(segment, record.frame), record.bytes): record
+        for path in sorted(segment.glob("records-*.jsonl"))
+        for record in _records(path)
+    }
     found = {}
     for path in segment.iterdir():
-        record = records.get(int(path.stem)) if path.suffix == ".png" and path.stem.isdigit() else None
-        if record and path.stat().st_size == record.bytes:
+        record = records.get((path, path.stat().st_size)) if path.suffix == ".png" else None
+        if record:
             found[record.frame] = record
         elif clean and path.suffix in (".png", ".tmp"):
             path.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import skimage.data
 import torch
@@ -11,8 +13,9 @@ from torch import Tensor
 from pipeline.style.scales import resize, shape_at
 
 
+@cache
 def photo(name: str, longest_px: int) -> Tensor:
-    """`skimage.data.<name>`, (1, 3, h, w), float32, 0–1, its longest side `longest_px`."""
+    """`skimage.data.<name>`, (1, 3, h, w), float32, 0–1, its longest side `longest_px`. Shared: not to be changed."""
     picture = torch.from_numpy(full_photo(name)).permute(2, 0, 1)[None].float() / 255
     return resize(picture, shape_at(picture, longest_px))
 

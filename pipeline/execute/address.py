@@ -29,6 +29,10 @@ def check_reachable(address: str) -> None:
 
 
 def use_token() -> None:
-    """Show the cluster our token where we have one: since Ray 2.59 a cluster may ask for it."""
-    if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray/auth_token").is_file():
-        os.environ["RAY_AUTH_MODE"] = "token"
+    """Show a cluster our token where we have one: since Ray 2.59 it may ask for it.
+
+    Call it before Ray is imported, which reads the environment once.
+    """
+    has_token = "RAY_AUTH_TOKEN" in os.environ or (Path.home() / ".ray/auth_token").is_file()
+    if has_token:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -27,7 +27,7 @@ from ray.exceptions import (
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
-from pipeline.execute.address import check_reachable, use_token
+from pipeline.execute.address import check_reachable
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -83,7 +83,7 @@ class Farm:
         self, execution: Execution, settings: WorkerSettings, segments: int, worker: type = Worker
     ) -> None:
         self._execution, self._settings, self._segments = execution, settings, segments
-        self._worker = worker
+        self._actor = _as_actor(worker)
         self._is_guest = ray.is_initialized()
         self._slots: list[_Slot] = []
         self._pool = Pool(0, 0, 0)
@@ -144,8 +144,7 @@ class Farm:
                 yield Pulse(tuple(self._state(slot) for slot in self._slots))
 
     def _hire(self, slot: _Slot) -> _Slot:
-        remote = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(self._worker)
-        options = remote.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
+        options = self._actor.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
         slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
         slot.info = slot.opened = slot.progress = None
@@ -154,7 +153,7 @@ class Farm:
 
     def _ask(self, slot: _Slot) -> Any:
         """Ask for a worker's progress, which it answers beside its work, and as soon as its process lives."""
-        return slot.actor.progress.options(concurrency_group="watch").remote()
+        return slot.actor.progress.remote()
 
     def _assign(self, slot: _Slot, todo: Todo) -> None:
         """Ask a worker for the next missing frame of a segment."""
@@ -252,6 +251,17 @@ class Farm:
         return WorkerState(name, device, slot.todo is not None, slot.progress)
 
 
+def _as_actor(worker: type) -> Any:
+    """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
+
+    class Actor(worker):  # type: ignore[misc]  # a class that is only known at run time
+        @ray.method(concurrency_group="watch")  # type: ignore[untyped-decorator]
+        def progress(self) -> Progress | None:
+            return super().progress()  # type: ignore[no-any-return]
+
+    return ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(Actor)
+
+
 def start_and_stop() -> str:
     """Start Ray on this machine, say what it sees, and stop it; raises what keeps it from starting."""
     _connect(Execution())
@@ -275,7 +285,6 @@ def _connect(execution: Execution) -> None:
             **common,
         )
         return
-    use_token()
     check_reachable(execution.address)
     try:
         ray.init(execution.address, **common)

@@ -92,8 +92,9 @@ def test_several_styles_are_blended_in_proportion(network: VGG19) -> None:
 
 
 def test_targets_hold_no_gradient_and_only_their_layers(network: VGG19) -> None:
-    picture = photo("coffee", 24).requires_grad_(True)
-    content, style = content_targets(network, picture, CONTENT), style_targets(network, [(picture, 1.0)], STYLE)
+    picture = photo("coffee", 24).clone().requires_grad_(True)
+    content = content_targets(network, picture, CONTENT)
+    style = style_targets(network, [(picture, 1.0)], STYLE)
     assert content.keys() == CONTENT.keys()
     assert style.keys() == STYLE.keys()
     assert not any(target.requires_grad for target in (*content.values(), *style.values()))

@@ -1,0 +1,73 @@
+"""Keeping the colors of the content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.style.color import luminance, match_color, with_chroma_of
+from tests.photos import photo
+
+
+def covariance(image: Tensor) -> Tensor:
+    return torch.cov(image[0].flatten(1).double(), correction=0)
+
+
+def test_luminance_is_the_same_in_all_channels_and_that_of_gray_is_gray() -> None:
+    luma = luminance(torch.tensor([1.0, 0.0, 0.0])[None, :, None, None])
+    assert luma.flatten().tolist() == pytest.approx([0.299] * 3)
+    gray = torch.rand(1, 1, 4, 5).expand(1, 3, 4, 5)
+    assert torch.allclose(luminance(gray), gray, atol=1e-6)
+
+
+def test_a_gray_painting_gets_the_contents_chroma() -> None:
+    content = torch.rand(1, 3, 8, 8) * 0.2 + 0.4
+    painting = luminance(torch.rand(1, 3, 8, 8) * 0.2 + 0.4)
+    colored = with_chroma_of(painting, content)
+    assert torch.allclose(luminance(colored), painting, atol=1e-5)
+    assert torch.allclose(colored - luminance(colored), content - luminance(content), atol=1e-5)
+
+
+def test_colors_beyond_white_and_black_are_clipped() -> None:
+    red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None]
+    for gray in (0.0, 1.0):
+        colored = with_chroma_of(torch.full((1, 3, 1, 1), gray), red)
+        assert colored.min() >= 0
+        assert colored.max() <= 1
+
+
+def test_a_matched_style_has_the_contents_mean_and_covariance() -> None:
+    style, content = (photo(name, 48) * 0.3 + 0.35 for name in ("coffee", "astronaut"))  # nothing to clip
+    matched = match_color(style, content)
+    assert matched.shape == style.shape
+    assert torch.allclose(matched.mean((2, 3)), content.mean((2, 3)), atol=1e-4)
+    assert torch.allclose(covariance(matched), covariance(content), atol=1e-4)
+    assert not torch.allclose(covariance(style), covariance(content), atol=1e-3)
+
+
+def test_a_style_matched_to_itself_stays() -> None:
+    style = photo("coffee", 32)
+    assert torch.allclose(match_color(style, style), style, atol=1e-4)
+
+
+@pytest.mark.parametrize("gray", ["style", "content", "both"])
+def test_pictures_of_one_color_are_matched_too(gray: str) -> None:
+    plain, colored = torch.full((1, 3, 6, 6), 0.25), photo("coffee", 32)
+    style = colored if gray == "content" else plain
+    content = colored if gray == "style" else plain + 0.5
+    matched = match_color(style, content)
+    assert matched.isfinite().all()
+    assert torch.allclose(matched.mean((2, 3)), content.mean((2, 3)), atol=0.02)
+
+
+def test_matching_has_the_same_bits_for_any_number_of_threads(with_threads: Callable[[int], None]) -> None:
+    style, content = photo("coffee", 600), photo("astronaut", 512)
+    found = []
+    for threads in (1, 2, 3):
+        with_threads(threads)
+        found.append(match_color(style, content))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -1,0 +1,187 @@
+"""The plan: every frame in one segment, and a fingerprint for everything that changes a pixel."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import MediaError
+from pipeline.plan import Plan, changes, frame_range, shots
+from tests.plans import JUDGES, config, inspected, planned
+
+
+def fingerprint(found: Any = None, judges: Any = JUDGES, **sections: Any) -> str:
+    return planned(found, judges, **sections).segments[0].fingerprint
+
+
+# --- segments ---
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_frame_lies_in_exactly_one_segment(seed: int) -> None:
+    draw = random.Random(seed)
+    frames = draw.randint(1, 80)
+    first = draw.randrange(frames)
+    stop = draw.randint(first + 1, frames + 20)
+    cuts = tuple(sorted(draw.sample(range(1, 100), draw.randint(0, 20))))
+    plan = planned(inspected(frames, cuts), video={"frames": (first, stop)})
+    covered = [index for segment in plan.segments for index in range(segment.first, segment.stop)]
+    assert covered == list(range(first, min(stop, frames)))
+    assert plan.frames == len(covered)
+    assert all(segment.first < segment.stop for segment in plan.segments)
+    starts = {segment.first for segment in plan.segments}
+    assert starts == {first, *(cut for cut in cuts if first < cut < min(stop, frames))}
+
+
+def test_a_shot_begins_at_each_cut_within() -> None:
+    assert shots(0, 10, []) == [(0, 10)]
+    assert shots(0, 10, [3, 7]) == [(0, 3), (3, 7), (7, 10)]
+    assert shots(4, 10, [3, 4, 9, 10, 12]) == [(4, 9), (9, 10)]
+
+
+def test_a_video_without_a_range_is_planned_whole() -> None:
+    assert frame_range(config(), inspected(7).probe, inspected(7).source) == (0, 7)
+
+
+def test_a_range_beyond_the_end_is_an_error_of_the_source() -> None:
+    with pytest.raises(MediaError, match=r"video\.frames starts at 30, but the source has 30 frames"):
+        planned(inspected(30), video={"frames": (30, 40)})
+
+
+def test_a_range_that_ends_beyond_the_end_is_cut_and_noted() -> None:
+    plan = planned(inspected(30), video={"frames": (20, 40)})
+    assert (plan.first, plan.stop, plan.frames) == (20, 30, 10)
+    assert plan.notes == ("video.frames asks for frames up to 39, the last is 29",)
+    assert planned(inspected(30), video={"frames": (20, 30)}).notes == ()
+
+
+def test_a_still_knows_nothing_of_the_videos_section() -> None:
+    plan = planned(inspected(1, kind="still", name="a.jpg"), video={"frames": (20, 40)})
+    assert (plan.first, plan.stop) == (0, 1)
+    assert plan.notes == ()
+    assert not plan.is_warm
+
+
+@pytest.mark.parametrize(
+    ("kind", "warm_start", "is_warm"),
+    [("video", "flow", True), ("sequence", "previous", True), ("video", "none", False), ("still", "flow", False)],
+)  # fmt: skip
+def test_only_frames_of_videos_start_warm(kind: str, warm_start: str, is_warm: bool) -> None:
+    assert planned(inspected(kind=kind), video={"warm_start": warm_start}).is_warm is is_warm
+
+
+def test_videos_have_even_sides_and_stills_need_not() -> None:
+    size = {"size": None}
+    assert planned(inspected(), transfer=size).size == (64, 48)
+    assert planned(inspected(1, kind="still"), transfer=size).size == (65, 49)
+
+
+def test_notes_name_the_guess_first_and_then_the_probes() -> None:
+    found = inspected(3, kind="sequence", notes=("interlaced",))
+    found = replace(found, source=replace(found.source, guess="3 files named %d.png"))
+    assert planned(found).notes == ("taken as a numbered sequence: 3 files named %d.png", "interlaced")
+
+
+def test_a_plan_counts_all_its_sources() -> None:
+    one, two = planned(inspected(10, (4,))), planned(inspected(5, name="b.mp4"))
+    plan = Plan((one, two), (), ())
+    assert plan.frames == 15
+    assert [segment.name for segment in plan.segments] == ["clip.mp4[0-3]", "clip.mp4[4-9]", "b.mp4[0-4]"]
+    assert len({segment.key for segment in plan.segments}) == 3
+
+
+# --- fingerprints ---
+
+OTHER_TRANSFER = {
+    "size": 64, "iterations": 299, "warm_iterations": 39, "optimizer": "adam", "learning_rate": 0.5,
+    "content_weight": 2.0, "style_weight": 999.0, "content_layers": {"conv3_1": 1.0},
+    "style_layers": {"conv1_1": 1.0}, "pooling": "average", "init": "noise", "network": "raw", "scales": 1,
+    "style_size": 256, "tolerance": 0.0, "preserve_color": "match", "seed": 1,
+}  # fmt: skip
+
+
+def test_every_key_of_transfer_is_tried_below() -> None:
+    assert OTHER_TRANSFER.keys() == type(config().transfer).model_fields.keys()
+
+
+@pytest.mark.parametrize(("key", "value"), OTHER_TRANSFER.items())
+def test_each_key_of_transfer_is_in_the_fingerprint(key: str, value: Any) -> None:
+    assert fingerprint(transfer={key: value}) != fingerprint()
+
+
+@pytest.mark.parametrize(
+    "judges",
+    [
+        replace(JUDGES, weights="ee" * 32),
+        replace(JUDGES, styles=(("ee" * 32, 1.0), JUDGES.styles[1])),
+        replace(JUDGES, styles=((JUDGES.styles[0][0], 1.5), JUDGES.styles[1])),
+        replace(JUDGES, styles=JUDGES.styles[:1]),
+        replace(JUDGES, styles=JUDGES.styles[::-1]),
+    ],
+)
+def test_the_styles_and_the_weights_are_in_the_fingerprint(judges: Any) -> None:
+    assert fingerprint(judges=judges) != fingerprint()
+
+
+def test_the_source_the_range_and_the_chain_are_in_the_fingerprint() -> None:
+    found = {
+        fingerprint(),
+        fingerprint(replace(inspected(), digest="ee" * 32)),
+        fingerprint(video={"warm_start": "none"}),
+        fingerprint(video={"frames": (1, 30)}),
+        fingerprint(video={"frames": (0, 29)}),
+        fingerprint(inspected(cuts=(5,))),
+    }
+    assert len(found) == 6
+
+
+def test_a_source_of_another_size_is_another() -> None:
+    assert fingerprint(inspected(width_px=90), transfer={"size": 64}) != fingerprint(transfer={"size": 64})
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"execution": {"workers": 4, "threads_per_worker": 2, "gpus_per_worker": 0.5, "address": "auto"}},
+        {"output": Path("/elsewhere")},
+        {"input": ("clip.mp4", "other.mp4")},
+    ],
+)
+def test_what_changes_no_pixel_is_not_in_the_fingerprint(sections: dict[str, Any]) -> None:
+    assert fingerprint(**sections) == fingerprint()
+
+
+def test_the_name_of_the_source_is_not_in_the_fingerprint_but_in_the_key() -> None:
+    one, two = (planned(inspected(name=name)).segments[0] for name in ("a.mp4", "b.mp4"))
+    assert one.fingerprint == two.fingerprint
+    assert one.key != two.key
+
+
+def test_the_warm_start_is_not_in_the_fingerprint_of_a_still() -> None:
+    still = inspected(1, kind="still")
+    assert fingerprint(still, video={"warm_start": "none"}) == fingerprint(still)
+
+
+def test_a_recipe_written_out_is_the_recipe() -> None:
+    assert fingerprint(transfer=config().transfer) == fingerprint()
+
+
+# --- changes ---
+
+
+def test_changes_name_what_was_and_what_is() -> None:
+    one, two = (
+        planned(transfer={"style_weight": weight}, video={"frames": frames}).segments[0].parts
+        for weight, frames in ((1000.0, (0, 10)), (500.0, (0, 12)))
+    )
+    assert changes(one, one) == []
+    assert changes(one, two) == ["frames: [0, 10] → [0, 12]", "transfer.style_weight: 1000.0 → 500.0"]
+
+
+def test_changes_shorten_what_is_long_and_say_what_is_new() -> None:
+    assert changes({"source": "a" * 64}, {"source": "b" * 64}) == ['source: "aaaaaaaaaaa… → "bbbbbbbbbbb…']
+    assert changes({}, {"style.1": ["x", 1.0]}) == ['style.1: null → ["x", 1.0]']

@@ -1,0 +1,117 @@
+"""What earlier runs left, and why the rest has to be made again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.plan import Plan
+from pipeline.resume import folder_of, plan_to_json, take_stock, todos
+from pipeline.workspace import Workspace, commit_frame
+from tests.plans import JUDGES, inspected, planned, record
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def plan_of(*sources: Any) -> Plan:
+    return Plan(sources, (), ())
+
+
+def finish(plan: Plan, space: Workspace, *frames: int) -> None:
+    """Commit frames of the plan's sources, as a run does, and keep the plan."""
+    for segment in plan.segments:
+        for index in frames:
+            if segment.first <= index < segment.stop:
+                commit_frame(folder_of(segment, space), record(index, source=segment.source), b"painted")
+    space.write(space.plan, plan_to_json(plan))
+
+
+def test_without_an_earlier_run_everything_is_to_do_and_nothing_is_again(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(10, (4,))))
+    stock = take_stock(plan, space)
+    assert stock.reused == 0
+    assert stock.reasons == {}
+    assert [list(todo.missing) for todo in todos(plan, stock, space)] == [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9]]
+    assert not space.root.exists()
+
+
+def test_what_is_finished_is_used_again_and_the_rest_is_to_do(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(10, (4,))))
+    finish(plan, space, 0, 1, 2, 3, 4, 5)
+    stock = take_stock(plan, space)
+    assert stock.reused == 6
+    assert stock.reasons == {}
+    assert [r.frame for r in stock.records] == [0, 1, 2, 3, 4, 5]
+    assert stock.open_segments(plan.sources[0]) == 1
+    (todo,) = todos(plan, stock, space)
+    assert list(todo.missing) == [6, 7, 8, 9]
+    assert (todo.job.name, todo.job.first, todo.job.stop) == ("clip.mp4[4-9]", 4, 10)
+    assert todo.job.folder == folder_of(plan.segments[1], space)
+
+
+def test_a_finished_plan_leaves_nothing_to_do(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(3)), planned(inspected(2, name="b.mp4")))
+    finish(plan, space, 0, 1, 2)
+    stock = take_stock(plan, space)
+    assert stock.reused == plan.frames == 5
+    assert todos(plan, stock, space) == []
+    assert [stock.open_segments(source) for source in plan.sources] == [0, 0]
+
+
+def test_the_reasons_say_what_changed(space: Workspace) -> None:
+    before = plan_of(planned(inspected(6)), planned(inspected(6, name="b.mp4"), transfer={"seed": 3}))
+    finish(before, space, 0, 1, 2, 3, 4, 5)
+    other = replace(JUDGES, weights="ee" * 32)
+    after = plan_of(
+        planned(inspected(6), other, transfer={"style_weight": 5.0}),
+        planned(inspected(6, name="b.mp4"), transfer={"seed": 3}),
+    )
+    stock = take_stock(after, space)
+    assert stock.reused == 6  # those of b.mp4
+    assert stock.reasons == {
+        "clip.mp4": ("transfer.style_weight: 1000.0 → 5.0", 'weights: "ccccccccccc… → "eeeeeeeeeee…'),
+    }
+
+
+def test_a_reason_that_holds_for_every_segment_is_said_once(space: Workspace) -> None:
+    finish(plan_of(planned(inspected(9, (3, 6)))), space, *range(9))
+    stock = take_stock(plan_of(planned(inspected(9, (3, 6)), transfer={"pooling": "average"})), space)
+    assert stock.reasons == {"clip.mp4": ('transfer.pooling: "max" → "average"',)}
+
+
+def test_another_range_is_a_reason(space: Workspace) -> None:
+    finish(plan_of(planned(inspected(9), video={"frames": (0, 4)})), space, *range(4))
+    stock = take_stock(plan_of(planned(inspected(9), video={"frames": (0, 6)})), space)
+    assert stock.reasons == {"clip.mp4": ("frames: [0, 4] → [0, 6]",)}
+
+
+def test_an_interrupted_run_is_no_reason(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(9)))
+    finish(plan, space, 0, 1)
+    assert take_stock(plan, space).reasons == {}
+
+
+def test_going_back_to_earlier_settings_finds_their_frames(space: Workspace) -> None:
+    one, two = (plan_of(planned(inspected(4), transfer={"seed": seed})) for seed in (1, 2))
+    finish(one, space, 0, 1, 2, 3)
+    finish(two, space, 0, 1)
+    stock = take_stock(one, space)
+    assert stock.reused == 4
+    assert stock.reasons == {}
+
+
+def test_looking_removes_nothing_unless_it_is_to_clean(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(4)))
+    finish(plan, space, 0)
+    orphan = folder_of(plan.segments[0], space) / ".00000001-abc.tmp"
+    orphan.write_bytes(b"")
+    take_stock(plan, space, clean=False)
+    assert orphan.exists()
+    take_stock(plan, space)
+    assert not orphan.exists()

@@ -1,0 +1,204 @@
+"""Looking at the sources, and not looking twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline import survey as survey_module
+from pipeline.config import Config
+from pipeline.errors import ConfigError, MediaError
+from pipeline.plan import Plan
+from pipeline.survey import Notebook, survey
+from tests.media.clips import write_clip
+from tests.photos import full_photo
+from tests.plans import config
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A clip of 12 frames, two photographs, a text and a style."""
+    media = tmp_path / "media"
+    media.mkdir()
+    write_clip(media / "clip.mp4", frames=12)
+    for name, color in (("x.png", "teal"), ("y.png", "navy")):
+        Image.new("RGB", (33, 21), color).save(media / name)
+    (media / "notes.txt").write_text("no picture")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "style.png")
+    return tmp_path
+
+
+def job(folder: Path, **sections: Any) -> Config:
+    style = ({"image": folder / "style.png"},)
+    return config(**{"input": (str(folder / "media"),), "output": folder / "out", "style": style, **sections})
+
+
+def again(notebook: Notebook) -> Notebook:
+    """The notebook as the next run finds it."""
+    return Notebook(notebook.data)
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the sources that are probed, or decoded for their cuts."""
+    names: list[str] = []
+
+    def noted(function: Any) -> Any:
+        def call(source: Any, *args: Any, **kwargs: Any) -> Any:
+            names.append(source.name)
+            return function(source, *args, **kwargs)
+
+        return call
+
+    for name in ("probe", "decode_frames"):
+        monkeypatch.setattr(survey_module, name, noted(getattr(survey_module, name)))
+    return names
+
+
+def seen(plan: Plan) -> list[tuple[str, int]]:
+    return [(source.name, source.frames) for source in plan.sources]
+
+
+def test_every_source_is_planned_and_the_rest_is_named(folder: Path) -> None:
+    turns: list[str] = []
+    plan = survey(job(folder), Notebook(), turns.append)
+    assert seen(plan) == [("clip.mp4", 12), ("x.png", 1), ("y.png", 1)]
+    assert turns == ["clip.mp4", "x.png", "y.png"]
+    assert plan.skipped == (str(folder / "media/notes.txt"),)
+    assert plan.failures == ()
+    assert not (folder / "out").exists()
+
+
+def test_a_source_that_cannot_be_read_fails_alone(folder: Path) -> None:
+    (folder / "media/broken.mp4").write_bytes(b"no video")
+    plan = survey(job(folder), Notebook())
+    assert [failure.source for failure in plan.failures] == ["broken.mp4"]
+    assert plan.failures[0].frame is None
+    assert len(plan.sources) == 3
+
+
+def test_frames_beyond_the_end_are_a_failure_of_that_source(folder: Path) -> None:
+    plan = survey(job(folder, video={"frames": (12, 20)}), Notebook())
+    assert [failure.source for failure in plan.failures] == ["clip.mp4"]
+    assert "the source has 12 frames" in plan.failures[0].error
+
+
+def test_a_second_look_decodes_nothing(folder: Path, probed: list[str]) -> None:
+    notebook = Notebook()
+    first = survey(job(folder), notebook)
+    assert sorted(set(probed)) == ["clip.mp4", "x.png", "y.png"]
+    assert notebook.changed
+    probed.clear()
+    second = again(notebook)
+    assert survey(job(folder), second) == first
+    assert probed == []
+    assert not second.changed
+
+
+def test_a_file_that_changed_is_looked_at_again_and_no_other(folder: Path, probed: list[str]) -> None:
+    notebook = Notebook()
+    first = survey(job(folder), notebook)
+    probed.clear()
+    path = folder / "media/x.png"
+    state = path.stat()
+    Image.new("RGB", (21, 33), "teal").save(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    second = survey(job(folder), again(notebook))
+    assert probed == ["x.png"]
+    assert second.sources[1].size != first.sources[1].size
+    assert second.sources[0] == first.sources[0]
+    assert second.sources[2] == first.sources[2]
+
+
+def test_a_file_that_was_only_touched_is_not_decoded_again(folder: Path, probed: list[str]) -> None:
+    notebook = Notebook()
+    first = survey(job(folder), notebook)
+    probed.clear()
+    os.utime(folder / "media/clip.mp4", ns=(0, 0))
+    assert survey(job(folder), again(notebook)) == first
+    assert probed == []
+
+
+def test_a_renamed_file_is_not_decoded_again(folder: Path, probed: list[str]) -> None:
+    notebook = Notebook()
+    survey(job(folder), notebook)
+    probed.clear()
+    (folder / "media/clip.mp4").rename(folder / "media/film.mp4")
+    assert seen(survey(job(folder), again(notebook)))[0] == ("film.mp4", 12)
+    assert probed == []
+
+
+def test_the_notebook_forgets_what_is_no_longer_needed(folder: Path) -> None:
+    notebook = Notebook()
+    survey(job(folder), notebook)
+    (folder / "media/y.png").unlink()
+    second = again(notebook)
+    survey(job(folder), second)
+    assert second.changed
+    assert len(second.data) == len(notebook.data) - 2  # the file's digest and its probe
+
+
+def test_another_style_is_another_fingerprint(folder: Path) -> None:
+    first = survey(job(folder), Notebook())
+    Image.new("RGB", (8, 8), "blue").save(folder / "style.png")
+    second = survey(job(folder), Notebook())
+    assert not {s.fingerprint for s in first.segments} & {s.fingerprint for s in second.segments}
+
+
+def test_a_style_that_is_not_there_is_an_error_of_the_config(folder: Path) -> None:
+    (folder / "style.png").unlink()
+    with pytest.raises(ConfigError, match=r"style .*style\.png cannot be read: No such file or directory"):
+        survey(job(folder), Notebook())
+
+
+def test_a_file_that_vanishes_is_an_error_of_its_source(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = survey_module.list_sources((str(folder / "media"),), folders="auto", exclude=folder / "out")
+    monkeypatch.setattr(survey_module, "list_sources", lambda *_, **__: listing)
+    (folder / "media/x.png").unlink()
+    plan = survey(job(folder), Notebook())
+    assert [failure.source for failure in plan.failures] == ["x.png"]
+    assert len(plan.sources) == 2
+
+
+# --- cuts ---
+
+
+@pytest.fixture
+def film(folder: Path) -> Path:
+    """18 frames of one photograph and 18 of another, 64 × 48."""
+    shots = [full_photo(name)[100:148, x : x + 64] for name in ("astronaut", "coffee") for x in range(18)]
+    write_clip(folder / "film.mp4", rgb=shots, frames=36)
+    return folder
+
+
+def ranges(folder: Path, **video: Any) -> list[tuple[int, int]]:
+    plan = survey(job(folder, input=(str(folder / "film.mp4"),), video=video), Notebook())
+    return [(segment.first, segment.stop) for segment in plan.segments]
+
+
+def test_cuts_are_found_listed_or_left_alone(film: Path) -> None:
+    assert ranges(film) == [(0, 18), (18, 36)]
+    assert ranges(film, cuts="none") == [(0, 36)]
+    assert ranges(film, cuts=(5, 30, 99)) == [(0, 5), (5, 30), (30, 36)]
+
+
+def test_cuts_are_indices_in_the_source_also_for_a_range(film: Path) -> None:
+    assert ranges(film, frames=(2, 36)) == [(2, 18), (18, 36)]
+    assert ranges(film, frames=(20, 30)) == [(20, 30)]
+
+
+def test_only_the_frames_in_question_are_decoded_for_cuts(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Any, probe: Any, first: int, stop: int) -> Any:
+        raise MediaError(f"{first} to {stop}")
+
+    monkeypatch.setattr(survey_module, "decode_frames", refuse)
+    plan = survey(job(film, input=(str(film / "film.mp4"),), video={"frames": (3, 99)}), Notebook())
+    assert plan.failures[0].error == "3 to 36"
