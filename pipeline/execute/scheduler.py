@@ -52,6 +52,10 @@ SLOT_DEATHS = 4
 """A place for a worker that loses this many in a row, without a frame between, is given up. More than
 `SEGMENT_DEATHS`, so that one bad segment never costs a place."""
 
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Of a worker's process. OpenMP's threads wait by spinning; where anything else wants the cores, two processes that
+do so stand in each other's way until both are ten times slower."""
+
 PULSE_S = 0.5
 PLACEMENT_TIMEOUT_S = 60
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
@@ -259,7 +263,12 @@ def _as_actor(worker: type) -> Any:
         def progress(self) -> Progress | None:
             return super().progress()  # type: ignore[no-any-return]
 
-    return ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={"watch": 1})(Actor)
+    return ray.remote(
+        max_restarts=0,
+        max_task_retries=0,
+        concurrency_groups={"watch": 1},
+        runtime_env={"env_vars": ENVIRONMENT},
+    )(Actor)
 
 
 def start_and_stop() -> str:

@@ -51,9 +51,9 @@ class Worker:
 
     def set_up(self) -> WorkerInfo:
         """Load the network and the styles; `WeightsError` or `MediaError` where they cannot be had."""
-        if self._settings.threads:
-            torch.set_num_threads(self._settings.threads)
         cv2.setNumThreads(1)  # see motion.flow
+        torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
+        self._limit_threads()
         device = best_device()
         styles = [(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
         self._stylizer = Stylizer(
@@ -67,6 +67,7 @@ class Worker:
         `job` opens another segment; without it the frame belongs to the segment last opened. Frames may be asked
         for in any order in which a warm frame's predecessor is finished.
         """
+        self._limit_threads()
         if job is not None:
             self._segment = _Segment(job, self._settings.warm_start)
         assert self._segment is not None and self._stylizer is not None, "set_up and a segment come first"
@@ -75,6 +76,11 @@ class Worker:
     def progress(self) -> Progress | None:
         """Where the worker is; may be asked from another thread while a frame is being made."""
         return self._progress
+
+    def _limit_threads(self) -> None:
+        """Before every frame, since OpenMP keeps the number by thread, and Ray may call from any."""
+        if self._settings.threads:
+            torch.set_num_threads(self._settings.threads)
 
     def _watch(self, progress: Progress) -> None:
         self._progress = progress
@@ -147,7 +153,7 @@ class _Segment:
         return self._contents[index]
 
     def _committed(self, index: int) -> FrameRecord:
-        return finished_frames(self._job.folder)[index]
+        return finished_frames(self._job.folder, clean=False)[index]  # others may be writing here
 
 
 def style_settings(transfer: Transfer) -> Settings:

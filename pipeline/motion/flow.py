@@ -2,7 +2,7 @@
 
 Frames are uint8 (h, w, 3) RGB. A flow is float32 (h, w, 2), in px, (x, y): the pixel at p of the current frame
 was at p + flow[p] in the previous one. Everything runs on one thread: OpenCV's DIS cuts the picture into as
-many stripes as it has threads, and its result depends on that.
+many stripes as it has threads, and nothing promises that its result does not depend on that.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Mask = NDArray[np.bool_]
 SHORTEST_PX = 32
 NARROWEST = 0.4
 """DIS halves the picture by its longer side until that is about 32 px; a side of less than 8 px there, its patch,
-makes it read beyond the picture and crash (OpenCV 5.0, 161 × 32). Hence the least shorter side: 32 px and this
-part of the longer."""
+makes it read beyond the picture (OpenCV 5.0 crashed among random sizes, at 25 × 161 padded to 32). Hence the least
+shorter side: 32 px and this part of the longer."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ def warm_start(painted: Frame, before: Frame, content: Frame, motion: Motion) ->
 
     `painted`, `before` (the predecessor, as in the source) and `content` are uint8 (h, w, 3); the result is
     float32 (h, w, 3), 0–1. Pixels that were covered or out of the picture are filled from the content, tinted as
-    the painting is around there: bare content is gray among colors, and forty iterations do not make up for it
-    (`scripts/bench_warm_start.py`: 26 to more than 40 of them to 10 %, tinted 26 to 33).
+    the painting is around there: bare content is gray among colors, and forty iterations do not make up for it.
     """
     carried = warp(unit(painted), motion.flow)
     filled = unit(content) + _carried_tint(painted, before, motion)

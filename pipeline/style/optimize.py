@@ -140,9 +140,8 @@ class _Pairs:
 
     def add(self, s: Tensor, y: Tensor) -> None:
         curvature = _dot(s, y)
-        if curvature > 1e-10 * math.sqrt(
-            _dot(s, s) * _dot(y, y)
-        ):  # else the Hessian's estimate is not definite
+        # Else the Hessian's estimate would not be definite; relative to both, so that no scale of the loss matters.
+        if curvature > 1e-10 * math.sqrt(_dot(s, s) * _dot(y, y)):
             self._pairs.append((s, y, 1 / curvature))
             del self._pairs[:-HISTORY]
 

@@ -22,6 +22,9 @@ from .weights import Weights
 
 PAPER_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
+KEPT_SIZES = 8
+"""Sizes for which the styles' targets are kept; an archive may have as many sizes as pictures."""
+
 SAFER_RATE = 0.005
 """Adam's learning rate where a picture's loss could not be kept finite the first time."""
 
@@ -158,9 +161,11 @@ class Stylizer:
         longest_px = max(content.shape[-2:])
         if self.settings.style_size is not None:
             longest_px = max(1, round(self.settings.style_size * factor))
-        matched = self.settings.preserve_color == "match"
+        matched = self.settings.preserve_color == "match"  # to each content anew
         if longest_px in self._targets and not matched:
             return self._targets[longest_px]
+        while len(self._targets) >= KEPT_SIZES:
+            del self._targets[next(iter(self._targets))]
         pictures = []
         for picture, weight in self._styles:
             picture = scales.resize(picture.to(self.device), scales.shape_at(picture, longest_px))

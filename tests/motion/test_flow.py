@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from pipeline.motion import flow
 from pipeline.motion.flow import Motion, estimate_motion, is_consistent, sample, warp
 from pipeline.motion.warm import unit
 
@@ -120,6 +122,20 @@ def test_motion_has_the_same_bits_for_any_number_of_threads(threads: int) -> Non
     motion = estimate_motion(*frames)
     assert np.array_equal(motion.flow, alone.flow)
     assert np.array_equal(motion.reliable, alone.reliable)
+
+
+def test_the_flow_is_found_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    original = flow._dis
+
+    def noted(*frames: Any) -> Any:
+        threads.append(cv2.getNumThreads())
+        return original(*frames)
+
+    monkeypatch.setattr(flow, "_dis", noted)
+    cv2.setNumThreads(4)
+    estimate_motion(window(0, 0), window(1, 0))
+    assert threads == [1, 1]
 
 
 SIZES = """

@@ -14,6 +14,15 @@ from pipeline.weights import load_weights
 CHANNELS = 4
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small pictures gain nothing by threads, and where other processes keep the cores busy they lose a lot."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def real() -> Weights:
     """The packaged weights."""
