@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from pipeline.errors import MediaError
 from pipeline.frames import Frame, decode_frame
 from pipeline.media.encode import encode_video, write_still
 from pipeline.media.verify import verify_video
-from pipeline.plan import SourcePlan
+from pipeline.media.writing import writing
+from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import Workspace, append_journal, frame_path, read_journal, writing
+from pipeline.workspace import Workspace, append_journal, frame_path, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
@@ -37,18 +39,41 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     where it differs or cannot be written, `SpaceError` without room.
     """
     target = space.output / source.name
-    partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+    short = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    partial = target.with_name(
+        f".{short}.partial{target.suffix}"
+    )  # short, since a name may have its full 255 bytes
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notes = _write(source, partial, space)
-        with writing(target.parent):
+        append_journal(
+            space.outputs, {"source": source.name}
+        )  # so that it is known as ours, whatever comes next
+        with writing(target):
             partial.replace(target)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
     append_journal(space.outputs, {"source": source.name, **_stamp(source), **_state(target), "notes": notes})
     return Output(source.name, target, source.frames, notes)
+
+
+def without_blocked(plan: Plan, space: Workspace) -> Plan:
+    """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
+    ours = {entry.get("source") for entry in read_journal(space.outputs)}
+    taken = [s for s in plan.sources if s.name not in ours and (space.output / s.name).exists()]
+    failures = [
+        Failure(
+            source.name,
+            None,
+            f"{space.output / source.name} is there already, and no run here made it; "
+            "move it away, or choose another output",
+        )
+        for source in taken
+    ]
+    sources = tuple(source for source in plan.sources if source not in taken) if taken else plan.sources
+    return replace(plan, sources=sources, failures=(*plan.failures, *failures))
 
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
@@ -85,7 +110,11 @@ def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
 
 
 def _stamp(source: SourcePlan) -> dict[str, Any]:
-    return {"version": VERSION, "segments": [segment.fingerprint for segment in source.segments]}
+    return {
+        "version": VERSION,
+        "segments": [segment.fingerprint for segment in source.segments],
+        "time_base": str(source.inspected.probe.time_base),  # of a sequence: its rate
+    }
 
 
 def _state(path: Path) -> dict[str, Any]:

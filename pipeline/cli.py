@@ -144,6 +144,8 @@ class _Interruption:
 
     def __init__(self, display: Display) -> None:
         self._display, self._asked = display, False
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._signals = [s for s in signals if signal.getsignal(s) != signal.SIG_IGN]  # nohup stays nohup
         self._listen()
 
     def asked(self) -> bool:
@@ -152,7 +154,7 @@ class _Interruption:
         return self._asked
 
     def _listen(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in self._signals:
             if signal.getsignal(number) != self._handle:
                 signal.signal(number, self._handle)
 
@@ -160,6 +162,8 @@ class _Interruption:
         if self._asked:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
+        if not self._display.is_working:
+            raise KeyboardInterrupt  # still looking at the sources: nothing to finish
         self._asked = True
         with suppress(OSError):  # a closed terminal takes no words
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")

@@ -25,7 +25,7 @@ from pydantic import (
 
 from pipeline import config_values as kinds
 from pipeline.config_errors import complaints, conflicts, unknown_setting
-from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of, root_of
+from pipeline.config_paths import absolute, absolute_pattern, image_trouble, is_around, kind_of, root_of
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.yaml_lines import Placed, parse_yaml, read_yaml, show
@@ -265,8 +265,12 @@ def check_files(config: Config, document: Placed | None = None) -> None:
     existing = next(path for path in (config.output, *config.output.parents) if kind_of(path) != "nothing")
     if kind_of(existing) == "file":
         problems.append(f"output must be a folder, {existing} is a file{at('output')}")
-    if realpath(config.output) in {realpath(root_of(text)) for text in config.input}:
+    output = realpath(config.output)
+    if output in {realpath(root_of(text)) for text in config.input}:
         text = "output must not be the folder of an input, where results would replace sources"
+        problems.append(f"{text}, got {config.output}{at('output')}")
+    elif any(is_around(output, text) for text in config.input):
+        text = "output must not lie around an input, which is searched for everything but the output"
         problems.append(f"{text}, got {config.output}{at('output')}")
     if problems:
         raise ConfigError("\n".join(problems))

@@ -42,6 +42,11 @@ def root_of(text: str) -> Path:
     return path if kind_of(path) == "folder" else path.parent
 
 
+def is_around(output: str, text: str) -> bool:
+    """Whether an input that is searched, a folder or a pattern, lies in the output folder, a real path."""
+    return kind_of(Path(text)) != "file" and output in map(str, Path(realpath(root_of(text))).parents)
+
+
 def image_trouble(path: Path) -> str:
     """Why Pillow cannot read a picture, to follow its path in a sentence; nothing if it can."""
     from PIL import Image  # 40 ms that `stylize --help` need not wait for
@@ -52,7 +57,7 @@ def image_trouble(path: Path) -> str:
                 "ignore", Image.DecompressionBombWarning
             )  # paintings are scanned at 100 Mpx
             with Image.open(path) as image:
-                image.verify()
+                image.load()  # all of it: one that is cut off would stop the workers later
     except FileNotFoundError:
         return "does not exist"
     except IsADirectoryError:

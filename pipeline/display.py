@@ -38,6 +38,7 @@ class Display(Watcher):
     def __init__(self, console: Console, transfer: Transfer) -> None:
         self._console, self._transfer = console, transfer
         self._is_live = console.is_terminal
+        self.is_working = False  # the plan is made, and work has begun
         self._total = self._done = self._cold_left = 0
         self._eta = Eta()
         self._workers: tuple[WorkerState, ...] = ()
@@ -69,6 +70,7 @@ class Display(Watcher):
 
     def planned(self, plan: Plan, stock: Stock) -> None:
         """Say what there is to do, what is reused, and why the rest is not."""
+        self.is_working = True
         self._total, self._done = plan.frames, stock.reused
         self._cold_left = sum(
             (s.stop - s.first if not source.is_warm else 1)
@@ -95,7 +97,7 @@ class Display(Watcher):
     def happened(self, event: Event) -> None:
         """Take an event into the panel, or say it where it must not be missed."""
         match event:
-            case FrameFinished(record):
+            case FrameFinished(record, _):
                 self._done += 1
                 self._cold_left -= record.start == "cold"
                 self._last = record

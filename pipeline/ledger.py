@@ -73,7 +73,7 @@ class Ledger:
         """Take down what happened."""
         self._watcher.happened(event)
         match event:
-            case FrameFinished(record):
+            case FrameFinished(record, _):
                 self._stylized += 1
                 self._iterations += record.iterations
                 self._megapixel_iterations += record.megapixel_iterations

@@ -43,7 +43,7 @@ class Stock:
 def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
     """Look up what is finished of the plan; what a killed worker left behind is removed, if `clean`."""
     finished = {s.key: finished_frames(folder_of(s, space), clean=clean) for s in plan.segments}
-    before = {(s["source"], s["frames"][0]): s["parts"] for s in space.read(space.plan).get("segments", ())}
+    before = _parts_before(space)
     reasons = {}
     for source in plan.sources:
         found = [
@@ -56,6 +56,14 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
         if found:
             reasons[source.name] = tuple(dict.fromkeys(found))
     return Stock(finished, reasons)
+
+
+def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
+    """The parts of the segments of the last plan, by source and first frame; none where it cannot be understood."""
+    try:
+        return {(s["source"], s["frames"][0]): s["parts"] for s in space.read(space.plan)["segments"]}
+    except (KeyError, TypeError, IndexError):
+        return {}
 
 
 def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:

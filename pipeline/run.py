@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from pipeline.assemble import without_blocked
 from pipeline.config import Config
 from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
 from pipeline.execute.job import WorkerSettings
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
-from pipeline.resume import Stock, folder_of, plan_to_json, take_stock, todos
+from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.survey import Notebook, survey
 from pipeline.workspace import Workspace, rebuild_journal
 
@@ -31,22 +32,19 @@ def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool]
         ledger = Ledger(plan, stock, space, watcher, encoder)
         for event in _stylize(config, todos(plan, stock, space), stop):
             ledger.note(event)
-        summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
-        if summary.status == "done":
-            space.remove_others(folder_of(segment, space) for segment in plan.segments)
-    return summary
+        return ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
 
 
 def look(config: Config) -> tuple[Plan, Stock]:
     """What a run would find and do, without touching anything."""
     space = Workspace(config.output)
-    plan = survey(config, Notebook(space.read(space.probes)))
+    plan = without_blocked(survey(config, Notebook(space.read(space.probes))), space)
     return plan, take_stock(plan, space, clean=False)
 
 
 def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Stock]:
     notebook = Notebook(space.read(space.probes))
-    plan = survey(config, notebook, watcher.looking_at)
+    plan = without_blocked(survey(config, notebook, watcher.looking_at), space)
     stock = take_stock(plan, space)
     if notebook.changed:
         space.write(space.probes, notebook.data)
@@ -70,6 +68,7 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
         transfer=config.transfer,
         threads=None,
         warm_start=config.video.warm_start,
+        may_use_gpu=config.execution.gpus_per_worker != 0,
     )
     with Farm(config.execution, settings, segments=len(missing)) as farm:
         yield from farm.stylize(missing, stop)

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, MediaError
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source, list_sources
-from pipeline.plan import Failure, Inspected, Judges, Plan, SourcePlan, frame_range, plan_source
+from pipeline.plan import ALGORITHM, Failure, Inspected, Judges, Plan, SourcePlan, frame_range, plan_source
 from pipeline.weights import weights_file
 
 Watch = Callable[[str], None]
@@ -65,7 +65,8 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
 def _inspect(config: Config, source: Source, notebook: Notebook) -> Inspected:
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
-    data = notebook.get(f"probe {digest} {rate}", lambda: probe(source, rate=config.rate).to_json())
+    key = f"probe {ALGORITHM} {source.kind} {digest} {rate}"
+    data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
     found = Probe.from_json(data)
     return Inspected(source, found, digest, _cuts(config, source, found, digest, notebook))
 
@@ -83,7 +84,7 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         frames = decode_frames(source, found, first, stop)
         return [first + index for index in find_cuts(frames, found.rate)]
 
-    return tuple(notebook.get(f"cuts {digest} {first} {stop}", find))
+    return tuple(notebook.get(f"cuts {ALGORITHM} {digest} {first} {stop}", find))
 
 
 def _style_digest(path: Path, notebook: Notebook) -> str:

@@ -116,16 +116,6 @@ class Workspace:
         """Replace a small JSON file of the run folder in one step."""
         replace(path, json.dumps(data, separators=(",", ":")).encode())
 
-    def remove_others(self, keep: Iterable[Path]) -> None:
-        """Delete the segments' folders that are not among `keep`: no plan needs them any more."""
-        kept = set(keep)
-        for source in self.segments.iterdir() if self.segments.is_dir() else ():
-            for folder in source.iterdir():
-                if folder not in kept:
-                    shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                source.rmdir()
-
 
 def _remove_created(folders: list[Path]) -> None:
     """Remove a run folder, innermost first, and the folders around it that were made for it and are empty."""
@@ -139,6 +129,16 @@ def _remove_created(folders: list[Path]) -> None:
 def frame_path(segment: Path, index: int) -> Path:
     """Where the finished frame `index`, counted from 0 in its source, is."""
     return segment / f"{index:08d}.png"
+
+
+def is_there(segment: Path, index: int, patience_s: float = 10.0) -> bool:
+    """Whether a frame that another process committed is to be seen here; a network's folder may take a while."""
+    deadline_s = time.monotonic() + patience_s
+    while not frame_path(segment, index).exists():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:

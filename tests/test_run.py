@@ -14,7 +14,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from pipeline.execute.events import Event, FrameFinished, WorkerLost
+from pipeline.execute.events import Event, Pulse, WorkerLost
 from pipeline.ledger import Watcher
 from pipeline.media.probe import Probe, probe
 from pipeline.run import run
@@ -94,7 +94,7 @@ def test_a_rotated_clip_comes_out_upright(job: Job, tmp_path: Path) -> None:
 def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
     job: Job, clip: Path, tmp_path: Path
 ) -> None:
-    settings = {"video": {"cuts": [3, 5]}}
+    settings = {"video": {"cuts": [3, 5]}, "transfer": {"warm_iterations": 40, "tolerance": 0}}
     run(job(clip, **settings, execution={"workers": 1, "threads_per_worker": 2}))
     alone = committed(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
@@ -103,7 +103,7 @@ def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
     pair = committed(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
 
-    killer = KillWorkerOnce(after_frames=2)
+    killer = KillWorkerOnce()
     summary = run(job(clip, **settings, execution={"workers": 2}), killer)
     assert killer.lost, "no worker died, so this shows nothing"
     assert len(alone) == 9
@@ -112,17 +112,19 @@ def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
 
 
 class KillWorkerOnce(Watcher):
-    """Kills the worker that finished a frame with SIGKILL, once, while it is at work on the next."""
+    """Kills a worker with SIGKILL, once, while it optimizes a frame that has others of its segment before it."""
 
-    def __init__(self, after_frames: int) -> None:
-        self._left, self.lost = after_frames, False
+    def __init__(self) -> None:
+        self._has_killed = self.lost = False
 
     def happened(self, event: Event) -> None:
         match event:
-            case FrameFinished(record):
-                self._left -= 1
-                if self._left == 0:
-                    os.kill(int(record.worker.rpartition("-")[2]), signal.SIGKILL)
+            case Pulse(workers) if not self._has_killed:
+                for worker in workers:
+                    if worker.progress and worker.progress.frame % 4 and 0 < worker.progress.iteration < 30:
+                        self._has_killed = True
+                        os.kill(int(worker.name.rpartition("-")[2]), signal.SIGKILL)
+                        return
             case WorkerLost():
                 self.lost = True
 
@@ -145,6 +147,34 @@ def test_a_deleted_output_is_written_again_from_the_finished_frames(
     again = run(job(clip))
     assert again.frames["stylized"] == 0
     assert probe_file(output).frames == 9
+
+
+def test_trying_a_part_keeps_the_whole(job: Job, clip: Path, tmp_path: Path) -> None:
+    run(job(clip))
+    run(job(clip, video={"frames": [0, 2]}))
+    again = run(job(clip))
+    assert again.frames == {"total": 9, "stylized": 0, "reused": 9}
+    assert probe_file(tmp_path / "out/clip.mp4").frames == 9
+
+
+def test_another_rate_writes_a_sequence_anew_from_the_same_frames(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "in/walk").mkdir(parents=True)
+    for index in range(3):
+        iio.imwrite(tmp_path / f"in/walk/{index}.png", picture(index))
+    run(job(tmp_path / "in/walk", folders="sequence"))
+    again = run(job(tmp_path / "in/walk", folders="sequence", rate=30))
+    assert again.frames["stylized"] == 0
+    assert probe_file(tmp_path / "out/walk.mp4").rate == 30
+
+
+def test_a_file_that_no_run_made_is_never_written_over(job: Job, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/clip.mp4").write_text("somebody's own")
+    summary = run(job(clip))
+    assert summary.status == "incomplete"
+    assert summary.frames["stylized"] == 0
+    assert "is there already" in summary.failures[0].error
+    assert (tmp_path / "out/clip.mp4").read_text() == "somebody's own"
 
 
 def test_a_changed_setting_recomputes_and_says_why(job: Job, clip: Path, tmp_path: Path) -> None:

@@ -230,18 +230,6 @@ def test_sources_and_fingerprints_have_folders_of_their_own(tmp_path: Path) -> N
     assert space.segment("a", 0, 1, "f" * 64) != space.segment("a", 0, 2, "f" * 64)
 
 
-def test_segments_that_no_plan_needs_are_removed(tmp_path: Path) -> None:
-    space = Workspace(tmp_path)
-    keep, stale, other = (space.segment(*args) for args in (
-        ("a", 0, 9, "1" * 64), ("a", 0, 9, "2" * 64), ("b", 0, 9, "1" * 64)))  # fmt: skip
-    for folder in (keep, stale, other):
-        commit_frame(folder, record(0), PAINTED)
-    space.remove_others([keep])
-    assert list(space.segments.rglob("*.png")) == [frame_path(keep, 0)]
-    assert not other.parent.exists()
-    Workspace(tmp_path / "none").remove_others([])
-
-
 # --- the lock ---
 
 HOLD = """

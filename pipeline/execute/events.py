@@ -11,9 +11,10 @@ from pipeline.workspace import FrameRecord
 
 @dataclass(frozen=True)
 class FrameFinished:
-    """A frame is committed."""
+    """A frame of a segment is committed."""
 
     record: FrameRecord
+    job: SegmentJob
 
 
 @dataclass(frozen=True)

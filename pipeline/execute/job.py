@@ -19,6 +19,7 @@ class WorkerSettings:
     transfer: Transfer
     threads: int | None  # None: as many as the machine has
     warm_start: str  # flow | previous | none
+    may_use_gpu: bool = True
 
 
 @dataclass(frozen=True)

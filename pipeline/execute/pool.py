@@ -45,7 +45,7 @@ def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Poo
         wanted = f"{workers} × {share:g} = {workers * share:g} GPUs (execution.workers × gpus_per_worker)"
         raise ClusterError(_shortage(f"the config asks for {wanted}", nodes))
     workers = max(1, min(workers, segments))
-    return Pool(workers, _threads(execution, nodes, workers), share)
+    return Pool(workers, _threads(execution, nodes, workers, share), share)
 
 
 def _gpu_share(execution: Execution, gpus: float) -> float:
@@ -58,15 +58,22 @@ def _gpu_share(execution: Execution, gpus: float) -> float:
     return int(gpus / execution.workers * 1e4) / 1e4  # Ray counts GPUs in ten-thousandths
 
 
-def _threads(execution: Execution, nodes: Sequence[Node], workers: int) -> int:
-    smallest = min(node.cpus for node in nodes)
+def _threads(execution: Execution, nodes: Sequence[Node], workers: int, share: float) -> int:
     if execution.threads_per_worker == "auto":
-        return max(1, int(smallest // -(-workers // len(nodes))))
+        return max(
+            1, min(_threads_on(node, len(nodes), workers, share) for node in nodes if not share or node.gpus)
+        )
     threads = int(execution.threads_per_worker)
     if sum(int(node.cpus // threads) for node in nodes) < workers:
         wanted = f"{workers} × {threads} CPU threads (execution.workers × threads_per_worker)"
         raise ClusterError(_shortage(f"the config asks for {wanted}", nodes))
     return threads
+
+
+def _threads_on(node: Node, nodes: int, workers: int, share: float) -> int:
+    """The threads that each of a node's workers may have: with GPUs as many workers as these hold, else its part."""
+    here = -(-workers // nodes) if not share else min(workers, int(node.gpus / share + 1e-9))
+    return int(node.cpus // max(1, here))
 
 
 def _shortage(wanted: str, nodes: Sequence[Node]) -> str:

@@ -16,14 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import (
-    NodeDiedError,
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-    WorkerCrashedError,
-)
+from ray.exceptions import RayError, RayTaskError
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
@@ -41,16 +34,14 @@ from pipeline.execute.events import (
 from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node, Pool, size_pool
 from pipeline.execute.worker import Worker
-from pipeline.workspace import FrameRecord
-
-DEATHS = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
+from pipeline.workspace import FrameRecord, is_there
 
 SEGMENT_DEATHS = 3
 """A frame that kills this many workers in a row has its segment set aside."""
 
 SLOT_DEATHS = 4
-"""A place for a worker that loses this many in a row, without a frame between, is given up. More than
-`SEGMENT_DEATHS`, so that one bad segment never costs a place."""
+"""A place whose workers die this many times in a row while they are set up is given up. Deaths over a frame count
+against its segment, so that bad segments never cost a place."""
 
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Of a worker's process. OpenMP's threads wait by spinning; where anything else wants the cores, two processes that
@@ -170,13 +161,13 @@ class Farm:
         reference, slot.pending = slot.pending, None
         try:
             answer = ray.get(reference)
-        except DEATHS as error:
-            yield from self._replace(slot, error, queue)
         except RayTaskError as error:
             yield from self._blame(slot, error, queue)
+        except RayError as error:  # its death, in one of many forms
+            yield from self._replace(slot, _first_line(error), queue)
         else:
             if isinstance(answer, WorkerInfo):
-                slot.info = answer
+                slot.info, slot.deaths = answer, 0
             else:
                 yield from self._finish_frame(slot, answer)
 
@@ -184,16 +175,20 @@ class Farm:
         todo = slot.todo
         assert todo is not None
         todo.missing.popleft()
-        todo.deaths = slot.deaths = 0
-        yield FrameFinished(record)
+        todo.deaths = 0
+        if not is_there(todo.job.folder, record.frame):
+            raise ClusterError(
+                f"worker {record.worker} finished a frame that is not in {todo.job.folder} here; "
+                "the output folder has to be shared by all machines, under the same path"
+            )
+        yield FrameFinished(record, todo.job)
         if not todo.missing:
             slot.todo = slot.progress = None
             yield SegmentFinished(todo.job)
 
-    def _replace(self, slot: _Slot, error: RayError, queue: deque[Todo]) -> Iterator[Event]:
+    def _replace(self, slot: _Slot, reason: str, queue: deque[Todo]) -> Iterator[Event]:
         """Bury a dead worker, put its segment first in the queue or aside, and start another worker."""
         todo, slot.todo = slot.todo, None
-        reason = _first_line(error)
         yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
         ray.kill(slot.actor, no_restart=True)
         if todo is not None:
@@ -204,8 +199,9 @@ class Farm:
                 frame = todo.missing[0]
                 message = f"frame {frame} killed {todo.deaths} workers in a row; the last died of: {reason}"
                 yield from self._give_up(todo, frame, message, queue)
-        slot.deaths += 1
-        if slot.deaths <= SLOT_DEATHS:
+        else:
+            slot.deaths += 1
+        if slot.deaths < SLOT_DEATHS:
             self._hire(slot)
             return
         self._slots.remove(slot)
@@ -215,17 +211,21 @@ class Farm:
             )
 
     def _blame(self, slot: _Slot, error: RayTaskError, queue: deque[Todo]) -> Iterator[Event]:
-        """An error that a living worker raised: its segment's, or the whole environment's."""
+        """An error that a living worker raised: its segment's, the whole environment's, or of unknown reach.
+
+        The unknown may have left the worker unfit, as a broken CUDA context does, so it counts as its death.
+        """
         cause = error.cause if isinstance(error.cause, Exception) else error
-        todo, slot.todo = slot.todo, None
         if isinstance(cause, UnableError):
             raise cause
-        if todo is None:
+        if slot.todo is None:
             raise ClusterError(f"a worker cannot be set up: {_first_line(cause)}") from error
+        if not isinstance(cause, PipelineError):
+            yield from self._replace(slot, f"{type(cause).__name__}: {_first_line(cause)}", queue)
+            return
+        todo, slot.todo = slot.todo, None
         frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
-        known = isinstance(cause, PipelineError)
-        message = str(cause) if known else f"{type(cause).__name__}: {_first_line(cause)}"
-        yield from self._give_up(todo, frame, message, queue)
+        yield from self._give_up(todo, frame, str(cause), queue)
 
     def _give_up(self, todo: Todo, frame: int, message: str, queue: deque[Todo]) -> Iterator[Event]:
         """Set a segment aside, and all of its source that has not begun: no output can come of it."""
@@ -237,11 +237,16 @@ class Farm:
     def _check_placement(self) -> None:
         """No silent hang: an actor that the cluster has no place for is given up where none works."""
         latest_s = time.monotonic() - PLACEMENT_TIMEOUT_S
-        if all(not slot.is_placed and slot.since < latest_s for slot in self._slots):
+        late = all(not slot.is_placed and slot.since < latest_s for slot in self._slots)
+        if late and not self._has_room():  # with room, it is only slow to start
             raise ClusterError(
                 f"the cluster has found no place for a worker with {self._pool.threads} CPUs and "
                 f"{self._pool.gpus:g} GPUs in {PLACEMENT_TIMEOUT_S} s; free now: {_free()}"
             )
+
+    def _has_room(self) -> bool:
+        free = ray.available_resources()
+        return bool(free.get("CPU", 0) >= self._pool.threads and free.get("GPU", 0) >= self._pool.gpus)
 
     def _state(self, slot: _Slot) -> WorkerState:
         """What a worker is at, from its latest answer; asks again without waiting."""
@@ -285,14 +290,14 @@ def _connect(execution: Execution) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common = {"logging_level": "ERROR", "log_to_driver": False}
     if execution.address is None:
-        cpus = max(os.cpu_count() or 1, _asked_cpus(execution))
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **common,
-        )
+        cpus = max(len(os.sched_getaffinity(0)), _asked_cpus(execution))
+        options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        try:
+            ray.init("local", num_cpus=cpus, **options, **common)
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            raise ClusterError(
+                f"Ray does not start on this machine: {_first_line(error)}; try: stylize doctor"
+            ) from error
         return
     check_reachable(execution.address)
     try:

@@ -54,7 +54,7 @@ class Worker:
         cv2.setNumThreads(1)  # see motion.flow
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
         self._limit_threads()
-        device = best_device()
+        device = best_device() if self._settings.may_use_gpu else torch.device("cpu")
         styles = [(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
         self._stylizer = Stylizer(
             load_weights(self._settings.weights), styles, style_settings(self._settings.transfer), device

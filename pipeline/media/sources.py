@@ -70,6 +70,7 @@ def list_sources(inputs: Sequence[str | Path], *, folders: Folders, exclude: Pat
 
     Raises ConfigError for an input that is missing, or that leads to nothing usable.
     """
+    exclude = exclude.resolve()
     sources: list[Source] = []
     skipped: list[Path] = []
     seen: set[Path] = set()
@@ -136,7 +137,8 @@ def _walk(folder: Path, root: Path, exclude: Path) -> Iterator[_Found]:
             s for s in subfolders if not s.startswith(".") and not _is_below(here / s, exclude)
         )
         if not _is_below(here, exclude):
-            yield from (_found(here / name, root) for name in sorted(files) if not name.startswith("."))
+            visible = (here / name for name in sorted(files) if not name.startswith("."))
+            yield from (_found(path, root) for path in visible if not path.exists() or path.is_file())
 
 
 def _found(path: Path, root: Path) -> _Found:
@@ -145,8 +147,9 @@ def _found(path: Path, root: Path) -> _Found:
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    """Whether `path` is `folder` or lies in it."""
-    return path == folder or folder in path.parents
+    """Whether `path`, its links followed, is `folder` or lies in it."""
+    real = path.resolve()
+    return real == folder or folder in real.parents
 
 
 def _is_linked(path: Path, root: Path) -> bool:

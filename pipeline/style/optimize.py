@@ -28,6 +28,9 @@ HISTORY = 20
 FIRST_STEP = 0.02
 """Root mean square change of the pixels (0–1) in L-BFGS's first step, before it knows any curvature."""
 
+SHORTEST = 1e-6
+"""Part of a step below which L-BFGS gives up."""
+
 WORSE = 1.2
 """L-BFGS tries a shorter step where one makes the loss this many times larger; it need not fall at each."""
 
@@ -121,8 +124,8 @@ def _lbfgs(run: _Run, start: Tensor, iterations: int, rate: float) -> None:
         if not math.isfinite(new_value) or new_value > WORSE * value:
             shorten *= 0.25
             pairs.clear()
-            if shorten < 1e-6:
-                raise DivergenceError(f"no step of L-BFGS lowers the loss from {value:.6g}")
+            if shorten < SHORTEST:
+                return  # nothing lowers the loss any more; the best so far is the result
             continue
         pairs.add(step, new_gradient - gradient)
         x, value, gradient = x + step, new_value, new_gradient

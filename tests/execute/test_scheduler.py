@@ -26,7 +26,7 @@ from pipeline.execute.job import SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.scheduler import SEGMENT_DEATHS, Farm
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
-from pipeline.workspace import FrameRecord
+from pipeline.workspace import FrameRecord, frame_path
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -47,9 +47,13 @@ class StandIn:
         order, _, frame = self.job.name.rpartition(" ")[2].partition(":")
         if order == "die" and index == int(frame):
             os.kill(os.getpid(), signal.SIGKILL)
-        if order == "die-once" and index == int(frame) and not self.job.folder.exists():
-            self.job.folder.mkdir()
+        if order == "die-once" and index == int(frame) and not (self.job.folder / "died").exists():
+            (self.job.folder / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if order == "bug" and index == int(frame):
+            raise ZeroDivisionError("a bug of ours")
+        self.job.folder.mkdir(exist_ok=True, parents=True)
+        frame_path(self.job.folder, index).touch()
         if order == "fail" and index == int(frame):
             raise FrameError(f"frame {index} is cursed", index)
         return FrameRecord("s", index, self.job.name, "cold", 1, 1.0, (1.0,), 0.1, None, 0.0, "w", 1)
@@ -73,9 +77,19 @@ SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
 PROBE = Probe(8, 8, 0, Fraction(1), Fraction(1, 25), (0,), Fraction(25), ColorTags(2, 2, 2, 1), 0, 0, ())
 
 
-def todo(name: str, frames: int, folder: Path = Path("/nonexistent")) -> Todo:
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.execute.test_scheduler.KEPT", tmp_path / "kept")
+
+
+KEPT = Path("/nonexistent")
+
+
+def todo(name: str, frames: int, folder: Path | None = None) -> Todo:
     source = Source("video", Path(name), name.partition(" ")[0], (Path(name),))
-    return Todo(SegmentJob(name, source, PROBE, 0, frames, (8, 8), folder), deque(range(frames)))
+    return Todo(
+        SegmentJob(name, source, PROBE, 0, frames, (8, 8), folder or KEPT / name), deque(range(frames))
+    )
 
 
 def events(todos: list[Todo], worker: type = StandIn, execution: Execution | None = None) -> list[Event]:
@@ -108,6 +122,29 @@ def test_a_segment_that_kills_three_workers_is_set_aside_and_the_others_finish()
     assert frames(found, "good 0") == [0, 1, 2, 3]
 
 
+def test_several_bad_segments_in_a_row_cost_no_place_for_a_worker() -> None:
+    todos = [todo("bad die:0", 9), todo("worse die:0", 8), todo("good 0", 2)]
+    found = events(todos, execution=Execution(workers=1, threads_per_worker=1))
+    assert [e.job.name for e in found if isinstance(e, SegmentFailed)] == ["bad die:0", "worse die:0"]
+    assert frames(found, "good 0") == [0, 1]
+
+
+def test_an_unknown_error_costs_the_worker_and_then_the_segment_alone() -> None:
+    found = events([todo("bad bug:1", 4), todo("good 0", 2)], execution=Execution(workers=1))
+    (failure,) = [event for event in found if isinstance(event, SegmentFailed)]
+    assert (failure.frame, sum(isinstance(event, WorkerLost) for event in found)) == (1, SEGMENT_DEATHS)
+    assert "ZeroDivisionError: a bug of ours" in failure.error
+    assert frames(found, "good 0") == [0, 1]
+
+
+def test_a_frame_that_is_not_to_be_seen_here_means_the_folder_is_not_shared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduler, "is_there", lambda folder, frame: False)
+    with pytest.raises(ClusterError, match="has to be shared by all machines"):
+        events([todo("a 0", 2)])
+
+
 def test_a_failing_frame_fails_its_source_with_the_workers_own_words() -> None:
     found = events([todo("bad fail:1", 4), todo("good 0", 2)])
     (failure,) = [event for event in found if isinstance(event, SegmentFailed)]
@@ -121,7 +158,7 @@ def test_what_the_environment_lacks_ends_the_run_in_its_own_words() -> None:
 
 
 def test_workers_that_all_die_in_set_up_end_the_run() -> None:
-    with pytest.raises(ClusterError, match="5 workers in a row died"):
+    with pytest.raises(ClusterError, match="4 workers in a row died"):
         events([todo("a 0", 2)], DyingInSetUp)
 
 
