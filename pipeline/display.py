@@ -7,7 +7,7 @@ from collections import deque
 from datetime import timedelta
 from statistics import mean
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -127,20 +127,20 @@ class Display(Watcher):
     def _panel(self) -> RenderableType:
         if not self._total:
             return Text("")
-        bar = ProgressBar(total=self._total, completed=self._done, width=40)
-        lines = Table.grid(padding=(0, 1))
+        lines = Table.grid()
+        lines.add_row(ProgressBar(total=self._total, completed=self._done, width=40))
+        lines.add_row(Text(self._headline(), overflow="ellipsis", no_wrap=True))
         for worker in self._workers:
-            lines.add_row(
-                Text("●" if worker.busy else "○"), Text(self._worker_line(worker), overflow="ellipsis")
-            )
-        return Group(bar, Text(self._headline()), lines)
+            text = f"{'●' if worker.busy else '○'} {self._worker_line(worker)}"
+            lines.add_row(Text(text, overflow="ellipsis", no_wrap=True))
+        return lines
 
     def _headline(self) -> str:
         left = self._eta.seconds_left(self._total - self._done, self._cold_left, self._at_work())
         parts = [f"{self._done}/{self._total} frames"]
-        if self._last:
-            parts += [f"{self._last.iterations} iterations", f"loss {self._last.loss:.4g}"]
         parts.append("ETA —" if left is None else f"ETA {timedelta(seconds=round(left))}")
+        if self._last:
+            parts.append(f"last: {self._last.iterations} iterations, loss {self._last.loss:.4g}")
         return " · ".join(parts)
 
     def _at_work(self) -> int:

@@ -75,6 +75,8 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
 
 def _cost(found: dict[str, Any]) -> str:
     frames = found["frames"]
+    if not frames["total"]:
+        return "nothing that could be done"
     if not frames["left"]:
         return (
             f"{frames['total']} frames, all finished; nothing left to do but, at most, to write the outputs"
@@ -86,4 +88,5 @@ def _cost(found: dict[str, Any]) -> str:
     )
     if found["seconds"] is None:
         return f"{text}; the time was not tried, since the work is done elsewhere"
-    return f"{text}, and at most {timedelta(seconds=round(found['seconds']))} on this machine"
+    duration = timedelta(seconds=round(found["seconds"]))
+    return f"{text}, and about {duration} on this machine as it is now, plus some seconds to start"

@@ -1,12 +1,18 @@
-"""How many workers, and what each gets, out of what the config asks for and what the cluster has. Pure."""
+"""How many workers, and what each gets, out of what the config asks for and what the cluster has."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
+
+
+def available_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -19,18 +25,24 @@ class Node:
 
 @dataclass(frozen=True)
 class Pool:
-    """`workers` workers with `threads` CPU threads and `gpus` GPUs (a fraction, or whole) each."""
+    """`workers` workers with `threads` CPU threads and `gpus` GPUs (a fraction, or whole) each.
+
+    `threads` None: as many as its machine has cores. `cpus` is what each reserves with Ray, which may be less.
+    """
 
     workers: int
-    threads: int
+    threads: int | None
     gpus: float
+    cpus: int
 
 
 def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Pool:
     """The pool for a job of `segments` segments; never more workers than that.
 
     auto workers: one per GPU, or one per machine where there are none. auto GPUs per worker: one, or an equal
-    share where more workers than GPUs are asked for. auto threads: the machine's, shared among its workers.
+    share where more workers than GPUs are asked for. auto threads: on a GPU machine its own, shared among its workers;
+    without GPUs all of the machine's for each, since the last bits of a convolution depend on the number of threads,
+    and a frame must not depend on the number of workers. Where many share a machine, `threads_per_worker` is better.
     Raises `ClusterError` where the config asks for more than the nodes have.
     """
     gpus = sum(node.gpus for node in nodes)
@@ -45,7 +57,9 @@ def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Poo
         wanted = f"{workers} × {share:g} = {workers * share:g} GPUs (execution.workers × gpus_per_worker)"
         raise ClusterError(_shortage(f"the config asks for {wanted}", nodes))
     workers = max(1, min(workers, segments))
-    return Pool(workers, _threads(execution, nodes, workers, share), share)
+    cpus = _cpus(execution, nodes, workers, share)
+    is_shared = execution.threads_per_worker == "auto" and not share
+    return Pool(workers, None if is_shared else cpus, share, cpus)
 
 
 def _gpu_share(execution: Execution, gpus: float) -> float:
@@ -58,10 +72,10 @@ def _gpu_share(execution: Execution, gpus: float) -> float:
     return int(gpus / execution.workers * 1e4) / 1e4  # Ray counts GPUs in ten-thousandths
 
 
-def _threads(execution: Execution, nodes: Sequence[Node], workers: int, share: float) -> int:
+def _cpus(execution: Execution, nodes: Sequence[Node], workers: int, share: float) -> int:
     if execution.threads_per_worker == "auto":
         return max(
-            1, min(_threads_on(node, len(nodes), workers, share) for node in nodes if not share or node.gpus)
+            1, min(_cpus_on(node, len(nodes), workers, share) for node in nodes if not share or node.gpus)
         )
     threads = int(execution.threads_per_worker)
     if sum(int(node.cpus // threads) for node in nodes) < workers:
@@ -70,8 +84,8 @@ def _threads(execution: Execution, nodes: Sequence[Node], workers: int, share: f
     return threads
 
 
-def _threads_on(node: Node, nodes: int, workers: int, share: float) -> int:
-    """The threads that each of a node's workers may have: with GPUs as many workers as these hold, else its part."""
+def _cpus_on(node: Node, nodes: int, workers: int, share: float) -> int:
+    """The CPUs for each of a node's workers: with GPUs as many workers as these hold, else its part."""
     here = -(-workers // nodes) if not share else min(workers, int(node.gpus / share + 1e-9))
     return int(node.cpus // max(1, here))
 

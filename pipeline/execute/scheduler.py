@@ -32,7 +32,7 @@ from pipeline.execute.events import (
     WorkerState,
 )
 from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.execute.pool import Node, Pool, size_pool
+from pipeline.execute.pool import Node, Pool, available_cores, size_pool
 from pipeline.execute.worker import Worker
 from pipeline.workspace import FrameRecord, is_there
 
@@ -81,7 +81,7 @@ class Farm:
         self._actor = _as_actor(worker)
         self._is_guest = ray.is_initialized()
         self._slots: list[_Slot] = []
-        self._pool = Pool(0, 0, 0)
+        self._pool = Pool(0, 0, 0, 0)
 
     def __enter__(self) -> Self:
         """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
@@ -139,7 +139,7 @@ class Farm:
                 yield Pulse(tuple(self._state(slot) for slot in self._slots))
 
     def _hire(self, slot: _Slot) -> _Slot:
-        options = self._actor.options(num_cpus=self._pool.threads, num_gpus=self._pool.gpus)
+        options = self._actor.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
         slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
         slot.info = slot.opened = slot.progress = None
@@ -240,13 +240,13 @@ class Farm:
         late = all(not slot.is_placed and slot.since < latest_s for slot in self._slots)
         if late and not self._has_room():  # with room, it is only slow to start
             raise ClusterError(
-                f"the cluster has found no place for a worker with {self._pool.threads} CPUs and "
+                f"the cluster has found no place for a worker with {self._pool.cpus} CPUs and "
                 f"{self._pool.gpus:g} GPUs in {PLACEMENT_TIMEOUT_S} s; free now: {_free()}"
             )
 
     def _has_room(self) -> bool:
         free = ray.available_resources()
-        return bool(free.get("CPU", 0) >= self._pool.threads and free.get("GPU", 0) >= self._pool.gpus)
+        return bool(free.get("CPU", 0) >= self._pool.cpus and free.get("GPU", 0) >= self._pool.gpus)
 
     def _state(self, slot: _Slot) -> WorkerState:
         """What a worker is at, from its latest answer; asks again without waiting."""
@@ -290,7 +290,7 @@ def _connect(execution: Execution) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common = {"logging_level": "ERROR", "log_to_driver": False}
     if execution.address is None:
-        cpus = max(len(os.sched_getaffinity(0)), _asked_cpus(execution))
+        cpus = max(available_cores(), _asked_cpus(execution))
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init("local", num_cpus=cpus, **options, **common)

@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.config import Transfer
 from pipeline.errors import DivergenceError, FrameError
 from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.execute.pool import available_cores
 from pipeline.frames import Frame, decode_frame, encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit
@@ -79,8 +80,7 @@ class Worker:
 
     def _limit_threads(self) -> None:
         """Before every frame, since OpenMP keeps the number by thread, and Ray may call from any."""
-        if self._settings.threads:
-            torch.set_num_threads(self._settings.threads)
+        torch.set_num_threads(self._settings.threads or available_cores())
 
     def _watch(self, progress: Progress) -> None:
         self._progress = progress
