@@ -95,11 +95,11 @@ def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
     job: Job, clip: Path, tmp_path: Path
 ) -> None:
     settings = {"video": {"cuts": [3, 5]}, "transfer": {"warm_iterations": 40, "tolerance": 0}}
-    run(job(clip, **settings, execution={"workers": 1, "threads_per_worker": 2}))
+    run(job(clip, **settings, execution={"workers": 1}))
     alone = committed(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
 
-    run(job(clip, **settings, execution={"workers": 2, "threads_per_worker": 1}))
+    run(job(clip, **settings, execution={"workers": 2}))
     pair = committed(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
 

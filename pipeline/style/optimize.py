@@ -117,16 +117,18 @@ def _lbfgs(run: _Run, start: Tensor, iterations: int, rate: float) -> None:
     value, gradient = run.evaluate(x)
     if not math.isfinite(value):
         raise DivergenceError(f"the loss is not finite at the start: {value}")
-    shorten = 1.0
+    start_x, shorten = x, 1.0
     while len(run.trace) < iterations and not run.stands_still():
         step = pairs.direction(gradient) * (rate * shorten)
         new_value, new_gradient = run.evaluate(x + step)
         if not math.isfinite(new_value) or new_value > WORSE * value:
             shorten *= 0.25
             pairs.clear()
-            if shorten < SHORTEST:
-                return  # nothing lowers the loss any more; the best so far is the result
-            continue
+            if shorten >= SHORTEST:
+                continue
+            if x is start_x:
+                raise DivergenceError(f"no step of L-BFGS lowers the loss from {value:.6g}")
+            return  # nothing lowers the loss any more; the best so far is the result
         pairs.add(step, new_gradient - gradient)
         x, value, gradient = x + step, new_value, new_gradient
         shorten = min(1.0, shorten * 2)
