@@ -59,7 +59,8 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
     """Run what is missing on a farm of workers; without anything missing, neither Ray nor torch is imported."""
     if not missing or stop():
         return
-    use_token()
+    if config.execution.address is not None:
+        use_token()
     from pipeline.execute.scheduler import Farm
 
     settings = WorkerSettings(

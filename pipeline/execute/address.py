@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 from pipeline.errors import ClusterError
@@ -31,8 +32,10 @@ def check_reachable(address: str) -> None:
 def use_token() -> None:
     """Show a cluster our token where we have one: since Ray 2.59 it may ask for it.
 
-    Call it before Ray is imported, which reads the environment once.
+    Ray reads the environment once, as it is imported; where it is already, this does nothing.
     """
+    if "ray" in sys.modules:
+        return
     has_token = "RAY_AUTH_TOKEN" in os.environ or (Path.home() / ".ray/auth_token").is_file()
     if has_token:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
