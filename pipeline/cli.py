@@ -134,7 +134,7 @@ def _run(config: Config, console: Console) -> Summary:
     from pipeline.display import Display
     from pipeline.run import run as run_job
 
-    with Display(console, config.transfer) as display:
+    with Display(console) as display:
         interruption = _Interruption(display)
         return run_job(config, display, interruption.asked)
 

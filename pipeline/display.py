@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.assemble import Output
-from pipeline.config import Transfer
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -35,8 +34,8 @@ LINE_EVERY_S = 10.0
 class Display(Watcher):
     """Shows a run on `console`; use it with `with`, so that the terminal is left as it was."""
 
-    def __init__(self, console: Console, transfer: Transfer) -> None:
-        self._console, self._transfer = console, transfer
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._is_live = console.is_terminal
         self.is_working = False  # the plan is made, and work has begun
         self._total = self._done = self._cold_left = 0
