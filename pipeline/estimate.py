@@ -53,7 +53,7 @@ def cold_work(source: SourcePlan, transfer: Transfer) -> float:
 def try_out(config: Config) -> float:
     """Seconds per megapixel-iteration on this machine, by a few iterations of the job's own network and style."""
     from pipeline.execute.worker import as_tensor, best_device, read_style, style_settings
-    from pipeline.style import Stylizer
+    from pipeline.style import Style, Stylizer
     from pipeline.style.scales import resize
     from pipeline.weights import load_weights
 
@@ -61,7 +61,7 @@ def try_out(config: Config) -> float:
         update={"iterations": TRIAL_ITERATIONS, "scales": 1, "preserve_color": "none", "tolerance": 0.0}
     )
     style = as_tensor(read_style(config.style[0].image))
-    stylizer = Stylizer(load_weights(config.weights), [(style, 1.0)], style_settings(trial), best_device())
+    stylizer = Stylizer(load_weights(config.weights), [Style(style)], style_settings(trial), best_device())
     content = resize(style, (TRIAL_PX, TRIAL_PX))
     stylizer.stylize(content)  # the first run pays for the style's targets and for warming up
     began = time.perf_counter()

@@ -19,7 +19,7 @@ from pipeline.media.geometry import output_size
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
 
 

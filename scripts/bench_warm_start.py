@@ -30,7 +30,7 @@ from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import estimate_motion
 from pipeline.motion.warm import warm_start, warping_error
-from pipeline.style import Stylization, Stylizer
+from pipeline.style import Style, Stylization, Stylizer
 from pipeline.weights import load_weights
 
 COLD, WARM, WITHIN = 200, 40, 1.10
@@ -43,7 +43,7 @@ def main() -> None:
     transfer = Transfer(
         iterations=COLD, warm_iterations=WARM, scales=1, tolerance=0, style_weight=args.style_weight
     )
-    style = (as_tensor(read_style(STYLE)), 1.0)
+    style = Style(as_tensor(read_style(STYLE)))
     stylizer = Stylizer(load_weights("packaged"), [style], style_settings(transfer))
     cold = [stylizer.stylize(as_tensor(content)) for content in contents]
     warm = chain(stylizer, contents, cold[0])

@@ -30,7 +30,7 @@ from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import Motion, estimate_motion
 from pipeline.motion.warm import unit, warm_start, warping_error
-from pipeline.style import Settings, Stylizer
+from pipeline.style import Settings, Style, Stylizer
 from pipeline.weights import load_weights
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames, frame_path
 
@@ -56,7 +56,7 @@ class Worker:
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
         self._limit_threads()
         device = best_device() if self._settings.may_use_gpu else torch.device("cpu")
-        styles = [(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
+        styles = [Style(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
         self._stylizer = Stylizer(
             load_weights(self._settings.weights), styles, style_settings(self._settings.transfer), device
         )
@@ -104,7 +104,7 @@ class _Segment:
             result = stylizer.stylize(
                 as_tensor(content),
                 None if start is None else as_tensor(start),
-                lambda iteration, loss, _: watch(Progress(job.name, index, iteration, loss)),
+                lambda it: watch(Progress(job.name, index, it.iteration, it.loss)),
             )
         except DivergenceError as error:
             raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error

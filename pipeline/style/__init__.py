@@ -1,6 +1,9 @@
-"""Neural style transfer on tensors: pictures in, a painting out. Knows torch, and nothing of files, YAML or Ray."""
+"""Neural style transfer on tensors: pictures in, paintings out. Knows torch, and nothing of files, YAML or Ray."""
 
-from .stylizer import Settings, Stylization, Stylizer
+from .one_call import stylize
+from .settings import Settings
+from .styles import Style
+from .stylizer import Iterate, Stylization, Stylizer
 from .weights import Weights
 
-__all__ = ["Settings", "Stylization", "Stylizer", "Weights"]
+__all__ = ["Iterate", "Settings", "Style", "Stylization", "Stylizer", "Weights", "stylize"]

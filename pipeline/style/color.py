@@ -1,5 +1,9 @@
 """Keeping the colors of the content. After Gatys et al., *Preserving Color in Neural Artistic Style Transfer*, 2016.
 
+`luminance`: the painting is made in gray, from a gray style whose light is brought to the content's, and takes the
+content's chroma. `match`: the style's colors are brought to the content's mean and covariance before the run.
+`histogram`: to its distribution in each channel, which follows colors that no normal distribution describes.
+
 Images are (1, 3, h, w), float32, sRGB, 0–1. Statistics run in float64 on the CPU, in fixed order.
 """
 
@@ -8,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .losses import ordered_sum
+from .sums import ordered_sum
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as the paper's YIQ
 
@@ -22,6 +26,29 @@ def luminance(image: Tensor) -> Tensor:
 def with_chroma_of(gray: Tensor, content: Tensor) -> Tensor:
     """`gray`'s luma with `content`'s chroma, clipped to 0–1 (section 3.2 of the paper)."""
     return (luminance(gray) + content - luminance(content)).clamp(0, 1)
+
+
+def match_luminance(style: Tensor, content: Tensor) -> Tensor:
+    """`style`'s luma with the mean and the standard deviation of `content`'s, clipped to 0–1 (section 3.2)."""
+    ours, theirs = (luminance(image)[0, 0].detach().double().cpu() for image in (style, content))
+    mean_s, mean_c = _ordered_mean(ours), _ordered_mean(theirs)
+    spread_s, spread_c = (
+        _ordered_mean((luma - mean).square()).sqrt() for luma, mean in ((ours, mean_s), (theirs, mean_c))
+    )
+    matched = (ours - mean_s) * (spread_c / spread_s.clamp(min=1e-3)) + mean_c
+    return matched.clamp(0, 1).to(style.device, torch.float32).expand(1, 3, -1, -1).contiguous()
+
+
+def match_histogram(style: Tensor, content: Tensor) -> Tensor:
+    """`style` with the distribution of `content`'s values in each channel, value for value in their order."""
+    matched = torch.empty_like(style)
+    for channel in range(3):
+        ours, theirs = style[0, channel].flatten(), content[0, channel].flatten().sort().values
+        ranks = ours.sort(stable=True).indices.argsort().double() * (
+            (len(theirs) - 1) / max(1, len(ours) - 1)
+        )
+        matched[0, channel] = theirs[ranks.round().long().to(theirs.device)].reshape(style.shape[-2:])
+    return matched
 
 
 def match_color(style: Tensor, content: Tensor) -> Tensor:

@@ -1,67 +1,202 @@
-"""The terms of the objective: what of the content and of the style a picture still lacks.
+"""The losses: what of the content and of the style a picture still lacks, and how rough it is.
 
-Every loss is a mean over what it compares, so that a weight means the same at every size. Sums run in a fixed
-order whatever the number of threads: with torch's own, two workers of one thread and one of two would drift apart.
+Every loss is a mean over what it compares, one value per picture of a batch, so that a weight means the same at
+every size. Those of the style look at `Moments` alone, which add up over tiles and regions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from .sums import ordered_sums
+
 PAPER_PROPORTION = 1024
-"""4 × 512 / 2, see `style_loss`."""
+"""4 × 512 / 2, see `gram_loss`."""
 
-ROW = 4096
-"""Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
+VARIANCE_FLOOR = 1e-6
+"""Part of the mean variance that is added to every variance before its root, whose slope is endless at 0."""
 
 
-def ordered_sum(x: Tensor) -> Tensor:
-    """The sum of all elements as a scalar, with the same bits for any number of threads.
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums over the positions of a feature map, F being (batch, C, positions) and m the weights.
 
-    torch splits a full reduction by the number of threads, but a reduction of rows by rows.
+    `count` = Σ m, (batch,); `first` = Σ m F, (batch, C); `second` = F diag(m) Fᵀ, (batch, C, C).
     """
-    x = x.reshape(-1)
-    while x.numel() > ROW:
-        whole = x.numel() // ROW * ROW
-        rows = x[:whole].view(-1, ROW).sum(1)
-        rest = x[whole:]
-        x = rows if rest.numel() == 0 else torch.cat([rows, rest.sum()[None]])
-    return x.sum()
+
+    count: Tensor
+    first: Tensor
+    second: Tensor
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
+
+    @property
+    def mean(self) -> Tensor:
+        """(batch, C)."""
+        return self.first / self.count[:, None]
+
+    @property
+    def gram(self) -> Tensor:
+        """The Gram matrix per position, (batch, C, C): F Fᵀ / (h · w), the second raw moment."""
+        return self.second / self.count[:, None, None]
+
+    @property
+    def covariance(self) -> Tensor:
+        """(batch, C, C)."""
+        return self.gram - self.mean[:, :, None] * self.mean[:, None, :]
+
+    @property
+    def variance(self) -> Tensor:
+        """(batch, C), not below 0."""
+        return (self.gram.diagonal(dim1=1, dim2=2) - self.mean.square()).clamp(min=0)
 
 
-def mean_square(x: Tensor) -> Tensor:
-    """The mean of the squares of all elements, a scalar; thread-count-proof as `ordered_sum`."""
-    return ordered_sum(x * x) / x.numel()
+def moments(features: Tensor, mask: Tensor | None = None) -> Moments:
+    """The moments of (batch, C, h, w) features; `mask`, (1, 1, h, w) in 0–1, weighs the positions.
 
-
-def gram(features: Tensor) -> Tensor:
-    """The Gram matrix of (1, C, h, w) features, (C, C): G = F Fᵀ / (h · w), F being (C, h · w).
-
-    The paper's G is not divided; here it is, as in its authors' own PyTorch version, so that it does not grow
-    with the picture. Of ones it is all ones.
+    The paper's G is the second one. Of ones, divided by the positions, it is all ones:
 
     >>> import torch
-    >>> gram(torch.ones(1, 2, 3, 5)).tolist()
-    [[1.0, 1.0], [1.0, 1.0]]
+    >>> moments(torch.ones(1, 2, 3, 5)).gram.tolist()
+    [[[1.0, 1.0], [1.0, 1.0]]]
     """
-    flat = features.flatten(2)[0]
-    return flat @ flat.T / flat.shape[1]
+    flat = features.flatten(2)
+    batch, _, positions = flat.shape
+    if mask is None:
+        ones = flat.new_ones(positions)
+        return Moments(flat.new_full((batch,), positions), flat @ ones, flat @ flat.mT)
+    weights = mask.reshape(-1)
+    count = ordered_sums(weights[None]).expand(batch)
+    return Moments(count, flat @ weights, (flat * weights) @ flat.mT)
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """mean((F − P)²) over all positions and channels of one layer; both (1, C, h, w).
+def squared_error(features: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Σ m (F − P)² over the positions and channels of one layer, (batch,); m is 1 without a mask."""
+    squares = (features - target).square()
+    return ordered_sums(squares if mask is None else squares * mask)
+
+
+def content_loss(features: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """mean((F − P)²) over all positions and channels of one layer, (batch,); all are (batch, C, h, w).
 
     The paper's (its equation 1) is half the sum: C / 2 times this, and times the number of positions.
     """
-    return mean_square(features - target)
+    return squared_error(features, target, mask) / features[0].numel()
 
 
-def style_loss(features: Tensor, target: Tensor) -> Tensor:
-    """mean((G − A)²) / 1024 of one layer; `features` (1, C, h, w), `target` a Gram matrix (C, C).
+def gram_loss(found: Moments, target: Moments) -> Tensor:
+    """mean((G − A)²) / 1024 of one layer, (batch,), with G and A per position.
 
     The paper's (its equation 4) is 1 / (4 N² M²) of the sum with undivided G, which is mean((G − A)²) / 4. Dividing
     both by the C / 2 = 256 that `content_loss` leaves out at conv4_2 keeps the two in the paper's proportion; what
     is left of the departure is that content counts per position, and so its weight means the same at every size.
     """
-    return mean_square(gram(features) - target) / PAPER_PROPORTION
+    return _mean_square(found.gram - target.gram) / PAPER_PROPORTION
+
+
+def paper_gram_loss(found: Moments, target: Moments) -> Tensor:
+    """1 / (4 N² M²) · Σ (G − A)² with undivided G, as the paper has it; N channels, M positions."""
+    return _mean_square(found.gram - target.gram) / 4
+
+
+def element_gram_loss(found: Moments, target: Moments) -> Tensor:
+    """mean((G − A)²) with G and A divided by C · h · w, as in fast neural style (Johnson et al. 2016)."""
+    return _mean_square(found.gram - target.gram) / found.first.shape[1] ** 2
+
+
+def undivided_gram_loss(found: Moments, target: Moments) -> Tensor:
+    """mean((G − A)²) / (C · h · w) with undivided G and A, as many tutorials have it.
+
+    It grows with the number of positions, so a weight belongs to a size. A has the style picture's positions.
+    """
+    channels = found.first.shape[1]
+    return _mean_square(found.second - target.second) / (channels * found.count)
+
+
+def mean_std_loss(found: Moments, target: Moments) -> Tensor:
+    """mean((μ − ν)²) + mean((σ − τ)²) over the channels (Huang & Belongie 2017, equation 13, with squares)."""
+    deviations = [(m.variance + _floor(target)[:, None]).sqrt() for m in (found, target)]
+    return _mean_square(found.mean - target.mean) + _mean_square(deviations[0] - deviations[1])
+
+
+def wasserstein_loss(found: Moments, target: Moments) -> Tensor:
+    """W₂² / C between the normal distributions of mean and covariance of the features, (batch,).
+
+    |μ − ν|² + tr(Σ + T − 2 (T^½ Σ T^½)^½) (Dowson & Landau 1982). `VARIANCE_FLOOR` is on both diagonals: a root's
+    slope is endless where the covariance is singular, as it is with fewer positions than channels.
+    """
+    channels = found.first.shape[1]
+    floor = _floor(target)[:, None, None] * torch.eye(channels, dtype=found.first.dtype).to(found.first)
+    ours, theirs = found.covariance + floor, target.covariance + floor
+    root = _matrix_root(theirs)
+    traces = ours.diagonal(dim1=1, dim2=2).sum(1) + theirs.diagonal(dim1=1, dim2=2).sum(1)
+    distance = traces - 2 * _trace_of_root(root @ ours @ root)
+    return (found.mean - target.mean).square().sum(1) / channels + distance / channels
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """The mean squared difference of neighbors, down and across added, (batch,); `images` (batch, C, h, w).
+
+    The roughness of Mahendran & Vedaldi 2015 (β = 2), as a mean.
+    """
+    down, across = images.diff(dim=2), images.diff(dim=3)
+    return sum(
+        (ordered_sums(step.square()) / max(1, step[0].numel()) for step in (down, across)),
+        start=images.new_zeros(images.shape[0]),
+    )
+
+
+StyleLoss = Callable[[Moments, Moments], Tensor]
+
+GRAM_LOSSES: Mapping[str, StyleLoss] = {
+    "per_position": gram_loss,
+    "paper": paper_gram_loss,
+    "per_element": element_gram_loss,
+    "undivided": undivided_gram_loss,
+}
+STYLE_LOSSES: Mapping[str, StyleLoss] = {"wasserstein": wasserstein_loss, "mean_std": mean_std_loss}
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    return ordered_sums(x.square()) / x[0].numel()
+
+
+def _floor(target: Moments) -> Tensor:
+    return VARIANCE_FLOOR * target.variance.mean(1)
+
+
+def _matrix_root(matrix: Tensor) -> Tensor:
+    """The symmetric root of symmetric, positive matrices, (batch, C, C)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = (vectors * values.clamp(min=0).sqrt()[:, None, :]) @ vectors.mT
+    return root
+
+
+def _trace_of_root(matrix: Tensor) -> Tensor:
+    """tr(M^½) of symmetric, positive matrices, (batch,); only its first derivative is there."""
+    trace: Tensor = _TraceOfRoot.apply(matrix)
+    return trace
+
+
+class _TraceOfRoot(torch.autograd.Function):
+    """With the slope ½ M^−½ by eigenvalues: torch's own, by eigenvectors, breaks down where two are equal."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(matrix)
+        roots = values.clamp(min=torch.finfo(values.dtype).eps * float(values.max().clamp(min=1e-30))).sqrt()
+        ctx.save_for_backward(roots, vectors)
+        trace: Tensor = roots.sum(1)
+        return trace
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        roots, vectors = ctx.saved_tensors
+        inverse: Tensor = (vectors / (2 * roots)[:, None, :]) @ vectors.mT
+        return slopes[0][:, None, None] * inverse

@@ -1,80 +1,141 @@
-"""The objective: how far a picture is from the content of one picture and the style of others.
+"""The objective: how far a picture is from the content of one picture and the style of others, a sum of terms.
 
-Owns the targets and their sum; the single terms are in `losses`, the minimizers in `optimize`.
+Owns the terms and their targets; the single losses are in `losses`, the way to evaluate them in `evaluate`, the
+minimizers in `optimize`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .losses import content_loss, gram, style_loss
-from .vgg import VGG19
+from .losses import Moments, StyleLoss, squared_error
+from .scales import Shape, shape_of
+from .vgg import layer_shape
 
-Targets = Mapping[str, Tensor]
-Weights = Mapping[str, float]
+LayerWeights = Mapping[str, float]
+Features = Mapping[str, Tensor]
 
-
-def content_targets(network: VGG19, content: Tensor, layers: Weights) -> Targets:
-    """The features P of `content`, (1, 3, h, w) in 0–1, at each layer."""
-    with torch.no_grad():
-        features = network.features(content)
-    return {layer: features[layer] for layer in layers}
+LEAST = 1e-3
+"""A region that no position belongs to by more than this is not there."""
 
 
-def style_targets(network: VGG19, styles: Sequence[tuple[Tensor, float]], layers: Weights) -> Targets:
-    """The Gram matrices A at each layer: the mean over (picture, weight), weights made to sum to 1.
+@dataclass(frozen=True)
+class ContentTerm:
+    """weight · mean(m (F − P)²) of one layer; `target` is P, (batch, C, h, w), `mask` is m, (1, 1, h, w)."""
 
-    The pictures may have different sizes, since a Gram matrix is a mean over positions.
+    layer: str
+    weight: float
+    target: Tensor
+    mask: Tensor | None = None
+
+    def part(self, features: Tensor, which: Sequence[int], rows: slice, columns: slice) -> Tensor:
+        """What the positions `rows`, `columns` add to the term, (len(which),); `features` are those of them."""
+        target = self.target[list(which), :, rows, columns]
+        mask = None if self.mask is None else self.mask[:, :, rows, columns]
+        return squared_error(features, target, mask) * (self.weight / self.target[0].numel())
+
+
+@dataclass(frozen=True)
+class StyleTerm:
+    """weight · loss(moments over the region, moments of the style) of one layer.
+
+    `target` has a batch of 1, or of as many pictures as there are. `mask`, (1, 1, h, w) at the layer's size, is the
+    region; None: everywhere.
     """
-    total = sum(weight for _, weight in styles)
-    blend: dict[str, Tensor] = {}
-    with torch.no_grad():
-        for picture, weight in styles:
-            features = network.features(picture)
-            for layer in layers:
-                part = gram(features[layer]) * (weight / total)
-                blend[layer] = blend[layer] + part if layer in blend else part
-    return blend
+
+    layer: str
+    weight: float
+    loss: StyleLoss
+    target: Moments
+    mask: Tensor | None = None
+
+    def value(self, found: Moments, which: Sequence[int]) -> Tensor:
+        """(len(which),), of moments over the whole picture."""
+        shared = len(self.target.count) == 1
+        target = self.target if shared else Moments(*(x[list(which)] for x in _fields(self.target)))
+        return self.weight * self.loss(found, target)
 
 
+@dataclass(frozen=True)
 class Objective:
-    """content_weight · Σ w · content term + style_weight · Σ w · style term, a scalar; callable on (1, 3, h, w).
+    """The sum of its terms, and `tv_weight` · total variation."""
 
-    The weights w of the layers are relative: they are made to sum to 1 for the content and for the style, as the
-    paper's (1/5 each for five style layers) do.
+    content: tuple[ContentTerm, ...]
+    style: tuple[StyleTerm, ...]
+    tv_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a style is to be: `mask`, (1, 1, h, w) in 0–1 (None: everywhere), and what, as moments by layer."""
+
+    mask: Tensor | None
+    targets: Mapping[str, Moments]
+
+
+def content_terms(
+    targets: Features, layers: LayerWeights, weight: float, mask: Tensor | None = None
+) -> tuple[ContentTerm, ...]:
+    """A term for each layer; `weight` is split in the proportion of the layers' weights.
+
+    `mask`, (1, 1, h, w) in 0–1 at any size, says where the content counts.
     """
-
-    def __init__(
-        self,
-        network: VGG19,
-        content: Targets,
-        style: Targets,
-        *,
-        content_layers: Weights,
-        style_layers: Weights,
-        content_weight: float,
-        style_weight: float,
-    ) -> None:
-        self._network, self._content, self._style = network, content, style
-        self._content_weights = _shares(content_layers, content_weight)
-        self._style_weights = _shares(style_layers, style_weight)
-
-    def __call__(self, image: Tensor) -> Tensor:
-        features = self._network.features(image)
-        terms = [
-            weight * content_loss(features[layer], self._content[layer])
-            for layer, weight in self._content_weights.items()
-        ] + [
-            weight * style_loss(features[layer], self._style[layer])
-            for layer, weight in self._style_weights.items()
-        ]
-        return torch.stack(terms).sum()
+    masks = {layer: None if mask is None else at_layer(mask, shape_of(targets[layer])) for layer in targets}
+    split = shares(layers, weight)
+    return tuple(ContentTerm(layer, share, targets[layer], masks[layer]) for layer, share in split.items())
 
 
-def _shares(weights: Weights, whole: float) -> Weights:
+def style_terms(
+    regions: Sequence[Region], layers: LayerWeights, weight: float, loss: StyleLoss
+) -> tuple[StyleTerm, ...]:
+    """A term for each region and layer, where there is anything of the region.
+
+    A region counts by its part of the picture, so that a pixel is pulled as hard in a small region as in a large.
+    """
+    terms = []
+    for region in regions:
+        part = 1.0 if region.mask is None else float(region.mask.mean())
+        for layer, share in shares(layers, weight * part).items():
+            mask = None
+            if region.mask is not None:
+                mask = at_layer(region.mask, layer_shape(shape_of(region.mask), layer))
+                if float(mask.max()) < LEAST:
+                    continue
+            terms.append(StyleTerm(layer, share, loss, region.targets[layer], mask))
+    return tuple(terms)
+
+
+def blend(targets: Sequence[tuple[Mapping[str, Moments], float]]) -> Mapping[str, Moments]:
+    """The moments of several styles as those of one: means of the first and of the second, by weight.
+
+    The pictures may have different sizes; the count is blended too.
+    """
+    total = sum(weight for _, weight in targets)
+    parts = [(moments, weight / total) for moments, weight in targets]
+    blended = {}
+    for layer in targets[0][0]:
+        count = sum((m[layer].count * part for m, part in parts), start=torch.zeros(()))
+        first = sum((m[layer].mean * part for m, part in parts), start=torch.zeros(()))
+        second = sum((m[layer].gram * part for m, part in parts), start=torch.zeros(()))
+        blended[layer] = Moments(count, first * count[:, None], second * count[:, None, None])
+    return blended
+
+
+def shares(weights: LayerWeights, whole: float) -> LayerWeights:
     """`whole` split in the proportion of the weights; layers without a share are left out."""
     total = sum(weights.values())
     return {layer: whole * weight / total for layer, weight in weights.items() if whole * weight > 0}
+
+
+def at_layer(mask: Tensor, shape: Shape) -> Tensor:
+    """A mask at the size of a layer's features: each position has the mean of the pixels it stands for."""
+    return F.interpolate(mask, size=shape, mode="area")
+
+
+def _fields(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+    return moments.count, moments.first, moments.second

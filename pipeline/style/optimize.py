@@ -1,183 +1,205 @@
-"""Minimizers of an objective over the pixels: L-BFGS, and Adam.
+"""Minimizes an objective over the pixels of a batch of pictures, each on its own way and to its own end.
 
-Each takes a function from an image to its scalar loss and returns the best image it met, with the loss at every
-evaluation. Neither knows what the loss is made of. Same input, same bits, whatever the number of threads.
+Owns the counting, the stopping and the recovery; the steps are the optimizers', the losses the objective's. Same
+input, same bits: neither the number of threads nor the other pictures of a batch change a picture, as far as the
+evaluation keeps that promise (on a CPU it does, since there each is evaluated alone).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..errors import DivergenceError
-from .losses import ordered_sum
+from .adam import LEARNING_RATE, AdamMoments, adam
+from .lbfgs import Curvature, lbfgs
+from .scaling import SCALINGS
+from .steps import Steps
 
-Loss = Callable[[Tensor], Tensor]
-Watch = Callable[[float, Tensor], None]
+Evaluate = Callable[[Tensor, Sequence[int]], tuple[Tensor, Tensor]]
+"""(images, which of the batch they are) → (losses, gradients), see `evaluate.Evaluator`."""
+
+State = Curvature | AdamMoments
+
+Watch = Callable[[int, float, Tensor], None]
+"""Sees (which picture, loss, image) at each evaluation."""
 
 WINDOW = 50
 """Iterations over which `tolerance` looks for a change of the loss, as Ruder et al. 2016 do."""
 
-HISTORY = 20
-"""Curvature pairs that L-BFGS keeps."""
+SAFER_RATE = 0.005
+"""Adam's learning rate where a picture's loss could not be kept finite the first time."""
 
-FIRST_STEP = 0.02
-"""Root mean square change of the pixels (0–1) in L-BFGS's first step, before it knows any curvature."""
 
-SHORTEST = 1e-6
-"""Part of a step below which L-BFGS gives up."""
+@dataclass(frozen=True)
+class Method:
+    """How to minimize; the fields mean what those of `stylizer.Settings` say."""
 
-WORSE = 1.2
-"""L-BFGS tries a shorter step where one makes the loss this many times larger; it need not fall at each."""
+    optimizer: str = "lbfgs"
+    learning_rate: float | None = None
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    variables: str = "frequencies"
+    bounded: bool = True
+    tolerance: float = 0.0
+    averaging: float = 0.0
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """The best image met, (1, 3, h, w), its loss, and the loss at each evaluation in order."""
+    """The best image met (with averaging: the average), (1, 3, h, w), and its loss.
+
+    `trace`: the loss at each evaluation in order. `state`: the optimizer's at the end.
+    """
 
     image: Tensor
     loss: float
     trace: tuple[float, ...]
+    state: State
 
 
 def minimize(
-    loss: Loss,
-    start: Tensor,
+    evaluate: Evaluate,
+    starts: Tensor,
+    method: Method,
     *,
-    optimizer: str,
     iterations: int,
-    learning_rate: float | None = None,
-    tolerance: float = 0.0,
+    states: Sequence[State | None] | None = None,
+    at_once: int = 1,
     watch: Watch | None = None,
-) -> Minimum:
-    """Run `optimizer` ("lbfgs" or "adam") for `iterations` evaluations of `loss`, or until it stands still.
+) -> list[Minimum | DivergenceError]:
+    """Minimize from `starts`, (batch, 3, h, w), for `iterations` evaluations, or until a picture stands still.
 
-    `start`: (1, 3, h, w), float32, 0–1; it is evaluated in any case, and so 0 iterations are as 1. `tolerance`: stop
-    where the best loss fell relatively less than this over the last 50 evaluations; 0 never does. `watch` sees
-    (loss, image) at each.
-    Raises `DivergenceError` where the loss cannot be kept finite.
+    A start is evaluated in any case, and so 0 iterations are as 1. At most `at_once` pictures are evaluated together.
+    `states`, of the batch's pictures, are gone on from. A picture whose loss cannot be kept finite is tried once more
+    with Adam at a small rate, and is a `DivergenceError` in the result if that does not help.
     """
-    run = _Run(loss, tolerance, watch)
-    if optimizer == "lbfgs":
-        _lbfgs(run, start, iterations, learning_rate or 1.0)
-    else:
-        _adam(run, start, max(1, iterations), learning_rate or 0.02)
-    return run.minimum()
+    states = states or [None] * len(starts)
+    runs = [
+        _Run(index, start, method, max(1, iterations), state, watch)
+        for index, (start, state) in enumerate(zip(torch.split(starts, 1), states, strict=True))
+    ]
+    while active := [run for run in runs if run.wanted is not None]:
+        for group in _groups(active, at_once):
+            wanted = [run.wanted for run in group if run.wanted is not None]
+            images = wanted[0] if len(wanted) == 1 else torch.cat(wanted)
+            losses, gradients = evaluate(images, [run.index for run in group])
+            finite = gradients.isfinite().flatten(1).all(1)
+            for run, loss, gradient in zip(
+                group, losses.where(finite, math.nan).tolist(), torch.split(gradients, 1), strict=True
+            ):
+                run.answer(loss, gradient)
+    return [run.result() for run in runs]
 
 
 class _Run:
-    """Counts the evaluations of one minimization and keeps the best image."""
+    """One picture's way: the optimizer's steps, the evaluations so far, and the best image."""
 
-    def __init__(self, loss: Loss, tolerance: float, watch: Watch | None) -> None:
-        self._loss, self._tolerance, self._watch = loss, tolerance, watch
+    def __init__(
+        self,
+        index: int,
+        start: Tensor,
+        method: Method,
+        iterations: int,
+        state: State | None,
+        watch: Watch | None,
+    ) -> None:
+        self.index = index
+        self.wanted: Tensor | None = None
+        self._start, self._method, self._iterations, self._watch = start, method, iterations, watch
+        self._average = Average(method.averaging) if method.averaging else None
         self._best: tuple[float, Tensor] | None = None
-        self.trace: list[float] = []
         self._bests: list[float] = []
+        self._trace: list[float] = []
+        self._error: DivergenceError | None = None
+        self._follow(method, state)
 
-    def evaluate(self, image: Tensor) -> tuple[float, Tensor]:
-        leaf = image.detach().requires_grad_(True)
-        total = self._loss(leaf)
-        (gradient,) = torch.autograd.grad(total, leaf)
-        value = float(total.detach())
-        if not bool(torch.isfinite(gradient).all()):
-            value = math.nan
-        self.trace.append(value)
-        if math.isfinite(value) and (self._best is None or value < self._best[0]):
-            self._best = value, image.detach().clone()
+    def answer(self, loss: float, gradient: Tensor) -> None:
+        """Take the evaluation of `wanted`, and want the next; None at the end."""
+        image = self.wanted
+        assert image is not None, "there is an answer to what was wanted only"
+        self._record(loss, image)
+        if self._average and self._average.is_given(image):
+            self._best, self.wanted = (loss, image), None
+        elif len(self._trace) >= self._iterations or self._stands_still():
+            self.wanted = self._average.value() if self._average else None
+        else:
+            self._go_on(loss, gradient)
+
+    def result(self) -> Minimum | DivergenceError:
+        if self._best is None:
+            return self._error or DivergenceError(f"the loss is not finite: {self._trace[-1]}")
+        return Minimum(self._best[1], self._best[0], tuple(self._trace), self._state)
+
+    def _follow(self, method: Method, state: State | None) -> None:
+        self._state, self._steps = _steps(method, self._start, state)
+        self.wanted = next(self._steps)
+
+    def _go_on(self, loss: float, gradient: Tensor) -> None:
+        try:
+            self.wanted = self._steps.send((loss, gradient))
+        except StopIteration:
+            self.wanted = self._average.value() if self._average else None
+        except DivergenceError as error:
+            again, self.wanted = self._error is None, None
+            self._error = error
+            if again:  # the evaluations so far count
+                self._best, self._iterations = None, self._iterations + len(self._trace)
+                self._follow(replace(self._method, optimizer="adam", learning_rate=SAFER_RATE), None)
+
+    def _record(self, loss: float, image: Tensor) -> None:
+        self._trace.append(loss)
+        if math.isfinite(loss) and (self._best is None or loss < self._best[0]):
+            self._best = loss, image  # nobody writes into it: a step makes a new tensor
         self._bests.append(self._best[0] if self._best else math.inf)
+        if self._average and not self._average.is_given(image):
+            self._average.add(image)
         if self._watch:
-            self._watch(value, image)
-        return value, gradient
+            self._watch(self.index, loss, image)
 
-    def stands_still(self) -> bool:
-        if self._tolerance == 0 or len(self._bests) <= WINDOW:
+    def _stands_still(self) -> bool:
+        if self._method.tolerance == 0 or len(self._bests) <= WINDOW:
             return False
         before, now = self._bests[-1 - WINDOW], self._bests[-1]
-        return before - now <= self._tolerance * abs(before)  # equal where the loss is 0
-
-    def minimum(self) -> Minimum:
-        if self._best is None:
-            raise DivergenceError(
-                f"the loss is not finite: {self.trace[-1] if self.trace else 'never evaluated'}"
-            )
-        return Minimum(self._best[1], self._best[0], tuple(self.trace))
+        return before - now <= self._method.tolerance * abs(before)  # equal where the loss is 0
 
 
-def _lbfgs(run: _Run, start: Tensor, iterations: int, rate: float) -> None:
-    """L-BFGS (Nocedal & Wright, algorithms 7.4 and 7.5) with one evaluation per step and no line search.
+class Average:
+    """The running mean of the iterates, each weighing `decay` times the next, freed of its start at 0."""
 
-    Departures: the first step has a fixed length in pixels, since the gradient's own scale means nothing; a step
-    that makes the loss much worse or not finite is taken back, shortened, and the curvature forgotten.
-    """
-    x, pairs = start.clone(), _Pairs()
-    value, gradient = run.evaluate(x)
-    if not math.isfinite(value):
-        raise DivergenceError(f"the loss is not finite at the start: {value}")
-    start_x, shorten = x, 1.0
-    while len(run.trace) < iterations and not run.stands_still():
-        step = pairs.direction(gradient) * (rate * shorten)
-        new_value, new_gradient = run.evaluate(x + step)
-        if not math.isfinite(new_value) or new_value > WORSE * value:
-            shorten *= 0.25
-            pairs.clear()
-            if shorten >= SHORTEST:
-                continue
-            if x is start_x:
-                raise DivergenceError(f"no step of L-BFGS lowers the loss from {value:.6g}")
-            return  # nothing lowers the loss any more; the best so far is the result
-        pairs.add(step, new_gradient - gradient)
-        x, value, gradient = x + step, new_value, new_gradient
-        shorten = min(1.0, shorten * 2)
+    def __init__(self, decay: float) -> None:
+        self._decay, self._sum, self._weight = decay, torch.zeros(()), 0.0
+        self._given: Tensor | None = None
+
+    def add(self, image: Tensor) -> None:
+        self._sum = self._sum * self._decay + image * (1 - self._decay)
+        self._weight = self._weight * self._decay + 1 - self._decay
+
+    def value(self) -> Tensor:
+        """The mean, (1, 3, h, w)."""
+        self._given = self._sum / self._weight
+        return self._given
+
+    def is_given(self, image: Tensor) -> bool:
+        """Whether `image` is what `value` gave."""
+        return image is self._given
 
 
-class _Pairs:
-    """The curvature pairs (s, y) of L-BFGS, newest last."""
-
-    def __init__(self) -> None:
-        self._pairs: list[tuple[Tensor, Tensor, float]] = []
-
-    def clear(self) -> None:
-        self._pairs.clear()
-
-    def add(self, s: Tensor, y: Tensor) -> None:
-        curvature = _dot(s, y)
-        # Else the Hessian's estimate would not be definite; relative to both, so that no scale of the loss matters.
-        if curvature > 1e-10 * math.sqrt(_dot(s, s) * _dot(y, y)):
-            self._pairs.append((s, y, 1 / curvature))
-            del self._pairs[:-HISTORY]
-
-    def direction(self, gradient: Tensor) -> Tensor:
-        """The step −H g; without any pair, against the gradient by `FIRST_STEP`."""
-        if not self._pairs:
-            size = math.sqrt(_dot(gradient, gradient) / gradient.numel())
-            return gradient * (-FIRST_STEP / size if size > 0 else 0.0)
-        q, alphas = -gradient, []
-        for s, y, rho in reversed(self._pairs):
-            alphas.append(rho * _dot(s, q))
-            q = q - alphas[-1] * y
-        _, y, rho = self._pairs[-1]
-        q = q / (rho * _dot(y, y))
-        for (s, y, rho), alpha in zip(self._pairs, reversed(alphas), strict=True):
-            q = q + (alpha - rho * _dot(y, q)) * s
-        return q
+def _steps(method: Method, start: Tensor, state: State | None) -> tuple[State, Steps]:
+    """The optimizer of one picture, and the state that it keeps up to date."""
+    scaling = SCALINGS[method.variables](start)
+    if method.optimizer == "lbfgs":
+        known = state if isinstance(state, Curvature) else Curvature()
+        return known, lbfgs(start, scaling, known, rate=method.learning_rate or 1.0, bounded=method.bounded)
+    moments = state if isinstance(state, AdamMoments) else AdamMoments()
+    rate = method.learning_rate or LEARNING_RATE
+    betas = method.adam_betas
+    return moments, adam(start, scaling, moments, rate=rate, betas=betas, bounded=method.bounded)
 
 
-def _dot(a: Tensor, b: Tensor) -> float:
-    return float(ordered_sum(a * b))
-
-
-def _adam(run: _Run, start: Tensor, iterations: int, rate: float) -> None:
-    """Adam on 0–1 pixels, betas (0.9, 0.99), clamped to 0–1 after each step."""
-    x = start.clone()
-    optimizer = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
-    while len(run.trace) < iterations and not run.stands_still():
-        value, x.grad = run.evaluate(x)
-        if not math.isfinite(value):
-            raise DivergenceError(f"the loss is not finite after {len(run.trace)} steps of Adam at {rate:g}")
-        optimizer.step()
-        with torch.no_grad():
-            x.clamp_(0, 1)
+def _groups(runs: Sequence[_Run], at_once: int) -> Iterator[Sequence[_Run]]:
+    for first in range(0, len(runs), at_once):
+        yield runs[first : first + at_once]

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+Shape = tuple[int, int]
+"""(height, width) in px."""
+
 COARSEST_PX = 192
 """`auto` halves the size no further than to this longest side: below it VGG's deep layers see no structure."""
 
@@ -29,19 +32,19 @@ def schedule(longest_px: int, scales: str | int | Sequence[int]) -> tuple[int, .
     return (*listed, longest_px)
 
 
-def shape_at(image: Tensor, longest_px: int) -> tuple[int, int]:
+def shape_at(image: Tensor, longest_px: int) -> Shape:
     """(height, width) of an image whose longest side is brought to `longest_px`, neither below 1."""
     height, width = shape_of(image)
     factor = longest_px / max(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def shape_of(image: Tensor) -> tuple[int, int]:
+def shape_of(image: Tensor) -> Shape:
     """(height, width) of an image, (1, 3, h, w)."""
     return image.shape[-2], image.shape[-1]
 
 
-def resize(image: Tensor, shape: tuple[int, int]) -> Tensor:
+def resize(image: Tensor, shape: Shape) -> Tensor:
     """`image`, (1, 3, h, w) in 0–1, at (height, width) `shape`: bicubic, antialiased, back within 0–1."""
     if shape_of(image) == shape:
         return image

@@ -1,4 +1,4 @@
-"""One picture in, one painting out: the whole of Gatys et al. on tensors.
+"""Pictures in, paintings out: the whole of Gatys et al. on tensors.
 
 Owns the network and what it has seen of the styles; knows nothing of files, videos or YAML.
 """
@@ -7,89 +7,90 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..errors import DivergenceError
 from . import color, scales
+from .devices import budget_bytes, precision
+from .evaluate import Evaluator, features_of
+from .memory import tile_for
 from .normalize import normalization_means
-from .objective import Objective, Targets, content_targets, style_targets
-from .optimize import Minimum, minimize
-from .vgg import VGG19, Pooling
-from .weights import Weights
-
-PAPER_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-
-KEPT_SIZES = 8
-"""Sizes for which the styles' targets are kept; an archive may have as many sizes as pictures."""
-
-SAFER_RATE = 0.005
-"""Adam's learning rate where a picture's loss could not be kept finite the first time."""
+from .objective import Objective, content_terms, style_terms
+from .optimize import Minimum, State, minimize
+from .settings import Settings
+from .styles import Style, Styles, mask_at
+from .vgg import VGG19
+from .weights import IMAGENET_MEAN, Weights
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to make of a picture; the fields mean what `transfer` of the YAML says."""
+class Iterate:
+    """One evaluation, as a callback sees it.
 
-    iterations: int = 300
-    warm_iterations: int = 40
-    optimizer: str = "lbfgs"
-    learning_rate: float | None = None
-    content_weight: float = 1.0
-    style_weight: float = 1000.0
-    content_layers: Mapping[str, float] = field(default_factory=lambda: {"conv4_2": 1.0})
-    style_layers: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(PAPER_STYLE_LAYERS, 1.0))
-    pooling: Pooling = "max"
-    init: str = "content"
-    network: str = "normalized"
-    scales: str | int | Sequence[int] = "auto"
-    style_size: int | None = None
-    tolerance: float = 1e-4
-    preserve_color: str = "none"
-    seed: int = 0
+    `picture`: which of the batch. `iteration`: evaluations of this picture so far, from 1, over all sizes. `image`:
+    (1, 3, h, w), float32, on the network's device, at the size being worked on; not to be written into.
+    """
+
+    picture: int
+    iteration: int
+    loss: float
+    image: Tensor
+
+
+Callback = Callable[[Iterate], None]
 
 
 @dataclass(frozen=True)
 class Stylization:
     """A painting and how it came about.
 
-    `image`: (1, 3, h, w), float32, sRGB, 0–1. `loss`: the objective at the best iterate, at the final size.
+    `image`: (1, 3, h, w), float32, sRGB, 0–1. `loss`: the objective at the result, at the final size.
     `trace`: the loss at each evaluation, coarse sizes first. `megapixel_iterations`: evaluations × pixels / 1e6.
+    `tile_px`: the longest side of the tiles at the final size, None where the picture was evaluated in one piece.
     """
 
     image: Tensor
     loss: float
     trace: tuple[float, ...]
     megapixel_iterations: float
-
-
-Callback = Callable[[int, float, Tensor], None]
+    tile_px: int | None = None
 
 
 class Stylizer:
     """Holds one VGG19 and the styles, and stylizes pictures with them one after the other.
 
-    `styles`: (image, weight) pairs, images (1, 3, h, w), float32, sRGB, 0–1, as large as they are given; each is
-    brought to `settings.style_size` on its longest side, or to the picture's where that is None.
+    `content_mask`, (1, 1, h, w) in 0–1, stretched to each picture, says where its content counts. `memory_gib`: how
+    much the work may take of the device's memory; None: see `devices.budget_bytes`.
     """
 
     def __init__(
         self,
         weights: Weights,
-        styles: Sequence[tuple[Tensor, float]],
+        styles: Sequence[Style],
         settings: Settings,
         device: torch.device | str = "cpu",
+        *,
+        content_mask: Tensor | None = None,
+        memory_gib: float | None = None,
     ) -> None:
         self.settings = settings
         self.device = torch.device(device)
-        means = normalization_means(weights) if settings.network == "normalized" else None
-        layers = [*settings.content_layers, *settings.style_layers]
-        self._network = VGG19(weights, layers, pooling=settings.pooling, means=means, device=self.device)
-        gray = settings.preserve_color == "luminance"
-        self._styles = [(color.luminance(picture) if gray else picture, weight) for picture, weight in styles]
-        self._targets: dict[int, Targets] = {}
+        self._network = VGG19(
+            weights,
+            [*_used(settings.content_layers), *_used(settings.style_layers)],
+            pooling=settings.pooling,
+            padding=settings.padding,
+            means=normalization_means(weights) if settings.network == "normalized" else None,
+            device=self.device,
+            dtype=precision(settings.precision, self.device),
+        )
+        self._first_style = styles[0].image
+        self._styles = Styles(self._network, styles, settings)
+        self._content_mask = content_mask
+        self._budget = budget_bytes(self.device) if memory_gib is None else memory_gib * 2**30
+        self._tile_px: int | None = None
 
     def stylize(
         self, content: Tensor, start: Tensor | None = None, callback: Callback | None = None
@@ -97,93 +98,164 @@ class Stylizer:
         """Paint `content`, (1, 3, h, w), float32, sRGB, 0–1; the result has its size.
 
         `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there.
-        `callback` sees (evaluations so far, loss, image) after every evaluation.
         Raises `DivergenceError` where no setting keeps the loss finite.
         """
-        given = content.to(self.device)
-        gray = self.settings.preserve_color == "luminance"
-        content = color.luminance(given) if gray else given
-        watched = _Watched(callback)
-        if start is None:
-            minimum = self._cold(content, watched)
+        (result,) = self.stylize_batch(content, start, callback)
+        if isinstance(result, DivergenceError):
+            raise result
+        return result
+
+    def stylize_batch(
+        self, contents: Tensor, starts: Tensor | None = None, callback: Callback | None = None
+    ) -> list[Stylization | DivergenceError]:
+        """Paint `contents`, (batch, 3, h, w), each as if it were alone; see `stylize`.
+
+        A picture whose loss cannot be kept finite is an error in its place, and the others go on. On a CPU the
+        pictures are evaluated one by one, and a picture's bits are those it has alone; elsewhere together, and they
+        are equal but for the rounding of the kernels that the device's library takes for the batch's size.
+        """
+        given = _on(contents, self.device)
+        is_gray = self.settings.preserve_color == "luminance"
+        contents = color.luminance(given) if is_gray else given
+        work = _Work(len(contents), callback)
+        if starts is None:
+            minima = self._cold(contents, work)
         else:
-            start = color.luminance(start.to(self.device)) if gray else start.to(self.device)
-            minimum = self._minimize(content, start, self.settings.warm_iterations, 1.0, watched)
+            starts = _on(starts, self.device)
+            starts = color.luminance(starts) if is_gray else starts
+            minima = self._minimize(contents, starts, self.settings.warm_iterations, 1.0, work)
+        return [self._result(minimum, given[i : i + 1], work, i) for i, minimum in enumerate(minima)]
+
+    def _result(
+        self, minimum: Minimum | DivergenceError, given: Tensor, work: _Work, index: int
+    ) -> Stylization | DivergenceError:
+        if isinstance(minimum, DivergenceError):
+            return minimum
         image = minimum.image.clamp(0, 1)
-        image = color.with_chroma_of(image, given) if gray else image
-        return Stylization(image.cpu(), minimum.loss, tuple(watched.trace), watched.megapixel_iterations)
+        if self.settings.preserve_color == "luminance":
+            image = color.with_chroma_of(image, given)
+        trace, megapixels = tuple(work.traces[index]), work.megapixels[index]
+        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px)
 
-    def _cold(self, content: Tensor, watched: _Watched) -> Minimum:
-        sizes = scales.schedule(max(content.shape[-2:]), self.settings.scales)
-        start, minimum = None, None
+    def _cold(self, contents: Tensor, work: _Work) -> list[Minimum | DivergenceError]:
+        sizes = scales.schedule(max(contents.shape[-2:]), self.settings.scales)
+        minima: list[Minimum | DivergenceError] = []
         for longest_px in sizes:
-            shape = scales.shape_at(content, longest_px)
-            scaled = scales.resize(content, shape)
-            start = (
-                self._initial(scaled) if minimum is None else scales.resize(minimum.image.clamp(0, 1), shape)
-            )
-            minimum = self._minimize(scaled, start, self.settings.iterations, longest_px / sizes[-1], watched)
-        assert minimum is not None  # a schedule holds the final size at least
-        return minimum
+            scaled = scales.resize(contents, scales.shape_at(contents, longest_px))
+            is_last = longest_px == sizes[-1]
+            iterations = self.settings.iterations if is_last else self.settings.coarse
+            starts, states = self._starts(scaled, minima)
+            minima = self._minimize(scaled, starts, iterations, longest_px / sizes[-1], work, states)
+        return minima
 
-    def _initial(self, content: Tensor) -> Tensor:
+    def _starts(
+        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError]
+    ) -> tuple[Tensor, list[State | None]]:
+        """What to start from at the size of `contents`, and the optimizers' states, after the size before it."""
+        fresh, shape = self._initial(contents), scales.shape_of(contents)
+        if not minima:
+            return fresh, [None] * len(contents)
+        starts, states = [], list[State | None]()
+        for minimum, start in zip(minima, torch.split(fresh, 1), strict=True):
+            if isinstance(minimum, DivergenceError):  # it may yet do at this size
+                starts.append(start)
+                states.append(None)
+            else:
+                starts.append(scales.resize(minimum.image.clamp(0, 1), shape))
+                states.append(minimum.state.resized(shape))
+        return torch.cat(starts), states
+
+    def _initial(self, contents: Tensor) -> Tensor:
+        shape = scales.shape_of(contents)
         if self.settings.init == "content":
-            return content
+            return contents
         if self.settings.init == "style":
-            return scales.resize(self._styles[0][0].to(self.device), scales.shape_of(content))
-        generator = torch.Generator().manual_seed(self.settings.seed)
-        noise = torch.rand(content.shape, generator=generator).to(self.device)
-        return color.luminance(noise) if self.settings.preserve_color == "luminance" else noise
+            start = scales.resize(self._first_style.to(self.device), shape)
+        elif self.settings.init == "mean":
+            start = torch.tensor(IMAGENET_MEAN, device=self.device)[None, :, None, None].expand(1, 3, *shape)
+        else:
+            generator = torch.Generator().manual_seed(self.settings.seed)
+            start = torch.rand((1, 3, *shape), generator=generator).to(self.device)
+        start = color.luminance(start) if self.settings.preserve_color == "luminance" else start
+        return start.expand_as(contents).contiguous()
 
     def _minimize(
-        self, content: Tensor, start: Tensor, iterations: int, factor: float, watched: _Watched
-    ) -> Minimum:
-        """Minimize at the size of `content`, which is `factor` of the final one; once more, safer, if need be."""
-        settings = self.settings
-        objective = Objective(
-            self._network,
-            content_targets(self._network, content, settings.content_layers),
-            self._style_targets(content, factor),
-            content_layers=settings.content_layers,
-            style_layers=settings.style_layers,
-            content_weight=settings.content_weight,
-            style_weight=settings.style_weight,
+        self,
+        contents: Tensor,
+        starts: Tensor,
+        iterations: int,
+        factor: float,
+        work: _Work,
+        states: Sequence[State | None] | None = None,
+    ) -> list[Minimum | DivergenceError]:
+        """Minimize at the size of `contents`, which is `factor` of the final one."""
+        at_once = 1 if self.device.type == "cpu" else len(contents)
+        tile_px = self._tile(scales.shape_of(contents), at_once)
+        evaluator = Evaluator(self._network, self._objective(contents, factor, tile_px), tile_px)
+        minima = minimize(
+            evaluator,
+            starts,
+            self.settings.method,
+            iterations=iterations,
+            states=states,
+            at_once=at_once,
+            watch=work,
         )
-        run = partial(
-            minimize, objective, start, iterations=iterations, tolerance=settings.tolerance, watch=watched
+        self._tile_px = evaluator.tile_px
+        return minima
+
+    def _objective(self, contents: Tensor, factor: float, tile_px: int | None) -> Objective:
+        settings, mask = self.settings, self._content_mask
+        if mask is not None:
+            mask = mask_at(mask.to(self.device), scales.shape_of(contents))
+        layers = _used(settings.content_layers) if settings.content_weight else []
+        targets = features_of(self._network, contents, layers, tile_px)
+        regions = self._styles.regions(contents, factor, tile_px) if settings.style_weight else []
+        return Objective(
+            content_terms(targets, settings.content_layers, settings.content_weight, mask),
+            style_terms(regions, settings.style_layers, settings.style_weight, settings.loss),
+            settings.tv_weight,
         )
-        try:
-            return run(optimizer=settings.optimizer, learning_rate=settings.learning_rate)
-        except DivergenceError:
-            return run(optimizer="adam", learning_rate=SAFER_RATE)
 
-    def _style_targets(self, content: Tensor, factor: float) -> Targets:
-        longest_px = max(content.shape[-2:])
-        if self.settings.style_size is not None:
-            longest_px = max(1, round(self.settings.style_size * factor))
-        matched = self.settings.preserve_color == "match"  # to each content anew
-        if longest_px in self._targets and not matched:
-            return self._targets[longest_px]
-        while len(self._targets) >= KEPT_SIZES:
-            del self._targets[next(iter(self._targets))]
-        pictures = []
-        for picture, weight in self._styles:
-            picture = scales.resize(picture.to(self.device), scales.shape_at(picture, longest_px))
-            pictures.append((color.match_color(picture, content) if matched else picture, weight))
-        self._targets[longest_px] = style_targets(self._network, pictures, self.settings.style_layers)
-        return self._targets[longest_px]
+    def _tile(self, shape: scales.Shape, batch: int) -> int | None:
+        if self.settings.tile != "auto":
+            return None if self.settings.tile is None else int(self.settings.tile)
+        return tile_for(
+            shape,
+            self._budget,
+            layers=self._network.layers,
+            content_layers=_used(self.settings.content_layers),
+            optimizer=self.settings.optimizer,
+            batch=batch,
+        )
 
 
-class _Watched:
-    """Sees every evaluation: keeps the trace, counts the work, and passes it on to the caller's callback."""
+def _used(layers: Mapping[str, float]) -> list[str]:
+    return [layer for layer, weight in layers.items() if weight > 0]
 
-    def __init__(self, callback: Callback | None) -> None:
-        self._callback = callback
-        self.trace: list[float] = []
-        self.megapixel_iterations = 0.0
 
-    def __call__(self, loss: float, image: Tensor) -> None:
-        self.trace.append(loss)
-        self.megapixel_iterations += image.shape[-2] * image.shape[-1] / 1e6
-        if self._callback:
-            self._callback(len(self.trace), loss, image)
+def _on(images: Tensor, device: torch.device) -> Tensor:
+    """`images` on the device; by way of pinned memory to CUDA, so that the copy overlaps with what is still running."""
+    if device.type == "cuda" and not images.is_cuda:
+        return images.pin_memory().to(device, non_blocking=True)
+    return images.to(device)
+
+
+@dataclass
+class _Work:
+    """Sees every evaluation: keeps the traces, counts the work, and passes it on to the caller's callback."""
+
+    pictures: int
+    callback: Callback | None
+    traces: list[list[float]] = field(init=False)
+    megapixels: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.traces = [[] for _ in range(self.pictures)]
+        self.megapixels = [0.0] * self.pictures
+
+    def __call__(self, picture: int, loss: float, image: Tensor) -> None:
+        self.traces[picture].append(loss)
+        self.megapixels[picture] += image.shape[-2] * image.shape[-1] / 1e6
+        if self.callback:
+            self.callback(Iterate(picture, len(self.traces[picture]), loss, image))

@@ -5,7 +5,7 @@ Owns the network and its input normalization, and nothing else: no losses, no fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -15,12 +15,22 @@ from torch import Tensor
 from .weights import CONV_CHANNELS, IMAGENET_MEAN, IMAGENET_STD, Weights
 
 Pooling = Literal["max", "average", "l2"]
+Padding = Literal["zeros", "replicate"]
 
 POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "max": lambda x: F.max_pool2d(x, 2),
     "average": lambda x: F.avg_pool2d(x, 2),
     "l2": lambda x: F.lp_pool2d(x, 2.0, 2) / 2,  # root mean square of the four
 }
+
+POOL_GAINS: Mapping[str, float] = {"max": 1.0, "average": 1.5, "l2": 1.25}
+"""What a normalized network's pooling is multiplied by, so that activations keep their size whatever the pooling.
+
+Measured, see `scripts/calibrate.py`; after crowsonkb/style-transfer-pytorch, which has 2 and 1.56 for a raw one.
+"""
+
+GRID_PX = 16
+"""The stride of conv5: pictures cut at its multiples are pooled as the whole is."""
 
 
 class VGG19:
@@ -30,6 +40,9 @@ class VGG19:
     layer up to there, makes it the paper's normalized network (Gatys et al. 2016, section 2): filters are
     divided by their mean activation over images and positions, and the next layer's inputs multiplied by it
     again, which with ReLU and max or average pooling changes nothing but each channel's scale.
+
+    `padding` is what conv1_1 sees around the picture: zeros, which after the normalization are gray, or the picture's
+    edge repeated. `dtype` is that of the convolutions; the features come as float32 if it is a shorter one.
     """
 
     def __init__(
@@ -38,18 +51,26 @@ class VGG19:
         layers: Sequence[str],
         *,
         pooling: Pooling = "max",
+        padding: Padding = "zeros",
         means: Mapping[str, Tensor] | None = None,
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         names = list(CONV_CHANNELS)
         deepest = max(names.index(layer) for layer in layers)
         self.layers = frozenset(layers)
         self.device = torch.device(device)
-        self._pool = POOLS[pooling]
+        self._pool, self._pool_gain = POOLS[pooling], 1.0 if means is None else POOL_GAINS[pooling]
+        self._repeats_edge = padding == "replicate"
         self._convs = [
-            (name, weight.to(self.device, memory_format=torch.channels_last), bias.to(self.device))
+            (
+                name,
+                weight.to(self.device, dtype, memory_format=torch.channels_last),
+                bias.to(self.device, dtype),
+            )
             for name, (weight, bias) in _scaled(weights, names[: deepest + 1], means).items()
         ]
+        self._dtype = dtype
         self._mean = torch.tensor(IMAGENET_MEAN, device=self.device)[None, :, None, None]
         self._std = torch.tensor(IMAGENET_STD, device=self.device)[None, :, None, None]
 
@@ -59,15 +80,53 @@ class VGG19:
         `images`: (batch, 3, height, width), float32, sRGB, 0–1. A layer of block b is (batch, C, h, w) with
         h and w halved b − 1 times, rounded down, but never below 1.
         """
-        x = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        x = ((images - self._mean) / self._std).to(self._dtype).contiguous(memory_format=torch.channels_last)
         found = {}
         for name, weight, bias in self._convs:
             if name.endswith("_1") and name != "conv1_1":
                 x = self._pool(_at_least_two(x))
-            x = F.relu_(F.conv2d(x, weight, bias, padding=1))
+                x = x if self._pool_gain == 1 else x * self._pool_gain
+            if name == "conv1_1" and self._repeats_edge:
+                x = F.relu_(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias))
+            else:
+                x = F.relu_(F.conv2d(x, weight, bias, padding=1))
             if name in self.layers:
-                found[name] = x
+                found[name] = x if x.dtype == images.dtype else x.to(torch.float32)
         return found
+
+
+def stride_px(layer: str) -> int:
+    """The pixels from one position of a layer to the next.
+
+    >>> stride_px("conv1_2"), stride_px("conv4_2")
+    (1, 8)
+    """
+    return 1 << (int(layer[4]) - 1)
+
+
+def layer_shape(shape: tuple[int, int], layer: str) -> tuple[int, int]:
+    """(height, width) of a layer's features of a picture of (height, width) `shape`."""
+    return max(1, shape[0] // stride_px(layer)), max(1, shape[1] // stride_px(layer))
+
+
+def margin_px(layers: Iterable[str]) -> int:
+    """How far beyond its own pixels any position of these layers sees, in px, rounded up to `GRID_PX`.
+
+    A position of conv5_1 stands for 16 px and sees 156, so 70 more on each side.
+
+    >>> margin_px(["conv1_1"]), margin_px(["conv4_2", "conv5_1"]), margin_px(["conv5_4"])
+    (16, 80, 128)
+    """
+    deepest = max(layers, key=list(CONV_CHANNELS).index)
+    sees = 1
+    for name in CONV_CHANNELS:
+        if name.endswith("_1") and name != "conv1_1":
+            sees += stride_px(name) // 2  # the pooling before it: two positions of the stride before
+        sees += 2 * stride_px(name)
+        if name == deepest:
+            break
+    beyond = -(-(sees - stride_px(deepest)) // 2)
+    return -(-beyond // GRID_PX) * GRID_PX
 
 
 def mean_activations(weights: Weights, images: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,57 @@
+"""How much memory the work on a picture takes, and so how large a tile may be.
+
+The figures were measured on a CPU, see `scripts/bench_size.py`. Where they are too low for a machine, `evaluate` makes
+the tile smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from .lbfgs import history
+from .vgg import GRID_PX, margin_px, stride_px
+from .weights import CONV_CHANNELS
+
+SMALLEST_TILE_PX = 64
+
+NETWORK_BYTES = 1e9
+"""torch itself, VGG19, and the scratch of its convolutions: 0.7 GB before the first picture, with CUDA's libraries."""
+
+PIXEL_BYTES = 1900
+"""Evaluating one pixel, forward and back, in float32: 1650 measured at 512 and 1024 px, and room for the losses."""
+
+PICTURES = 11
+"""Pictures held at once (3 float32 a pixel): content, start, best, iterates, gradients, masks and temporaries."""
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def tile_for(
+    shape: tuple[int, int],
+    budget_bytes: float,
+    *,
+    layers: Iterable[str],
+    content_layers: Iterable[str],
+    optimizer: str = "lbfgs",
+    batch: int = 1,
+) -> int | None:
+    """The tile in px, a multiple of 16, with which pictures of (height, width) `shape` fit; None: in one piece.
+
+    Never below 64 px, even where that does not fit.
+    """
+    pixels = shape[0] * shape[1]
+    channels = {layer: CONV_CHANNELS[layer][1] for layer in content_layers}
+    targets = sum(4 * pixels / stride_px(layer) ** 2 * count for layer, count in channels.items())
+    pictures = PICTURES + (2 * history(pixels) if optimizer == "lbfgs" else 3)
+    left = budget_bytes - NETWORK_BYTES - batch * (12 * pixels * pictures + targets)
+    if batch * pixels * PIXEL_BYTES <= left:
+        return None
+    side = int(max(0.0, left / batch / PIXEL_BYTES) ** 0.5) - 2 * margin_px(layers)
+    return max(SMALLEST_TILE_PX, side // GRID_PX * GRID_PX)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch says with `error` that memory ran out, on whatever device."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in SIGNS)

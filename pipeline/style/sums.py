@@ -1,0 +1,36 @@
+"""Sums that do not depend on the number of threads, one per picture of a batch.
+
+With torch's own, two workers of one thread and one of two would drift apart in the last bits.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ROW = 4096
+"""Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
+
+
+def ordered_sums(x: Tensor) -> Tensor:
+    """The sum over all but the first dimension, (batch,), with the same bits for any number of threads.
+
+    torch splits a full reduction by the number of threads, but a reduction of rows by rows.
+    """
+    x = x.reshape(x.shape[0], -1)
+    while x.shape[1] > ROW:
+        whole = x.shape[1] // ROW * ROW
+        rows = x[:, :whole].reshape(x.shape[0], -1, ROW).sum(2)
+        rest = x[:, whole:]
+        x = rows if rest.shape[1] == 0 else torch.cat([rows, rest.sum(1, keepdim=True)], 1)
+    return x.sum(1)
+
+
+def ordered_sum(x: Tensor) -> Tensor:
+    """The sum of all elements as a scalar."""
+    return ordered_sums(x.reshape(1, -1))[0]
+
+
+def dot(a: Tensor, b: Tensor) -> float:
+    """The scalar product of two tensors of one shape."""
+    return float(ordered_sum(a * b))
