@@ -18,6 +18,12 @@ from .sums import ordered_sums
 PAPER_PROPORTION = 1024
 """4 × 512 / 2, see `gram_loss`."""
 
+WASSERSTEIN_PROPORTION, MEAN_STD_PROPORTION = 256, 128
+"""Divisors with which these losses leave as much of the content as `gram_loss` does at the same weight.
+
+Measured by the content loss after 100 iterations on two photographs: right to a factor of two for other pictures.
+"""
+
 VARIANCE_FLOOR = 1e-6
 """Part of the mean variance that is added to every variance before its root, whose slope is endless at 0."""
 
@@ -120,13 +126,14 @@ def undivided_gram_loss(found: Moments, target: Moments) -> Tensor:
 
 
 def mean_std_loss(found: Moments, target: Moments) -> Tensor:
-    """mean((μ − ν)²) + mean((σ − τ)²) over the channels (Huang & Belongie 2017, equation 13, with squares)."""
+    """(mean((μ − ν)²) + mean((σ − τ)²)) / 128 over the channels (Huang & Belongie 2017, equation 13, squared)."""
     deviations = [(m.variance + _floor(target)[:, None]).sqrt() for m in (found, target)]
-    return _mean_square(found.mean - target.mean) + _mean_square(deviations[0] - deviations[1])
+    means = _mean_square(found.mean - target.mean)
+    return (means + _mean_square(deviations[0] - deviations[1])) / MEAN_STD_PROPORTION
 
 
 def wasserstein_loss(found: Moments, target: Moments) -> Tensor:
-    """W₂² / C between the normal distributions of mean and covariance of the features, (batch,).
+    """W₂² / (256 C) between the normal distributions of mean and covariance of the features, (batch,).
 
     |μ − ν|² + tr(Σ + T − 2 (T^½ Σ T^½)^½) (Dowson & Landau 1982). `VARIANCE_FLOOR` is on both diagonals: a root's
     slope is endless where the covariance is singular, as it is with fewer positions than channels.
@@ -137,7 +144,8 @@ def wasserstein_loss(found: Moments, target: Moments) -> Tensor:
     root = _matrix_root(theirs)
     traces = ours.diagonal(dim1=1, dim2=2).sum(1) + theirs.diagonal(dim1=1, dim2=2).sum(1)
     distance = traces - 2 * _trace_of_root(root @ ours @ root)
-    return (found.mean - target.mean).square().sum(1) / channels + distance / channels
+    means = (found.mean - target.mean).square().sum(1)
+    return (means + distance) / (channels * WASSERSTEIN_PROPORTION)
 
 
 def total_variation(images: Tensor) -> Tensor:
