@@ -54,7 +54,7 @@ def glass_colors(number: npt.NDArray[np.intp], across: Floats, rng: np.random.Ge
     low = np.minimum(tones.astype(int), len(PALETTE) - 2)
     colors = PALETTE[low] + (PALETTE[low + 1] - PALETTE[low]) * (tones - low)[:, None]
     light = rng.uniform(0.82, 1.15, len(sizes))[:, None]
-    return np.clip(colors * light + rng.normal(0, 0.02, colors.shape), 0, 1)
+    return np.asarray(np.clip(colors * light + rng.normal(0, 0.02, colors.shape), 0, 1))
 
 
 def paint(size_px: int, seed: int) -> npt.NDArray[np.uint8]:
