@@ -99,7 +99,9 @@ def _complain(problem: ErrorDetails, document: Placed, names: Collection[str]) -
         return [f"{key} is missing ({place})" + (f"; {_EXAMPLES[key]}" if key in _EXAMPLES else "")]
     if kind == "extra_forbidden":
         siblings = (
-            [f"{path[0]}.{path[1]}.{name}" for name in ("image", "weight")] if len(path) == 3 else names
+            [f"{path[0]}.{path[1]}.{name}" for name in ("image", "weight", "mask", "part")]
+            if len(path) == 3
+            else names
         )
         return [unknown_setting(key, siblings, place)]
     choices = context.get("choices") or re.findall(r"'([^']+)'", str(context.get("expected", "")))

@@ -47,7 +47,9 @@ def cold_work(source: SourcePlan, transfer: Transfer) -> float:
 
     longest = max(source.size)
     area = source.size[0] * source.size[1] / 1e6
-    return sum(transfer.iterations * area * (px / longest) ** 2 for px in schedule(longest, transfer.scales))
+    *coarser, _ = schedule(longest, transfer.scales)
+    coarse = transfer.iterations if transfer.coarse_iterations is None else transfer.coarse_iterations
+    return area * (transfer.iterations + sum(coarse * (px / longest) ** 2 for px in coarser))
 
 
 def try_out(config: Config) -> float:
