@@ -20,6 +20,7 @@ MAX_LINES = 20  # a config with more problems than that is not a config
 _ALLOWED = {  # what pydantic's types of error mean; `{…}` is from the error's context
     "int_type": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
     "finite_number": "a finite number",
     "string_type": "text",
     "model_type": "a mapping, lines of `key: value`",

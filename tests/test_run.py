@@ -188,6 +188,21 @@ def test_a_changed_setting_recomputes_and_says_why(job: Job, clip: Path, tmp_pat
     assert all(after[name] != before[name] for name in after)
 
 
+def test_a_changed_mask_recomputes_and_says_why(job: Job, style_image: Path, tmp_path: Path) -> None:
+    for name, size in (("photo", (64, 48)), ("mask", (20, 9))):
+        iio.imwrite(tmp_path / f"{name}.png", picture(1, *size))
+    style = [{"image": str(style_image), "mask": str(tmp_path / "mask.png")}]
+    first = run(job(tmp_path / "photo.png", style=style))
+    assert first.frames["stylized"] == 1
+    (record,) = (json.loads(line) for line in Workspace(tmp_path / "out").records.open())
+    assert record["tile"] is None
+    assert run(job(tmp_path / "photo.png", style=style)).frames["reused"] == 1
+    iio.imwrite(tmp_path / "mask.png", picture(2, 20, 9))
+    again = run(job(tmp_path / "photo.png", style=style))
+    assert again.frames == {"total": 1, "stylized": 1, "reused": 0}
+    assert [reason.split(":")[0] for reason in again.recomputed["photo.png"]] == ["style.0.mask"]
+
+
 def test_a_lost_frame_in_the_middle_is_made_again_alone_and_alike(
     job: Job, clip: Path, tmp_path: Path
 ) -> None:
