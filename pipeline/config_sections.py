@@ -142,7 +142,7 @@ class Video(Section):
 
 
 class Execution(Section):
-    """Where the work is done; nothing here changes a pixel."""
+    """Where the work is done; nothing here changes a pixel, but by the order in which threads and tiles are summed."""
 
     address: kinds.Address = None
     """Ray cluster; null: start Ray here, auto, host:port or ray://host:port: use a running one."""

@@ -382,6 +382,29 @@ def test_what_is_wrong_is_said_in_one_sentence(folder: Path, text: str, sentence
     assert complaint(JOB + text + "\n") == sentence
 
 
+JUST_OUTSIDE = (
+    "transfer.size=31", "transfer.size=16385", "transfer.iterations=0", "transfer.warm_iterations=-1",
+    "transfer.coarse_iterations=0", "transfer.learning_rate=0", "transfer.adam_betas=[1, 0]",
+    "transfer.adam_betas=[0, 1]", "transfer.adam_betas=[-0.001, 0]", "transfer.averaging=1",
+    "transfer.averaging=-0.001", "transfer.content_weight=-0.001", "transfer.style_weight=-0.001",
+    "transfer.tv_weight=-0.001", "transfer.content_layers={conv4_2: -0.001}", "transfer.scales=[15, 512]",
+    "transfer.scales=[512, 512]", "transfer.style_size=31", "transfer.style_scale=0", "transfer.style_scale=16.001",
+    "transfer.tolerance=1", "transfer.tolerance=-0.001", "transfer.tile=63", "transfer.seed=-1",
+    "transfer.seed=9223372036854775808", "video.frames=[-1, 5]", "video.frames=[5, 5]", "video.cuts=[0]",
+    "video.cuts=[4, 4]", "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
+    "execution.gpus_per_worker=-0.001", "execution.gpus_per_worker=1.001", "execution.memory_per_worker=0",
+    "execution.address=host:0", "execution.address=host:65536", "rate=0", "style=[{image: swirl.png, weight: 0}]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("override", JUST_OUTSIDE)
+def test_a_value_just_outside_its_limits_is_refused_alone(folder: Path, override: str) -> None:
+    (sentence,) = complaint(JOB, override).splitlines()
+    key = override.partition("=")[0]
+    assert sentence.startswith((f"{key} must ", f"{key}."))
+    assert f"(--set {override})" in sentence
+
+
 WRONG_WHOLE = {  # a whole YAML: the sentence
     "": "video.yaml is empty; `stylize init` writes a file to start from",
     "# nothing\n": "video.yaml is empty; `stylize init` writes a file to start from",
