@@ -2,7 +2,8 @@
 
 Settings come in layers: the defaults below, then the recipe, then the YAML, then `--set`. A section is laid
 over the one below it key by key; a list or a mapping of VGG19's layers replaces the one below it as a whole.
-Knows nothing of how a setting is used, and looks only at the files that hold the style and the weights.
+Knows nothing of how a setting is used, and looks only at the files that hold styles, masks and weights. The sections
+are in `config_sections`.
 """
 
 from __future__ import annotations
@@ -12,135 +13,42 @@ from fractions import Fraction
 from importlib.resources import files
 from os.path import realpath
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from pipeline import config_values as kinds
-from pipeline.config_errors import complaints, conflicts, unknown_setting
-from pipeline.config_paths import absolute, absolute_pattern, image_trouble, is_around, kind_of, root_of
+from pipeline.config_errors import complaints, unknown_setting
+from pipeline.config_paths import (
+    absolute,
+    absolute_pattern,
+    image_trouble,
+    is_around,
+    kind_of,
+    mask_trouble,
+    root_of,
+)
+from pipeline.config_sections import Execution, Section, StyleImage, Transfer, Video
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
-from pipeline.yaml_lines import Placed, parse_yaml, read_yaml, show
+from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
+
+__all__ = [
+    "KEYS",
+    "Config",
+    "Execution",
+    "StyleImage",
+    "Transfer",
+    "Video",
+    "check_files",
+    "json_schema",
+    "load_config",
+    "plain",
+    "starter_yaml",
+]
 
 
-class _Section(BaseModel):
-    """Frozen and strict; a line of text below a field is its description."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class StyleImage(_Section):
-    """One of the pictures to learn from."""
-
-    image: kinds.PathName
-    """Path of the picture."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    """Its share of the style, relative to the other pictures' weights."""
-
-
-class Transfer(_Section):
-    """How a frame is painted; the recipe and then these settings override the defaults."""
-
-    size: Annotated[int, Field(ge=32, le=16384)] | None = 512
-    """Longest side of the result in px; null keeps the source's own."""
-    iterations: Annotated[int, Field(ge=1)] = 300
-    """Iterations of a frame that starts cold, at the final size."""
-    warm_iterations: Annotated[int, Field(ge=0)] = 40
-    """Iterations of a frame that starts warm, from its stylized predecessor."""
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
-    """The method that changes the pixels."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """The optimizer's step size; null: the optimizer's own."""
-    content_weight: kinds.Share = 1.0
-    """How much the result keeps of the source."""
-    style_weight: kinds.Share = 1000.0
-    """How much the result takes from the style."""
-    content_layers: kinds.Layers = {"conv4_2": 1.0}
-    """VGG19 layers that judge the content, with weights; replaces the recipe's as a whole."""
-    style_layers: kinds.Layers = {
-        "conv1_1": 1.0,
-        "conv2_1": 1.0,
-        "conv3_1": 1.0,
-        "conv4_1": 1.0,
-        "conv5_1": 1.0,
-    }
-    """VGG19 layers that judge the style, with weights; replaces the recipe's as a whole."""
-    pooling: Literal["max", "average", "l2"] = "max"
-    """How VGG19 shrinks its features between blocks."""
-    init: Literal["content", "noise", "style"] = "content"
-    """What a cold frame starts from."""
-    network: Literal["normalized", "raw"] = "normalized"
-    """VGG19 with mean activations of 1, as in the paper, or as trained."""
-    scales: kinds.Scales = "auto"
-    """Sizes in px from coarse to fine, the last of them `size`; 1: the final size only."""
-    style_size: Annotated[int, Field(ge=32)] | None = None
-    """Longest side of the style images in px; null: as `size`."""
-    tolerance: Annotated[float, Field(ge=0, lt=1)] = 1.0e-4
-    """Stop when the loss changes relatively less than this over 50 iterations; 0: never."""
-    preserve_color: Literal["none", "luminance", "match"] = "none"
-    """Keep the source's colors: by its color channels, or by a style matched to its colors."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of everything random."""
-
-    @model_validator(mode="after")
-    def _check_combinations(self) -> Self:
-        """Refuse settings that are each allowed but exclude each other."""
-        found = []
-        weights = ("transfer.content_weight", "transfer.style_weight")
-        if self.content_weight == self.style_weight == 0:
-            found.append((f"{weights[0]} and {weights[1]} cannot both be 0", weights))
-        losses = (
-            ("content", self.content_weight, self.content_layers),
-            ("style", self.style_weight, self.style_layers),
-        )
-        for name, weight, layers in losses:
-            if weight > 0 and not any(layers.values()):
-                layers_key, weight_key = f"transfer.{name}_layers", f"transfer.{name}_weight"
-                allowed = f"must have a weight above 0 because {weight_key} is {weight:g}"
-                found.append((f"{layers_key} {allowed}, got {show(dict(layers))}", (layers_key, weight_key)))
-        if self.size is not None and isinstance(self.scales, tuple) and self.scales[-1] != self.size:
-            text = f"transfer.scales must end with transfer.size, {self.size}, got {show(list(self.scales))}"
-            found.append((text, ("transfer.scales", "transfer.size")))
-        if found:
-            raise conflicts(found)
-        return self
-
-
-class Video(_Section):
-    """What follows from one frame to the next."""
-
-    warm_start: Literal["flow", "previous", "none"] = "flow"
-    """A frame starts from its predecessor, moved by optical flow or as it is, or from scratch."""
-    frames: kinds.FrameRange | None = None
-    """[first, stop) to work on a part of each video, in frame indices from 0; null: all of it."""
-    cuts: kinds.Cuts = "auto"
-    """Frames that start a new shot, as indices from 0; auto: detect them."""
-
-
-class Execution(_Section):
-    """Where the work is done; nothing here changes a pixel."""
-
-    address: kinds.Address = None
-    """Ray cluster; null: start Ray here, auto, host:port or ray://host:port: use a running one."""
-    workers: kinds.Workers = "auto"
-    """Number of workers; auto: one per GPU, or one per machine without GPUs."""
-    threads_per_worker: kinds.Threads = "auto"
-    """CPU threads of each worker."""
-    gpus_per_worker: kinds.GpuShare = "auto"
-    """GPUs of each worker; 0.5 puts two workers on one."""
-
-
-class Config(_Section):
+class Config(Section):
     """A job for stylize: what to paint, in which style, and how."""
 
     input: kinds.Patterns
@@ -150,7 +58,9 @@ class Config(_Section):
     style: Annotated[
         tuple[StyleImage, ...], BeforeValidator(kinds.listed), Field(json_schema_extra=kinds.add_path)
     ]
-    """The painting to learn from, or a list of {image: path, weight: number}."""
+    """The painting to learn from, or a list of {image: path, weight: number, mask: path, part: path}."""
+    content_mask: kinds.PathName | None = None
+    """Picture that says where the source's content counts: white fully, black not; null: everywhere."""
     recipe: kinds.RecipeName = "gatys"
     """Named defaults for `transfer`."""
     transfer: Transfer = Field(default_factory=Transfer)
@@ -235,22 +145,32 @@ def _lay_over(written: Placed, changes: Sequence[tuple[str, Placed]]) -> Placed:
 
 def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> Config:
     """Count relative paths from `folder`, or from the current one where they came from an override."""
-    bases = {
-        key: Path.cwd() if key in overridden else folder for key in ("input", "output", "style", "weights")
-    }
-    style = [one.model_copy(update={"image": absolute(bases["style"], one.image)}) for one in config.style]
+    keys = ("input", "output", "style", "content_mask", "weights")
+    bases = {key: Path.cwd() if key in overridden else folder for key in keys}
+    style = [
+        one.model_copy(
+            update={
+                name: absolute(bases["style"], path)
+                for name in ("image", "mask", "part")
+                if (path := getattr(one, name)) is not None
+            }
+        )
+        for one in config.style
+    ]
     changes: dict[str, Any] = {
         "input": tuple(absolute_pattern(bases["input"], text) for text in config.input),
         "output": absolute(bases["output"], config.output),
         "style": tuple(style),
     }
+    if config.content_mask is not None:
+        changes["content_mask"] = absolute(bases["content_mask"], config.content_mask)
     if isinstance(config.weights, Path):
         changes["weights"] = absolute(bases["weights"], config.weights)
     return config.model_copy(update=changes)
 
 
 def check_files(config: Config, document: Placed | None = None) -> None:
-    """Check that style and weights can be read and that output is a folder of its own; raises ConfigError."""
+    """Check that styles, masks and weights can be read and that output is a folder of its own; raises ConfigError."""
 
     def at(*path: str | int) -> str:
         return f" ({document.along(path)[-1].place})" if document else ""
@@ -259,6 +179,12 @@ def check_files(config: Config, document: Placed | None = None) -> None:
     for index, style in enumerate(config.style):
         if trouble := image_trouble(style.image):
             problems.append(f"style must be an image; {style.image} {trouble}{at('style', index, 'image')}")
+        for name in ("mask", "part"):
+            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
+                key = f"style.{index}.{name}"
+                problems.append(f"{key} must be an image; {path} {trouble}{at('style', index, name)}")
+    if config.content_mask and (trouble := mask_trouble(config.content_mask)):
+        problems.append(f"content_mask must be an image; {config.content_mask} {trouble}{at('content_mask')}")
     if isinstance(config.weights, Path) and (kind := kind_of(config.weights)) != "file":
         trouble = "is a folder" if kind == "folder" else "does not exist"
         problems.append(f"weights must be a file; {config.weights} {trouble}{at('weights')}")

@@ -20,6 +20,7 @@ MAX_LINES = 20  # a config with more problems than that is not a config
 _ALLOWED = {  # what pydantic's types of error mean; `{…}` is from the error's context
     "int_type": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
     "finite_number": "a finite number",
     "string_type": "text",
     "model_type": "a mapping, lines of `key: value`",
@@ -99,7 +100,9 @@ def _complain(problem: ErrorDetails, document: Placed, names: Collection[str]) -
         return [f"{key} is missing ({place})" + (f"; {_EXAMPLES[key]}" if key in _EXAMPLES else "")]
     if kind == "extra_forbidden":
         siblings = (
-            [f"{path[0]}.{path[1]}.{name}" for name in ("image", "weight")] if len(path) == 3 else names
+            [f"{path[0]}.{path[1]}.{name}" for name in ("image", "weight", "mask", "part")]
+            if len(path) == 3
+            else names
         )
         return [unknown_setting(key, siblings, place)]
     choices = context.get("choices") or re.findall(r"'([^']+)'", str(context.get("expected", "")))

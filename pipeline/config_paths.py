@@ -1,4 +1,4 @@
-"""Paths that a config names: where they lead, whether a style can be read; knows nothing of the settings."""
+"""Paths that a config names: where they lead, whether a picture can be read; knows nothing of the settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from os.path import normpath, realpath
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Literal
+
+from pipeline.errors import MediaError
 
 
 def absolute(base: Path, path: Path | str) -> Path:
@@ -67,3 +69,15 @@ def image_trouble(path: Path) -> str:
     except (OSError, SyntaxError, ValueError):  # a damaged PNG is a SyntaxError
         return "is not one that Pillow can read"
     return ""
+
+
+def mask_trouble(path: Path) -> str:
+    """The same of a mask, which must leave something: one that is black all over would divide by nothing."""
+    if trouble := image_trouble(path):
+        return trouble
+    from pipeline.media.stills import read_still
+
+    try:
+        return "" if read_still(path).any() else "is black everywhere, which leaves nothing"
+    except MediaError as error:
+        return str(error).removeprefix(f"{path} ")

@@ -157,6 +157,20 @@ def _address(value: Any) -> Any:
 
 
 Share = Annotated[float, Field(ge=0)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Betas = Annotated[
+    tuple[BelowOne, BelowOne],
+    Strict(False),
+    expects("a list of two numbers from 0 to below 1"),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            "minItems": 2,
+            "maxItems": 2,
+        }
+    ),
+]
 Rate = Annotated[
     Fraction,
     PlainValidator(_rate),
@@ -203,6 +217,13 @@ GpuShare = Annotated[
     Literal["auto"] | Share,
     AfterValidator(_whole_above_1),
     expects("auto, a number from 0 to 1, or a whole number", "auto"),
+]
+Memory = Annotated[
+    Literal["auto"] | Annotated[float, Field(gt=0)], expects("auto, or a number of GiB above 0", "auto")
+]
+Tile = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=64)] | None,
+    expects("auto, null, or a whole number of px from 64 up", "auto"),
 ]
 Address = Annotated[
     str | None,

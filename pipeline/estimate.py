@@ -35,7 +35,8 @@ def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: flo
             done = stock.finished[segment.key]
             missing = [index for index in range(segment.first, segment.stop) if index not in done]
             colds = len(missing) if not source.is_warm else int(segment.first in missing)
-            work += colds * cold + (len(missing) - colds) * max(1, transfer.warm_iterations) * area / 1e6
+            warm = max(1, transfer.warm_iterations) + _last(transfer)
+            work += colds * cold + (len(missing) - colds) * warm * area / 1e6
             pixels += len(missing) * area
     seconds = None if seconds_per_unit is None else work * seconds_per_unit
     return Estimate(work, int(pixels * BYTES_PER_PIXEL), seconds)
@@ -47,7 +48,15 @@ def cold_work(source: SourcePlan, transfer: Transfer) -> float:
 
     longest = max(source.size)
     area = source.size[0] * source.size[1] / 1e6
-    return sum(transfer.iterations * area * (px / longest) ** 2 for px in schedule(longest, transfer.scales))
+    *coarser, _ = schedule(longest, transfer.scales)
+    coarse = transfer.iterations if transfer.coarse_iterations is None else transfer.coarse_iterations
+    coarse_work = sum((coarse + _last(transfer)) * (px / longest) ** 2 for px in coarser)
+    return area * (transfer.iterations + _last(transfer) + coarse_work)
+
+
+def _last(transfer: Transfer) -> int:
+    """Evaluations of the average of the iterates, at the end of a size."""
+    return 1 if transfer.averaging else 0
 
 
 def try_out(config: Config) -> float:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from pipeline.config import Config, plain
+from pipeline.config import Config, Transfer, plain
 from pipeline.errors import MediaError
 from pipeline.media.geometry import output_size
 from pipeline.media.probe import Probe
@@ -43,11 +43,22 @@ class Inspected:
 
 
 @dataclass(frozen=True)
-class Judges:
-    """What judges the pictures, by SHA-256: the style images with their weights, and the network's weights."""
+class StyleDigests:
+    """A style with its share, by SHA-256 of its picture and of the masks that it has."""
 
-    styles: tuple[tuple[str, float], ...]
+    image: str
+    weight: float
+    mask: str | None = None
+    part: str | None = None
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What judges the pictures, by SHA-256: the styles, the network's weights, and where the content counts."""
+
+    styles: tuple[StyleDigests, ...]
     weights: str
+    content_mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,12 +146,12 @@ def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
     source, probe = found.source, found.probe
     first, stop = frame_range(config, probe, source)
     size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
-    common = _common_parts(config, found, judges, size)
+    is_warm = source.kind != "still" and config.video.warm_start != "none"
+    common = _common_parts(config, found, judges, size, is_warm=is_warm)
     segments = tuple(
         Segment(source.name, start, end, {**common, "frames": [start, end]})
         for start, end in shots(first, stop, found.cuts)
     )
-    is_warm = source.kind != "still" and config.video.warm_start != "none"
     return SourcePlan(found, first, stop, size, segments, is_warm, _notes(config, found, stop))
 
 
@@ -164,19 +175,42 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _common_parts(config: Config, found: Inspected, judges: Judges, size: tuple[int, int]) -> dict[str, Any]:
-    transfer = {f"transfer.{key}": value for key, value in plain(config.transfer).items() if key != "size"}
-    styles = {f"style.{index}": [digest, weight] for index, (digest, weight) in enumerate(judges.styles)}
+def _common_parts(
+    config: Config, found: Inspected, judges: Judges, size: tuple[int, int], *, is_warm: bool
+) -> dict[str, Any]:
     chain = {"video.warm_start": config.video.warm_start} if found.source.kind != "still" else {}
+    unused = {"size", *_unused(config.transfer, is_warm=is_warm)}
+    transfer = {
+        f"transfer.{key}": value for key, value in plain(config.transfer).items() if key not in unused
+    }
+    styles = {f"style.{index}": [one.image, one.weight] for index, one in enumerate(judges.styles)}
+    masks = {
+        f"style.{index}.{name}": digest
+        for index, one in enumerate(judges.styles)
+        for name, digest in (("mask", one.mask), ("part", one.part))
+    } | {"content_mask": judges.content_mask}
     return {
         "algorithm": ALGORITHM,
         "source": found.digest,
         "size": list(size),
         "weights": judges.weights,
         **styles,
+        **{name: digest for name, digest in masks.items() if digest is not None},
         **transfer,
         **chain,
     }
+
+
+def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
+    """The settings of which no pixel depends, the others being what they are."""
+    if not is_warm:
+        yield "warm_iterations"
+    if transfer.scales == 1:
+        yield "coarse_iterations"
+    if transfer.style_loss != "gram":
+        yield "gram"
+    if transfer.init != "noise":
+        yield "seed"
 
 
 def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pipeline.assemble import without_blocked
 from pipeline.config import Config
 from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
-from pipeline.execute.job import WorkerSettings
+from pipeline.execute.job import StyleFiles, WorkerSettings
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
@@ -63,13 +63,16 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
         use_token()
     from pipeline.execute.scheduler import Farm
 
+    memory = config.execution.memory_per_worker
     settings = WorkerSettings(
         weights=config.weights,
-        styles=tuple((style.image, style.weight) for style in config.style),
+        styles=tuple(StyleFiles(one.image, one.weight, one.mask, one.part) for one in config.style),
         transfer=config.transfer,
         threads=None,
         warm_start=config.video.warm_start,
         may_use_gpu=config.execution.gpus_per_worker != 0,
+        content_mask=config.content_mask,
+        memory_gib=None if memory == "auto" else memory,
     )
     with Farm(config.execution, settings, segments=len(missing)) as farm:
         yield from farm.stylize(missing, stop)

@@ -15,7 +15,17 @@ from pipeline.errors import ConfigError, MediaError
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source, list_sources
-from pipeline.plan import ALGORITHM, Failure, Inspected, Judges, Plan, SourcePlan, frame_range, plan_source
+from pipeline.plan import (
+    ALGORITHM,
+    Failure,
+    Inspected,
+    Judges,
+    Plan,
+    SourcePlan,
+    StyleDigests,
+    frame_range,
+    plan_source,
+)
 from pipeline.weights import weights_file
 
 Watch = Callable[[str], None]
@@ -44,13 +54,10 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
     """Look at every source and plan it; a source that cannot be used becomes a failure of the plan.
 
     `watch` is told the name of each source as its turn comes. Raises `ConfigError` where an input leads nowhere
-    or a style cannot be read, `WeightsError` where the weights are not there.
+    or a style or mask cannot be read, `WeightsError` where the weights are not there.
     """
     listing = list_sources(config.input, folders=config.folders, exclude=config.output)
-    judges = Judges(
-        tuple((_style_digest(style.image, notebook), style.weight) for style in config.style),
-        weights_file(config.weights)[1],
-    )
+    judges = _judges(config, notebook)
     planned: list[SourcePlan] = []
     failures: list[Failure] = []
     for source in listing.sources:
@@ -87,11 +94,23 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
     return tuple(notebook.get(f"cuts {ALGORITHM} {digest} {first} {stop}", find))
 
 
-def _style_digest(path: Path, notebook: Notebook) -> str:
-    try:
-        return _digest(path, notebook)
-    except MediaError as error:
-        raise ConfigError(f"style {error}") from error
+def _judges(config: Config, notebook: Notebook) -> Judges:
+    def digest(name: str, path: Path | None) -> str | None:
+        try:
+            return None if path is None else _digest(path, notebook)
+        except MediaError as error:
+            raise ConfigError(f"{name} {error}") from error
+
+    styles = tuple(
+        StyleDigests(
+            str(digest("style", style.image)),
+            style.weight,
+            digest(f"style.{index}.mask", style.mask),
+            digest(f"style.{index}.part", style.part),
+        )
+        for index, style in enumerate(config.style)
+    )
+    return Judges(styles, weights_file(config.weights)[1], digest("content_mask", config.content_mask))
 
 
 def _digest(path: Path, notebook: Notebook) -> str:

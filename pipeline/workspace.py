@@ -36,7 +36,11 @@ FOLDER = ".stylize"
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file."""
+    """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
+
+    `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
+    tiles: in one piece.
+    """
 
     source: str
     frame: int
@@ -50,6 +54,7 @@ class FrameRecord:
     seconds: float
     worker: str
     bytes: int
+    tile: int | None = None
 
 
 class Workspace:

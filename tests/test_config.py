@@ -156,6 +156,11 @@ def test_a_rate_is_exact(folder: Path, text: str, rate: Fraction) -> None:
         ("execution.address=10.0.0.5:6379", "10.0.0.5:6379"),
         ("execution.address=ray://[::1]:10001", "ray://[::1]:10001"),
         ("folders=archive", "archive"),
+        ("execution.memory_per_worker=2", 2.0),
+        ("transfer.adam_betas=[0, 0.5]", (0.0, 0.5)),
+        ("transfer.clamp=false", False),
+        ("transfer.tile=null", None),
+        ("transfer.tile=64", 64),
     ],
 )
 def test_what_is_allowed_is_taken(folder: Path, override: str, expected: Any) -> None:
@@ -170,7 +175,8 @@ def test_plain_values_are_json_and_load_to_the_same_config(folder: Path) -> None
     config = load(JOB, "rate=24000/1001", "video.frames=[0, 9]")
     values = plain(config)
     assert values["rate"] == "24000/1001"
-    assert values["style"] == [{"image": str(folder / "swirl.png"), "weight": 1.0}]
+    image = str(folder / "swirl.png")
+    assert values["style"] == [{"image": image, "weight": 1.0, "mask": None, "part": None}]
     assert load(json.dumps(values)) == config
 
 
@@ -280,8 +286,32 @@ WRONG = {  # the YAML from line 4 on (the first three are JOB): the sentence
     "tranfer: {size: 64}": "tranfer is not a setting (video.yaml:4); did you mean transfer?",
     "transfer: {zzz: 64}": "transfer.zzz is not a setting (video.yaml:4)",
     '"a\\nb": 1': "'a\\nb' is not a setting (video.yaml:4)",
-    "recipe: gatis": "recipe must be one of gatys, got 'gatis' (video.yaml:4); did you mean gatys?",
-    "recipe: [gatys]": "recipe must be one of gatys, got ['gatys'] (video.yaml:4)",
+    "recipe: gatis": (
+        "recipe must be one of five-layer, gatys, gatys-pytorch, udacity, udacity-soft, "
+        "got 'gatis' (video.yaml:4); did you mean gatys?"
+    ),
+    "recipe: [gatys]": (
+        "recipe must be one of five-layer, gatys, gatys-pytorch, udacity, udacity-soft, "
+        "got ['gatys'] (video.yaml:4)"
+    ),
+    "transfer: {adam_betas: [0.9, 1]}": (
+        "transfer.adam_betas must be a list of two numbers from 0 to below 1, got [0.9, 1] (video.yaml:4)"
+    ),
+    "transfer: {clamp: 1}": "transfer.clamp must be true or false, got 1 (video.yaml:4)",
+    "transfer: {tile: 63}": (
+        "transfer.tile must be auto, null, or a whole number of px from 64 up, got 63 (video.yaml:4)"
+    ),
+    "transfer: {gram: paperr}": (
+        "transfer.gram must be one of per_position, paper, per_element, undivided, got 'paperr' (video.yaml:4); "
+        "did you mean paper?"
+    ),
+    "transfer: {style_scale: 17}": "transfer.style_scale must be at most 16, got 17 (video.yaml:4)",
+    "execution: {memory_per_worker: 0}": (
+        "execution.memory_per_worker must be auto, or a number of GiB above 0, got 0 (video.yaml:4)"
+    ),
+    "content_mask: 3": (
+        "content_mask must be a path, got 3 (video.yaml:4); put a name that looks like a number in quotes"
+    ),
     "video: {frames: [5, 5]}": (
         "video.frames must be null, or [first, stop] with 0 <= first < stop, got [5, 5] (video.yaml:4)"
     ),
@@ -352,6 +382,29 @@ def test_what_is_wrong_is_said_in_one_sentence(folder: Path, text: str, sentence
     assert complaint(JOB + text + "\n") == sentence
 
 
+JUST_OUTSIDE = (
+    "transfer.size=31", "transfer.size=16385", "transfer.iterations=0", "transfer.warm_iterations=-1",
+    "transfer.coarse_iterations=0", "transfer.learning_rate=0", "transfer.adam_betas=[1, 0]",
+    "transfer.adam_betas=[0, 1]", "transfer.adam_betas=[-0.001, 0]", "transfer.averaging=1",
+    "transfer.averaging=-0.001", "transfer.content_weight=-0.001", "transfer.style_weight=-0.001",
+    "transfer.tv_weight=-0.001", "transfer.content_layers={conv4_2: -0.001}", "transfer.scales=[15, 512]",
+    "transfer.scales=[512, 512]", "transfer.style_size=31", "transfer.style_scale=0", "transfer.style_scale=16.001",
+    "transfer.tolerance=1", "transfer.tolerance=-0.001", "transfer.tile=63", "transfer.seed=-1",
+    "transfer.seed=9223372036854775808", "video.frames=[-1, 5]", "video.frames=[5, 5]", "video.cuts=[0]",
+    "video.cuts=[4, 4]", "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
+    "execution.gpus_per_worker=-0.001", "execution.gpus_per_worker=1.001", "execution.memory_per_worker=0",
+    "execution.address=host:0", "execution.address=host:65536", "rate=0", "style=[{image: swirl.png, weight: 0}]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("override", JUST_OUTSIDE)
+def test_a_value_just_outside_its_limits_is_refused_alone(folder: Path, override: str) -> None:
+    (sentence,) = complaint(JOB, override).splitlines()
+    key = override.partition("=")[0]
+    assert sentence.startswith((f"{key} must ", f"{key}."))
+    assert f"(--set {override})" in sentence
+
+
 WRONG_WHOLE = {  # a whole YAML: the sentence
     "": "video.yaml is empty; `stylize init` writes a file to start from",
     "# nothing\n": "video.yaml is empty; `stylize init` writes a file to start from",
@@ -387,6 +440,9 @@ WRONG_WHOLE = {  # a whole YAML: the sentence
     "input: clips\noutput: out\nstyle:\n- image: swirl.png\n  weight: 0": (
         "style.0.weight must be above 0, got 0 (video.yaml:5)"
     ),
+    "input: clips\noutput: out\nstyle:\n- image: swirl.png\n  maks: swirl.png": (
+        "style.0.maks is not a setting (video.yaml:5); did you mean style.0.mask?"
+    ),
     "input: clips\noutput: out\nstyle:\n- imgae: swirl.png": (
         "style.0.image is missing (video.yaml:4)\n"
         "style.0.imgae is not a setting (video.yaml:4); did you mean style.0.image?"
@@ -418,7 +474,10 @@ WRONG_OVERRIDES = {  # one `--set`: the sentence
         "did you mean conv1_1?"
     ),
     "transfer.scales=[64": "a list that is opened with [ is not closed with ] (--set transfer.scales=[64)",
-    "recipe=x": "recipe must be one of gatys, got 'x' (--set recipe=x)",
+    "recipe=x": (
+        "recipe must be one of five-layer, gatys, gatys-pytorch, udacity, udacity-soft, "
+        "got 'x' (--set recipe=x)"
+    ),
     "style=[{image: swirl.png, weight: no}]": (
         "style.0.weight must be a number, got 'no' (--set style=[{image: swirl.png, weight: no}])"
     ),
@@ -471,6 +530,32 @@ def test_a_style_must_be_an_image_that_exists(folder: Path) -> None:
         f"style must be an image; {folder}/no.png does not exist (video.yaml:5)",
         f"style must be an image; {folder}/clips is a folder (video.yaml:6)",
         f"style must be an image; {folder}/torn.png is not one that Pillow can read (video.yaml:7)",
+    ]
+
+
+def test_masks_are_counted_from_where_they_are_written(folder: Path) -> None:
+    (folder / "jobs").mkdir()
+    text = "input: a\noutput: b\nstyle: [{image: ../swirl.png, mask: ../swirl.png, part: ../swirl.png}]\n"
+    (folder / "jobs" / "video.yaml").write_text(text + "content_mask: ../swirl.png\n")
+    config = load_config(Path("jobs/video.yaml"))
+    (style,) = config.style
+    assert {style.image, style.mask, style.part, config.content_mask} == {folder / "swirl.png"}
+    config = load_config(Path("jobs/video.yaml"), ["content_mask=swirl.png"])
+    assert config.content_mask == folder / "swirl.png"
+
+
+def test_a_mask_must_be_an_image_that_leaves_something(folder: Path) -> None:
+    Image.new("L", (8, 6)).save(folder / "black.png")
+    (folder / "note.txt").write_text("no picture")
+    text = (
+        "input: a\noutput: b\nstyle:\n- image: swirl.png\n- image: swirl.png\n  mask: no.png\n"
+        "  part: black.png\ncontent_mask: note.txt\n"
+    )
+    assert complaint(text).splitlines() == [
+        f"style.1.mask must be an image; {folder}/no.png does not exist (video.yaml:6)",
+        f"style.1.part must be an image; {folder}/black.png is black everywhere, which leaves nothing "
+        "(video.yaml:7)",
+        f"content_mask must be an image; {folder}/note.txt is not one that Pillow can read (video.yaml:8)",
     ]
 
 

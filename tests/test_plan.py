@@ -100,8 +100,12 @@ OTHER_TRANSFER = {
     "size": 64, "iterations": 299, "warm_iterations": 39, "optimizer": "adam", "learning_rate": 0.5,
     "content_weight": 2.0, "style_weight": 999.0, "content_layers": {"conv3_1": 1.0},
     "style_layers": {"conv1_1": 1.0}, "pooling": "average", "init": "noise", "network": "raw", "scales": 1,
-    "style_size": 256, "tolerance": 0.0, "preserve_color": "match", "seed": 1,
+    "style_size": 256, "tolerance": 0.0, "preserve_color": "match", "seed": 1, "coarse_iterations": 30,
+    "adam_betas": (0.9, 0.999), "variables": "pixels", "clamp": False, "averaging": 0.9, "tv_weight": 0.1,
+    "style_loss": "wasserstein", "gram": "paper", "padding": "replicate", "style_scale": 2.0,
+    "style_aspect": "stretch", "tile": 256, "precision": "float32",
 }  # fmt: skip
+BASE = {"seed": {"init": "noise"}}  # what must be so for a setting to count
 
 
 def test_every_key_of_transfer_is_tried_below() -> None:
@@ -110,21 +114,65 @@ def test_every_key_of_transfer_is_tried_below() -> None:
 
 @pytest.mark.parametrize(("key", "value"), OTHER_TRANSFER.items())
 def test_each_key_of_transfer_is_in_the_fingerprint(key: str, value: Any) -> None:
-    assert fingerprint(transfer={key: value}) != fingerprint()
+    base = BASE.get(key, {})
+    assert fingerprint(transfer={**base, key: value}) != fingerprint(transfer=base)
+
+
+@pytest.mark.parametrize(
+    ("base", "change"),
+    [
+        ({}, {"seed": 1}),
+        ({"style_loss": "wasserstein"}, {"gram": "paper"}),
+        ({"scales": 1}, {"coarse_iterations": 30}),
+    ],
+)
+def test_a_setting_of_which_no_pixel_depends_is_not_in_the_fingerprint(
+    base: dict[str, Any], change: dict[str, Any]
+) -> None:
+    assert fingerprint(transfer={**base, **change}) == fingerprint(transfer=base)
+
+
+@pytest.mark.parametrize(("kind", "warm_start"), [("still", "flow"), ("video", "none")])
+def test_the_warm_iterations_are_not_in_the_fingerprint_where_nothing_starts_warm(
+    kind: str, warm_start: str
+) -> None:
+    one, two = (
+        fingerprint(
+            inspected(1, kind=kind), video={"warm_start": warm_start}, transfer={"warm_iterations": n}
+        )
+        for n in (40, 39)
+    )
+    assert one == two
 
 
 @pytest.mark.parametrize(
     "judges",
     [
         replace(JUDGES, weights="ee" * 32),
-        replace(JUDGES, styles=(("ee" * 32, 1.0), JUDGES.styles[1])),
-        replace(JUDGES, styles=((JUDGES.styles[0][0], 1.5), JUDGES.styles[1])),
+        replace(JUDGES, styles=(replace(JUDGES.styles[0], image="ee" * 32), JUDGES.styles[1])),
+        replace(JUDGES, styles=(replace(JUDGES.styles[0], weight=1.5), JUDGES.styles[1])),
+        replace(JUDGES, styles=(replace(JUDGES.styles[0], mask="ee" * 32), JUDGES.styles[1])),
+        replace(JUDGES, styles=(replace(JUDGES.styles[0], part="ee" * 32), JUDGES.styles[1])),
+        replace(JUDGES, content_mask="ee" * 32),
         replace(JUDGES, styles=JUDGES.styles[:1]),
         replace(JUDGES, styles=JUDGES.styles[::-1]),
     ],
 )
 def test_the_styles_and_the_weights_are_in_the_fingerprint(judges: Any) -> None:
     assert fingerprint(judges=judges) != fingerprint()
+
+
+def test_where_a_mask_is_put_is_in_the_fingerprint() -> None:
+    one, two = JUDGES.styles
+    given = [{"mask": "ee" * 32}, {"part": "ee" * 32}]
+    first = [replace(JUDGES, styles=(replace(one, **masks), two)) for masks in given]
+    second = [replace(JUDGES, styles=(one, replace(two, **masks))) for masks in given]
+    everywhere = replace(JUDGES, content_mask="ee" * 32)
+    assert len({fingerprint(judges=judges) for judges in (*first, *second, everywhere)}) == 5
+
+
+def test_masks_are_among_the_parts_only_where_one_is_given() -> None:
+    assert not [name for name in planned().segments[0].parts if "mask" in name or name.endswith(".part")]
 
 
 def test_the_source_the_range_and_the_chain_are_in_the_fingerprint() -> None:
@@ -147,6 +195,7 @@ def test_a_source_of_another_size_is_another() -> None:
     "sections",
     [
         {"execution": {"workers": 4, "threads_per_worker": 2, "gpus_per_worker": 0.5, "address": "auto"}},
+        {"execution": {"memory_per_worker": 2.0}},
         {"output": Path("/elsewhere")},
         {"input": ("clip.mp4", "other.mp4")},
     ],

@@ -65,18 +65,29 @@ def test_a_finished_plan_leaves_nothing_to_do(space: Workspace) -> None:
 
 
 def test_the_reasons_say_what_changed(space: Workspace) -> None:
-    before = plan_of(planned(inspected(6)), planned(inspected(6, name="b.mp4"), transfer={"seed": 3}))
+    before = plan_of(planned(inspected(6)), planned(inspected(6, name="b.mp4"), transfer={"iterations": 3}))
     finish(before, space, 0, 1, 2, 3, 4, 5)
     other = replace(JUDGES, weights="ee" * 32)
     after = plan_of(
         planned(inspected(6), other, transfer={"style_weight": 5.0}),
-        planned(inspected(6, name="b.mp4"), transfer={"seed": 3}),
+        planned(inspected(6, name="b.mp4"), transfer={"iterations": 3}),
     )
     stock = take_stock(after, space)
     assert stock.reused == 6  # those of b.mp4
     assert stock.reasons == {
         "clip.mp4": ("transfer.style_weight: 1000.0 → 5.0", 'weights: "ccccccccccc… → "eeeeeeeeeee…'),
     }
+
+
+def test_a_mask_that_is_given_changed_or_taken_away_is_a_reason(space: Workspace) -> None:
+    one, two = (replace(JUDGES, content_mask=digest * 64) for digest in "ab")
+    finish(plan_of(planned(inspected(3), one)), space, 0, 1, 2)
+    assert take_stock(plan_of(planned(inspected(3), one)), space).reasons == {}
+    changed = take_stock(plan_of(planned(inspected(3), two)), space)
+    assert changed.reasons == {"clip.mp4": ('content_mask: "aaaaaaaaaaa… → "bbbbbbbbbbb…',)}
+    gone = take_stock(plan_of(planned(inspected(3))), space)
+    assert gone.reasons == {"clip.mp4": ('content_mask: "aaaaaaaaaaa… → null',)}
+    assert (changed.reused, gone.reused) == (0, 0)
 
 
 def test_a_reason_that_holds_for_every_segment_is_said_once(space: Workspace) -> None:

@@ -180,12 +180,29 @@ def test_a_file_that_no_run_made_is_never_written_over(job: Job, clip: Path, tmp
 def test_a_changed_setting_recomputes_and_says_why(job: Job, clip: Path, tmp_path: Path) -> None:
     run(job(clip))
     before = committed(tmp_path / "out")
+    (old,) = (tmp_path / "out/.stylize/segments").glob("*/*")
     again = run(job(clip, transfer={"style_weight": 10.0}))
     assert again.frames == {"total": 9, "stylized": 9, "reused": 0}
     assert again.recomputed == {"clip.mp4": ("transfer.style_weight: 1000.0 → 10.0",)}
+    shutil.rmtree(old)  # where the frames of before are, under the same names
     after = committed(tmp_path / "out")
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in after)
+
+
+def test_a_changed_mask_recomputes_and_says_why(job: Job, style_image: Path, tmp_path: Path) -> None:
+    for name, size in (("photo", (64, 48)), ("mask", (20, 9))):
+        iio.imwrite(tmp_path / f"{name}.png", picture(1, *size))
+    style = [{"image": str(style_image), "mask": str(tmp_path / "mask.png")}]
+    first = run(job(tmp_path / "photo.png", style=style))
+    assert first.frames["stylized"] == 1
+    (record,) = (json.loads(line) for line in Workspace(tmp_path / "out").records.open())
+    assert record["tile"] is None
+    assert run(job(tmp_path / "photo.png", style=style)).frames["reused"] == 1
+    iio.imwrite(tmp_path / "mask.png", picture(2, 20, 9))
+    again = run(job(tmp_path / "photo.png", style=style))
+    assert again.frames == {"total": 1, "stylized": 1, "reused": 0}
+    assert [reason.split(":")[0] for reason in again.recomputed["photo.png"]] == ["style.0.mask"]
 
 
 def test_a_lost_frame_in_the_middle_is_made_again_alone_and_alike(

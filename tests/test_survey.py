@@ -149,6 +149,33 @@ def test_another_style_is_another_fingerprint(folder: Path) -> None:
     assert not {s.fingerprint for s in first.segments} & {s.fingerprint for s in second.segments}
 
 
+def masked(folder: Path) -> Config:
+    """A job with all three kinds of masks."""
+    for index, name in enumerate(("mask", "part", "content")):
+        Image.new("L", (8, 8), 90 + index).save(folder / f"{name}.png")
+    style = {"image": folder / "style.png", "mask": folder / "mask.png", "part": folder / "part.png"}
+    return job(folder, style=(style,), content_mask=folder / "content.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("mask", "style.0.mask"), ("part", "style.0.part"), ("content", "content_mask")]
+)
+def test_another_mask_is_another_fingerprint(folder: Path, name: str, part: str) -> None:
+    config = masked(folder)
+    before = survey(config, Notebook()).segments[0]
+    Image.new("L", (8, 8), "white").save(folder / f"{name}.png")
+    after = survey(config, Notebook()).segments[0]
+    assert before.fingerprint != after.fingerprint
+    assert [key for key in after.parts if after.parts[key] != before.parts[key]] == [part]
+
+
+def test_a_mask_that_vanishes_is_an_error_of_the_config(folder: Path) -> None:
+    config = masked(folder)
+    (folder / "part.png").unlink()
+    with pytest.raises(ConfigError, match=r"^style\.0\.part .*part\.png cannot be read: No such file"):
+        survey(config, Notebook())
+
+
 def test_a_style_that_is_not_there_is_an_error_of_the_config(folder: Path) -> None:
     (folder / "style.png").unlink()
     with pytest.raises(ConfigError, match=r"style .*style\.png cannot be read: No such file or directory"):

@@ -47,6 +47,15 @@ def test_a_committed_frame_is_finished_and_leaves_nothing_else(segment: Path) ->
     assert sorted(path.name for path in segment.iterdir()) == ["00000003.png", "records-host-1.jsonl"]
 
 
+def test_a_record_of_before_there_were_tiles_is_still_read(segment: Path) -> None:
+    commit_frame(segment, record(3, tile=None), PAINTED)
+    (journal,) = segment.glob("records-*.jsonl")
+    line = json.loads(journal.read_text())
+    assert line.pop("tile", "missing") is None
+    journal.write_text(json.dumps(line) + "\n")
+    assert finished_frames(segment) == {3: record(3)}
+
+
 def test_the_first_commit_of_a_frame_wins(segment: Path) -> None:
     assert commit_frame(segment, record(0), PAINTED) is True
     late = record(0, worker="host-2", bytes=len(b"another one"))

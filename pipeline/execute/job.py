@@ -11,15 +11,31 @@ from pipeline.media.sources import Source
 
 
 @dataclass(frozen=True)
+class StyleFiles:
+    """A style as files: the picture, its share, where it is to be in the source, and what to learn from it."""
+
+    image: Path
+    weight: float = 1.0
+    mask: Path | None = None
+    part: Path | None = None
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker needs to set itself up; small, since it travels."""
+    """What a worker needs to set itself up; small, since it travels.
+
+    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own.
+    """
 
     weights: str | Path
-    styles: tuple[tuple[Path, float], ...]
+    styles: tuple[StyleFiles, ...]
     transfer: Transfer
     threads: int | None  # None: as many as the machine has
     warm_start: str  # flow | previous | none
     may_use_gpu: bool = True
+    gpu_share: float = 1.0  # of one GPU
+    content_mask: Path | None = None
+    memory_gib: float | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ class Pool:
     gpus: float
     cpus: int
 
+    @property
+    def gpu_share(self) -> float:
+        """The part of a GPU's memory that is a worker's own; 1 also where there is none to share."""
+        return min(1.0, self.gpus) or 1.0
+
 
 def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Pool:
     """The pool for a job of `segments` segments; never more workers than that.

@@ -140,7 +140,8 @@ class Farm:
 
     def _hire(self, slot: _Slot) -> _Slot:
         options = self._actor.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
-        slot.actor = options.remote(replace(self._settings, threads=self._pool.threads))
+        settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
+        slot.actor = options.remote(settings)
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
         slot.info = slot.opened = slot.progress = None
         slot.asked, slot.is_placed = self._ask(slot), False

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pipeline.config import Transfer
 from pipeline.errors import DivergenceError, FrameError
-from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import available_cores
 from pipeline.frames import Frame, decode_frame, encode_frame
 from pipeline.media.decode import decode_frames
@@ -56,9 +56,15 @@ class Worker:
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
         self._limit_threads()
         device = best_device() if self._settings.may_use_gpu else torch.device("cpu")
-        styles = [Style(as_tensor(read_style(path)), weight) for path, weight in self._settings.styles]
+        settings = self._settings
         self._stylizer = Stylizer(
-            load_weights(self._settings.weights), styles, style_settings(self._settings.transfer), device
+            load_weights(settings.weights),
+            [load_style(files) for files in settings.styles],
+            style_settings(settings.transfer),
+            device,
+            content_mask=None if settings.content_mask is None else read_mask(settings.content_mask),
+            memory_gib=settings.memory_gib,
+            memory_share=settings.gpu_share,
         )
         return WorkerInfo(self._name, str(device), torch.get_num_threads())
 
@@ -125,6 +131,7 @@ class _Segment:
             seconds=round(time.monotonic() - began, 3),
             worker=worker,
             bytes=len(data),
+            tile=result.tile_px,
         )
         return record if commit_frame(job.folder, record, data) else self._committed(index)
 
@@ -172,6 +179,17 @@ def read_style(path: Path) -> Frame:
     """A style image, upright, uint8 (h, w, 3); `MediaError` where it cannot be read."""
     source = Source("still", path, path.name, (path,))
     return next(decode_frames(source, probe(source, rate=Fraction(1)), 0, 1))
+
+
+def read_mask(path: Path) -> Tensor:
+    """A mask, upright, (1, 1, h, w), float32, 0–1: the mean of a picture's channels; errors as of `read_style`."""
+    return as_tensor(read_style(path)).mean(1, keepdim=True)
+
+
+def load_style(files: StyleFiles) -> Style:
+    """A style with its masks, out of their files."""
+    mask, part = (None if path is None else read_mask(path) for path in (files.mask, files.part))
+    return Style(as_tensor(read_style(files.image)), files.weight, mask, part)
 
 
 def as_tensor(frame: Frame | Floats) -> Tensor:

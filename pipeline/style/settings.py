@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..errors import ConfigError
 from .losses import GRAM_LOSSES, STYLE_LOSSES, StyleLoss
@@ -28,12 +30,14 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "precision": ("auto", "float32", "bfloat16", "float16"),
 }
 
+LEAST = {"iterations": 1, "warm_iterations": 0, "coarse_iterations": 1, "style_size": 32, "seed": 0}
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What to make of a picture; the fields mean what `transfer` of the YAML says.
+    """What to make of a picture; the fields mean what `transfer` of the YAML says, and their ranges are the same.
 
-    Raises `ConfigError` for a value outside its range.
+    Raises `ConfigError` for a value outside its range, or where nothing is left to compare.
     """
 
     iterations: int = 300
@@ -77,11 +81,11 @@ class Settings:
     network: str = "normalized"
     """normalized | raw."""
     scales: str | int | Sequence[int] = "auto"
-    """auto | 1 | growing sizes in px, see `scales.schedule`."""
+    """auto | 1 | growing sizes in px from 16 to 16384, see `scales.schedule`."""
     style_size: int | None = None
-    """Longest side of the style pictures in px; None: the picture's."""
+    """Longest side of the style pictures in px, at least 32; None: the picture's."""
     style_scale: float = 1.0
-    """Above 0: times that."""
+    """Above 0, at most 16: times that."""
     style_aspect: str = "keep"
     """keep | stretch, which brings them to the picture's shape."""
     tolerance: float = 1e-4
@@ -93,31 +97,35 @@ class Settings:
     precision: str = "auto"
     """Of the convolutions: auto | float32 | bfloat16 | float16."""
     seed: int = 0
-    """Of everything random."""
+    """Of everything random, at least 0 and below 2⁶³."""
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             _check(getattr(self, name) in choices, name, "one of " + ", ".join(choices), getattr(self, name))
-        for name, least in (("iterations", 1), ("warm_iterations", 0), ("seed", 0)):
-            _check(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            _check(value is None or value >= least, name, f"at least {least}", value)
         for name in ("content_weight", "style_weight", "tv_weight"):
-            _check(0 <= getattr(self, name) < float("inf"), name, "at least 0", getattr(self, name))
+            _check(0 <= getattr(self, name) < math.inf, name, "at least 0", getattr(self, name))
         for name in ("averaging", "tolerance"):
             _check(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
-        _check(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "in [0, 1)", self.adam_betas)
-        for name in ("learning_rate", "style_scale", "style_size", "coarse_iterations"):
-            value = getattr(self, name)
-            _check(value is None or value > 0, name, "above 0", value)
-        for name in ("content_layers", "style_layers"):
-            layers = getattr(self, name)
-            _check(set(layers) <= set(CONV_CHANNELS), name, "layers of VGG19 such as conv4_2", dict(layers))
-            _check(all(weight >= 0 for weight in layers.values()), name, "at least 0 each", dict(layers))
-        _check(
-            self.tile in ("auto", None) or _is_at_least(self.tile, 64),
-            "tile",
-            "auto, None or at least 64",
-            self.tile,
-        )
+        betas, rate = self.adam_betas, self.learning_rate
+        _check(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "adam_betas", "two in [0, 1)", betas)
+        _check(rate is None or 0 < rate < math.inf, "learning_rate", "above 0", rate)
+        _check(0 < self.style_scale <= 16, "style_scale", "above 0 and at most 16", self.style_scale)
+        _check(self.seed < 2**63, "seed", "below 2^63", self.seed)
+        _check(_are_scales(self.scales), "scales", "auto, 1 or growing sizes from 16 to 16384", self.scales)
+        is_tile = self.tile in ("auto", None) or (isinstance(self.tile, int) and self.tile >= 64)
+        _check(is_tile, "tile", "auto, None or at least 64", self.tile)
+        _check(self.content_weight + self.style_weight > 0, "content_weight", "above 0, or style_weight", 0)
+        self._check_layers("content_layers", self.content_weight)
+        self._check_layers("style_layers", self.style_weight)
+
+    def _check_layers(self, name: str, weight: float) -> None:
+        layers = getattr(self, name)
+        _check(set(layers) <= set(CONV_CHANNELS), name, "layers of VGG19 such as conv4_2", dict(layers))
+        _check(all(0 <= w < math.inf for w in layers.values()), name, "at least 0 each", dict(layers))
+        _check(not weight or any(layers.values()), name, "above 0 for one layer at least", dict(layers))
 
     @property
     def coarse(self) -> int:
@@ -148,5 +156,11 @@ def _check(holds: bool, name: str, expected: str, value: object) -> None:
         raise ConfigError(f"{name} must be {expected}, got {value}")
 
 
-def _is_at_least(value: object, least: int) -> bool:
-    return isinstance(value, int) and value >= least
+def _are_scales(value: str | int | Sequence[int]) -> bool:
+    if isinstance(value, str | int):
+        return value in ("auto", 1)
+    return (
+        all(16 <= size <= 16384 for size in value)
+        and all(a < b for a, b in pairwise(value))
+        and len(value) > 0
+    )

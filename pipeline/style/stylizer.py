@@ -62,7 +62,7 @@ class Stylizer:
     """Holds one VGG19 and the styles, and stylizes pictures with them one after the other.
 
     `content_mask`, (1, 1, h, w) in 0–1, stretched to each picture, says where its content counts. `memory_gib`: how
-    much the work may take of the device's memory; None: see `devices.budget_bytes`.
+    much the work may take of the device's memory; None: see `devices.budget_bytes`, which takes `memory_share`.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Stylizer:
         *,
         content_mask: Tensor | None = None,
         memory_gib: float | None = None,
+        memory_share: float = 1.0,
     ) -> None:
         self.settings = settings
         self.device = torch.device(device)
@@ -89,7 +90,7 @@ class Stylizer:
         self._first_style = styles[0].image
         self._styles = Styles(self._network, styles, settings)
         self._content_mask = content_mask
-        self._budget = budget_bytes(self.device) if memory_gib is None else memory_gib * 2**30
+        self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
         self._tile_px: int | None = None
 
     def stylize(

@@ -91,3 +91,8 @@ def test_what_the_cluster_has_not_is_an_error_that_says_what_it_has(
     with pytest.raises(ClusterError) as caught:
         size_pool(asked, nodes, 9)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("gpus", "share"), [(0.25, 0.25), (1, 1.0), (2, 1.0), (0, 1.0)])
+def test_a_worker_has_as_much_of_a_gpus_memory_as_of_the_gpu(gpus: float, share: float) -> None:
+    assert Pool(1, None, gpus, 1).gpu_share == share

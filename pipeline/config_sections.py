@@ -1,0 +1,156 @@
+"""The sections of the YAML: each setting with its default, its limits and a line that says what it means.
+
+Those of `transfer` are the engine's own, `pipeline.style.Settings`, and what is allowed is the same here and there.
+Knows nothing of files, and imports nothing of the engine, which would take seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline import config_values as kinds
+from pipeline.config_errors import conflicts
+from pipeline.yaml_lines import show
+
+
+class Section(BaseModel):
+    """Frozen and strict; a line of text below a field is its description."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class StyleImage(Section):
+    """One of the pictures to learn from."""
+
+    image: kinds.PathName
+    """Path of the picture."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its share of the style, relative to the other pictures' weights."""
+    mask: kinds.PathName | None = None
+    """Picture that says where in the source this style is to be: white yes, black no; null: what others leave."""
+    part: kinds.PathName | None = None
+    """Picture that says what part of the painting to learn from: white yes, black no; null: all of it."""
+
+
+class Transfer(Section):
+    """How a frame is painted; the recipe and then these settings override the defaults."""
+
+    size: Annotated[int, Field(ge=32, le=16384)] | None = 512
+    """Longest side of the result in px; null keeps the source's own."""
+    iterations: Annotated[int, Field(ge=1)] = 300
+    """Iterations of a frame that starts cold, at the final size."""
+    warm_iterations: Annotated[int, Field(ge=0)] = 40
+    """Iterations of a frame that starts warm, from its stylized predecessor."""
+    coarse_iterations: Annotated[int, Field(ge=1)] | None = None
+    """Iterations of a cold frame at each coarser size; null: as `iterations`."""
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    """The method that changes the pixels."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """The optimizer's step size; null: the optimizer's own, 1 for lbfgs and 0.02 for adam."""
+    adam_betas: kinds.Betas = (0.9, 0.99)
+    """How much Adam keeps of its means of the gradient and of its square at each step."""
+    variables: Literal["frequencies", "pixels", "normalized"] = "frequencies"
+    """What the optimizer steps in: frequencies weighed by size, pixels in 0 to 1, or VGG19's normalized inputs."""
+    clamp: bool = True
+    """Keep the pixels within 0 to 1 at every step, not at the end alone."""
+    averaging: kinds.BelowOne = 0.0
+    """The result is the mean of the iterates, each weighing so much of the next; 0: the best iterate."""
+    content_weight: kinds.Share = 1.0
+    """How much the result keeps of the source."""
+    style_weight: kinds.Share = 1000.0
+    """How much the result takes from the style."""
+    tv_weight: kinds.Share = 0.0
+    """How much the result is smoothed: weight of the total variation."""
+    content_layers: kinds.Layers = {"conv4_2": 1.0}
+    """VGG19 layers that judge the content, with weights; replaces the recipe's as a whole."""
+    style_layers: kinds.Layers = {
+        "conv1_1": 1.0,
+        "conv2_1": 1.0,
+        "conv3_1": 1.0,
+        "conv4_1": 1.0,
+        "conv5_1": 1.0,
+    }
+    """VGG19 layers that judge the style, with weights; replaces the recipe's as a whole."""
+    style_loss: Literal["gram", "wasserstein", "mean_std"] = "gram"
+    """What of a style layer is compared: Gram matrices, normal distributions, or means and deviations."""
+    gram: Literal["per_position", "paper", "per_element", "undivided"] = "per_position"
+    """How Gram matrices are divided, see the losses; only where `style_loss` is gram."""
+    pooling: Literal["max", "average", "l2"] = "max"
+    """How VGG19 shrinks its features between blocks."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What VGG19 sees around the picture: nothing, or the border once more."""
+    init: Literal["content", "noise", "style", "mean"] = "content"
+    """What a cold frame starts from; mean: ImageNet's mean color."""
+    network: Literal["normalized", "raw"] = "normalized"
+    """VGG19 with mean activations of 1, as in the paper, or as trained."""
+    scales: kinds.Scales = "auto"
+    """Sizes in px from coarse to fine, the last of them `size`; 1: the final size only."""
+    style_size: Annotated[int, Field(ge=32)] | None = None
+    """Longest side of the style images in px; null: as `size`."""
+    style_scale: Annotated[float, Field(gt=0, le=16)] = 1.0
+    """Times that: larger paints larger strokes."""
+    style_aspect: Literal["keep", "stretch"] = "keep"
+    """Style images keep their shape, or are stretched to the source's size."""
+    tolerance: kinds.BelowOne = 1.0e-4
+    """Stop when the loss changes relatively less than this over 50 iterations; 0: never."""
+    preserve_color: Literal["none", "luminance", "match", "histogram"] = "none"
+    """Keep the source's colors: by its color channels, or by a style matched to their spread or histogram."""
+    tile: kinds.Tile = "auto"
+    """Longest side in px of the tiles of a large picture; null: in one piece; auto: as memory asks."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Numbers of the convolutions; auto: bfloat16 on GPUs that have it in hardware, else float32."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything random."""
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        """Refuse settings that are each allowed but exclude each other."""
+        found = []
+        weights = ("transfer.content_weight", "transfer.style_weight")
+        if self.content_weight == self.style_weight == 0:
+            found.append((f"{weights[0]} and {weights[1]} cannot both be 0", weights))
+        losses = (
+            ("content", self.content_weight, self.content_layers),
+            ("style", self.style_weight, self.style_layers),
+        )
+        for name, weight, layers in losses:
+            if weight > 0 and not any(layers.values()):
+                layers_key, weight_key = f"transfer.{name}_layers", f"transfer.{name}_weight"
+                allowed = f"must have a weight above 0 because {weight_key} is {weight:g}"
+                found.append((f"{layers_key} {allowed}, got {show(dict(layers))}", (layers_key, weight_key)))
+        if self.size is not None and isinstance(self.scales, tuple) and self.scales[-1] != self.size:
+            text = f"transfer.scales must end with transfer.size, {self.size}, got {show(list(self.scales))}"
+            found.append((text, ("transfer.scales", "transfer.size")))
+        if found:
+            raise conflicts(found)
+        return self
+
+
+class Video(Section):
+    """What follows from one frame to the next."""
+
+    warm_start: Literal["flow", "previous", "none"] = "flow"
+    """A frame starts from its predecessor, moved by optical flow or as it is, or from scratch."""
+    frames: kinds.FrameRange | None = None
+    """[first, stop) to work on a part of each video, in frame indices from 0; null: all of it."""
+    cuts: kinds.Cuts = "auto"
+    """Frames that start a new shot, as indices from 0; auto: detect them."""
+
+
+class Execution(Section):
+    """Where the work is done; nothing here changes a pixel, but by the order in which threads and tiles are summed."""
+
+    address: kinds.Address = None
+    """Ray cluster; null: start Ray here, auto, host:port or ray://host:port: use a running one."""
+    workers: kinds.Workers = "auto"
+    """Number of workers; auto: one per GPU, or one per machine without GPUs."""
+    threads_per_worker: kinds.Threads = "auto"
+    """CPU threads of each worker."""
+    gpus_per_worker: kinds.GpuShare = "auto"
+    """GPUs of each worker; 0.5 puts two workers on one."""
+    memory_per_worker: kinds.Memory = "auto"
+    """Memory in GiB that a worker may take for one picture; larger pictures are painted in tiles."""
