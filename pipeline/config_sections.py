@@ -46,7 +46,7 @@ class Transfer(Section):
     warm_iterations: Annotated[int, Field(ge=0)] = 40
     """Iterations of a frame that starts warm, from its stylized predecessor."""
     coarse_iterations: Annotated[int, Field(ge=1)] | None = None
-    """Iterations of a cold frame at each coarser size; null: as `iterations`."""
+    """Iterations of a cold frame at each coarser size; null: half of `iterations`."""
     optimizer: Literal["lbfgs", "adam"] = "lbfgs"
     """The method that changes the pixels."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None

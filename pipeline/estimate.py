@@ -44,12 +44,13 @@ def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: flo
 
 def cold_work(source: SourcePlan, transfer: Transfer) -> float:
     """The megapixel-iterations of a cold frame, over all scales."""
+    from pipeline.execute.worker import style_settings
     from pipeline.style.scales import schedule
 
     longest = max(source.size)
     area = source.size[0] * source.size[1] / 1e6
     *coarser, _ = schedule(longest, transfer.scales)
-    coarse = transfer.iterations if transfer.coarse_iterations is None else transfer.coarse_iterations
+    coarse = style_settings(transfer).coarse
     coarse_work = sum((coarse + _last(transfer)) * (px / longest) ** 2 for px in coarser)
     return area * (transfer.iterations + _last(transfer) + coarse_work)
 

@@ -1,7 +1,7 @@
 """Every knob as a row of pictures: what a setting does to our own scene, with our own paintings, into docs/.
 
-    .venv/bin/python scripts/draw_knobs.py              # all rows, about 25 minutes on 2 cores
-    .venv/bin/python scripts/draw_knobs.py color masks  # these alone
+.venv/bin/python scripts/draw_knobs.py              # all rows, about 25 minutes on 2 cores
+.venv/bin/python scripts/draw_knobs.py color masks  # these alone
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Bench:
     mosaic: Tensor
     sky: Tensor
 
-    def paint(self, styles: Sequence[Style] | None = None, size_px: int = SIZE_PX, **settings: object) -> Tensor:
+    def paint(
+        self, styles: Sequence[Style] | None = None, size_px: int = SIZE_PX, **settings: object
+    ) -> Tensor:
         """The scene, painted with the swirls if nothing else is said."""
         content = self.content if size_px == SIZE_PX else picture(SCENE, size_px)
         chosen = replace(BASE, **settings)  # type: ignore[arg-type]
@@ -51,11 +53,16 @@ class Bench:
 def originals(bench: Bench) -> list[Cell]:
     names = ("the scene", "swirl", "mosaic", "mask of the sky")
     sky = bench.sky.expand(1, 3, -1, -1).contiguous()
-    return [Cell(as_frame(x), name) for name, x in zip(names, (bench.content, bench.swirl, bench.mosaic, sky), strict=True)]
+    return [
+        Cell(as_frame(x), name)
+        for name, x in zip(names, (bench.content, bench.swirl, bench.mosaic, sky), strict=True)
+    ]
 
 
 def style_weight(bench: Bench) -> list[Cell]:
-    return [bench.cell(f"{weight:g}", style_weight=weight) for weight in (10.0, 100.0, 1000.0, 10000.0, 100000.0)]
+    return [
+        bench.cell(f"{weight:g}", style_weight=weight) for weight in (10.0, 100.0, 1000.0, 10000.0, 100000.0)
+    ]
 
 
 def style_layers(bench: Bench) -> list[Cell]:
@@ -135,7 +142,9 @@ ROWS: Mapping[str, tuple[str, Callable[[Bench], list[Cell]]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], help=", ".join(ROWS))
     args = parser.parse_args()
     bench = Bench(

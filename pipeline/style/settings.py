@@ -45,7 +45,7 @@ class Settings:
     warm_iterations: int = 40
     """The same from a given start, at least 0, which is as 1."""
     coarse_iterations: int | None = None
-    """The same at each coarser size; None: as `iterations`."""
+    """The same at each coarser size; None: half of `iterations`."""
     optimizer: str = "lbfgs"
     """lbfgs | adam."""
     learning_rate: float | None = None
@@ -130,7 +130,7 @@ class Settings:
     @property
     def coarse(self) -> int:
         """Evaluations at each size but the last."""
-        return self.iterations if self.coarse_iterations is None else self.coarse_iterations
+        return -(-self.iterations // 2) if self.coarse_iterations is None else self.coarse_iterations
 
     @property
     def loss(self) -> StyleLoss:
