@@ -190,7 +190,8 @@ class _TraceOfRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(matrix)
-        roots = values.clamp(min=torch.finfo(values.dtype).eps * float(values.max().clamp(min=1e-30))).sqrt()
+        least = torch.finfo(values.dtype).eps * values.amax(1, keepdim=True).clamp(min=1e-30)  # a picture's own
+        roots = values.clamp(min=least).sqrt()
         ctx.save_for_backward(roots, vectors)
         trace: Tensor = roots.sum(1)
         return trace
