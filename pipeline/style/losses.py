@@ -171,9 +171,20 @@ def _floor(target: Moments) -> Tensor:
     return VARIANCE_FLOOR * target.variance.mean(1)
 
 
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """`torch.linalg.eigh`, on a CPU with one thread, since the bits that LAPACK gives depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if matrix.device.type == "cpu" else threads)
+    try:
+        values, vectors = torch.linalg.eigh(matrix)
+    finally:
+        torch.set_num_threads(threads)
+    return values, vectors
+
+
 def _matrix_root(matrix: Tensor) -> Tensor:
     """The symmetric root of symmetric, positive matrices, (batch, C, C)."""
-    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = _eigh(matrix)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()[:, None, :]) @ vectors.mT
     return root
 
@@ -189,8 +200,10 @@ class _TraceOfRoot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrix)
-        least = torch.finfo(values.dtype).eps * values.amax(1, keepdim=True).clamp(min=1e-30)  # a picture's own
+        values, vectors = _eigh(matrix)
+        least = torch.finfo(values.dtype).eps * values.amax(1, keepdim=True).clamp(
+            min=1e-30
+        )  # a picture's own
         roots = values.clamp(min=least).sqrt()
         ctx.save_for_backward(roots, vectors)
         trace: Tensor = roots.sum(1)
