@@ -100,8 +100,14 @@ def spans(length_px: int, tile_px: int, margin: int) -> list[Span]:
 def features_of(
     network: VGG19, images: Tensor, layers: Iterable[str], tile_px: int | None = None
 ) -> dict[str, Tensor]:
-    """The features of `images`, (batch, 3, h, w), at `layers`, without gradients."""
+    """The features of `images`, (batch, 3, h, w), at `layers`, without gradients.
+
+    On a CPU of one after the other, since the bits of a convolution depend on the size of the batch.
+    """
     layers, parts = list(layers), tiles(shape_of(images), tile_px, margin_px(network.layers))
+    if images.device.type == "cpu" and len(images) > 1:
+        each = [features_of(network, image, layers, tile_px) for image in torch.split(images, 1)]
+        return {layer: torch.cat([features[layer] for features in each]) for layer in layers}
     whole: dict[str, Tensor] = {}
     with torch.no_grad():
         for tile in parts:
