@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeGuard
 
 from ..errors import ConfigError
 from .losses import GRAM_LOSSES, STYLE_LOSSES, StyleLoss
@@ -97,27 +101,32 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            _check(getattr(self, name) in choices, name, "one of " + ", ".join(choices), getattr(self, name))
+            self._check(name, choices.__contains__, "one of " + ", ".join(choices))
         for name, least in (("iterations", 1), ("warm_iterations", 0), ("seed", 0)):
-            _check(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
+            self._check(name, partial(_is_count, least=least), f"at least {least}")
+        for name in ("coarse_iterations", "style_size"):
+            self._check(name, lambda value: value is None or _is_count(value, 1), "at least 1, or None")
         for name in ("content_weight", "style_weight", "tv_weight"):
-            _check(0 <= getattr(self, name) < float("inf"), name, "at least 0", getattr(self, name))
+            self._check(name, _is_weight, "at least 0")
         for name in ("averaging", "tolerance"):
-            _check(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
-        _check(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "in [0, 1)", self.adam_betas)
-        for name in ("learning_rate", "style_scale", "style_size", "coarse_iterations"):
-            value = getattr(self, name)
-            _check(value is None or value > 0, name, "above 0", value)
-        for name in ("content_layers", "style_layers"):
-            layers = getattr(self, name)
-            _check(set(layers) <= set(CONV_CHANNELS), name, "layers of VGG19 such as conv4_2", dict(layers))
-            _check(all(weight >= 0 for weight in layers.values()), name, "at least 0 each", dict(layers))
-        _check(
-            self.tile in ("auto", None) or _is_at_least(self.tile, 64),
-            "tile",
-            "auto, None or at least 64",
-            self.tile,
+            self._check(name, _is_fraction, "at least 0 and below 1")
+        self._check("learning_rate", lambda value: value is None or _is_positive(value), "above 0, or None")
+        self._check("style_scale", _is_positive, "above 0")
+        self._check("adam_betas", _are_betas, "two numbers in [0, 1)")
+        self._check("clamp", lambda value: isinstance(value, bool), "True or False")
+        self._check("scales", _are_scales, "auto, 1 or growing sizes in px")
+        self._check(
+            "tile", lambda value: value in ("auto", None) or _is_count(value, 64), "auto, None or at least 64"
         )
+        for name in ("content_layers", "style_layers"):
+            self._check(name, _are_layers, "layers of VGG19 such as conv4_2 with weights of at least 0")
+        if not any(weight > 0 for weight in (*self.content_layers.values(), *self.style_layers.values())):
+            raise ConfigError("content_layers and style_layers must hold a weight above 0 between them")
+
+    def _check(self, name: str, holds: Callable[[Any], bool], expected: str) -> None:
+        value = getattr(self, name)
+        if not holds(value):
+            raise ConfigError(f"{name} must be {expected}, got {value!r}")
 
     @property
     def coarse(self) -> int:
@@ -143,10 +152,39 @@ class Settings:
         )
 
 
-def _check(holds: bool, name: str, expected: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(f"{name} must be {expected}, got {value}")
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_at_least(value: object, least: int) -> bool:
-    return isinstance(value, int) and value >= least
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_weight(value: object) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_positive(value: object) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_fraction(value: object) -> bool:
+    return _is_number(value) and 0 <= value < 1
+
+
+def _are_betas(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(_is_fraction(beta) for beta in value)
+
+
+def _are_scales(value: object) -> bool:
+    if not isinstance(value, tuple | list):
+        return value == "auto" or (_is_count(value, 1) and value == 1)
+    return all(_is_count(size, 1) for size in value) and all(a < b for a, b in pairwise(value))
+
+
+def _are_layers(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) <= set(CONV_CHANNELS)
+        and all(_is_weight(weight) for weight in value.values())
+    )
