@@ -1,4 +1,4 @@
-"""Pictures for the benchmarks: photographs that come with scikit-image, and our own painting."""
+"""Pictures for the benchmarks: photographs that come with scikit-image, and our own scene and paintings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline.execute.worker import as_tensor, read_style
+from pipeline.execute.worker import as_tensor, read_mask, read_style
 from pipeline.style.scales import resize, shape_at
 
-PAINTING = Path(__file__).parents[1] / "configs/paintings/swirl.png"
+CONFIGS = Path(__file__).parents[1] / "configs"
+PAINTING, MOSAIC = CONFIGS / "paintings/swirl.png", CONFIGS / "paintings/mosaic.png"
+SCENE, SKY = CONFIGS / "pictures/harbor.png", CONFIGS / "pictures/harbor_sky.png"
 
 
 def photograph(name: str, longest_px: int) -> Tensor:
@@ -29,3 +31,8 @@ def picture(path: Path, longest_px: int) -> Tensor:
     """A picture from a file, (1, 3, h, w) in 0–1, with its longest side brought to `longest_px`."""
     image = as_tensor(read_style(path))
     return resize(image, shape_at(image, longest_px))
+
+
+def mask(path: Path) -> Tensor:
+    """A mask from a file, (1, 1, h, w) in 0–1."""
+    return read_mask(path)

@@ -100,8 +100,14 @@ def spans(length_px: int, tile_px: int, margin: int) -> list[Span]:
 def features_of(
     network: VGG19, images: Tensor, layers: Iterable[str], tile_px: int | None = None
 ) -> dict[str, Tensor]:
-    """The features of `images`, (batch, 3, h, w), at `layers`, without gradients."""
+    """The features of `images`, (batch, 3, h, w), at `layers`, without gradients.
+
+    On a CPU of one after the other, since the bits of a convolution depend on the size of the batch.
+    """
     layers, parts = list(layers), tiles(shape_of(images), tile_px, margin_px(network.layers))
+    if images.device.type == "cpu" and len(images) > 1:
+        each = [features_of(network, image, layers, tile_px) for image in torch.split(images, 1)]
+        return {layer: torch.cat([features[layer] for features in each]) for layer in layers}
     whole: dict[str, Tensor] = {}
     with torch.no_grad():
         for tile in parts:
@@ -177,7 +183,9 @@ class Evaluator:
 
     def _evaluate(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:
         parts = tiles(shape_of(images), self.tile_px, self._margin)
-        if len(parts) == 1:
+        if not (self._objective.content or self._objective.style):  # as where every mask is black
+            losses, gradients = images.new_zeros(len(which)), torch.zeros_like(images)
+        elif len(parts) == 1:
             losses, gradients = self._whole(images, which)
         else:
             losses, gradients = self._tiled(images, which, parts)

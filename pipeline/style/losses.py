@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -56,6 +57,12 @@ class Moments:
     def covariance(self) -> Tensor:
         """(batch, C, C)."""
         return self.gram - self.mean[:, :, None] * self.mean[:, None, :]
+
+    @cached_property
+    def root(self) -> Tensor:
+        """The symmetric root of the covariance, with `VARIANCE_FLOOR` on its diagonal, (batch, C, C)."""
+        values, vectors = _eigh(self.covariance + _floor(self)[:, None, None] * _identity(self.first))
+        return (vectors * values.clamp(min=0).sqrt()[:, None, :]) @ vectors.mT
 
     @property
     def variance(self) -> Tensor:
@@ -139,9 +146,9 @@ def wasserstein_loss(found: Moments, target: Moments) -> Tensor:
     slope is endless where the covariance is singular, as it is with fewer positions than channels.
     """
     channels = found.first.shape[1]
-    floor = _floor(target)[:, None, None] * torch.eye(channels, dtype=found.first.dtype).to(found.first)
+    floor = _floor(target)[:, None, None] * _identity(found.first)
     ours, theirs = found.covariance + floor, target.covariance + floor
-    root = _matrix_root(theirs)
+    root = target.root
     traces = ours.diagonal(dim1=1, dim2=2).sum(1) + theirs.diagonal(dim1=1, dim2=2).sum(1)
     distance = traces - 2 * _trace_of_root(root @ ours @ root)
     means = (found.mean - target.mean).square().sum(1)
@@ -175,15 +182,23 @@ def _mean_square(x: Tensor) -> Tensor:
     return ordered_sums(x.square()) / x[0].numel()
 
 
+def _identity(features: Tensor) -> Tensor:
+    return torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+
+
 def _floor(target: Moments) -> Tensor:
     return VARIANCE_FLOOR * target.variance.mean(1)
 
 
-def _matrix_root(matrix: Tensor) -> Tensor:
-    """The symmetric root of symmetric, positive matrices, (batch, C, C)."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp(min=0).sqrt()[:, None, :]) @ vectors.mT
-    return root
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """`torch.linalg.eigh`, on a CPU with one thread, since the bits that LAPACK gives depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if matrix.device.type == "cpu" else threads)
+    try:
+        values, vectors = torch.linalg.eigh(matrix)
+    finally:
+        torch.set_num_threads(threads)
+    return values, vectors
 
 
 def _trace_of_root(matrix: Tensor) -> Tensor:
@@ -197,8 +212,10 @@ class _TraceOfRoot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrix)
-        roots = values.clamp(min=torch.finfo(values.dtype).eps * float(values.max().clamp(min=1e-30))).sqrt()
+        values, vectors = _eigh(matrix)
+        largest = values.amax(1, keepdim=True).clamp(min=1e-30)  # each picture's own
+        least = torch.finfo(values.dtype).eps * largest
+        roots = values.clamp(min=least).sqrt()
         ctx.save_for_backward(roots, vectors)
         trace: Tensor = roots.sum(1)
         return trace

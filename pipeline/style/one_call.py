@@ -40,6 +40,8 @@ def stylize(
         result = stylize(photo, painting, load_weights("packaged"), iterations=150)
     """
     styles = [Style(_batched(style, "style"))] if isinstance(style, Tensor) else list(style)
+    if not styles:
+        raise ConfigError("style must be a picture or at least one Style, got none")
     unknown = set(settings) - {known.name for known in fields(Settings)}
     if unknown:
         raise ConfigError(f"no such setting: {', '.join(sorted(unknown))}; see pipeline.style.Settings")

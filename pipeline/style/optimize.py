@@ -123,7 +123,7 @@ class _Run:
         assert image is not None, "there is an answer to what was wanted only"
         self._record(loss, image)
         if self._average and self._average.is_given(image):
-            self._best, self.wanted = (loss, image), None
+            self._best, self.wanted = (loss, image) if math.isfinite(loss) else self._best, None
         elif len(self._trace) >= self._iterations or self._stands_still():
             self.wanted = self._average.value() if self._average else None
         else:
@@ -145,9 +145,11 @@ class _Run:
             self.wanted = self._average.value() if self._average else None
         except DivergenceError as error:
             again, self.wanted = self._error is None, None
-            self._error = error
-            if again:  # the evaluations so far count
-                self._best, self._iterations = None, self._iterations + len(self._trace)
+            self._error, self._best = error, None
+            if again:  # of the first try only the trace is left
+                self._bests.clear()
+                self._average = Average(self._method.averaging) if self._method.averaging else None
+                self._iterations += len(self._trace)
                 self._follow(replace(self._method, optimizer="adam", learning_rate=SAFER_RATE), None)
 
     def _record(self, loss: float, image: Tensor) -> None:

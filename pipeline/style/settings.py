@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
+from typing import Any, TypeGuard
 
 from ..errors import ConfigError
 from .losses import GRAM_LOSSES, STYLE_LOSSES, StyleLoss
@@ -30,14 +32,12 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "precision": ("auto", "float32", "bfloat16", "float16"),
 }
 
-LEAST = {"iterations": 1, "warm_iterations": 0, "coarse_iterations": 1, "style_size": 32, "seed": 0}
-
 
 @dataclass(frozen=True)
 class Settings:
-    """What to make of a picture; the fields mean what `transfer` of the YAML says, and their ranges are the same.
+    """What to make of a picture; the fields mean what `transfer` of the YAML says.
 
-    Raises `ConfigError` for a value outside its range, or where nothing is left to compare.
+    Raises `ConfigError` for a value outside its range, and for values that exclude each other.
     """
 
     iterations: int = 300
@@ -81,11 +81,11 @@ class Settings:
     network: str = "normalized"
     """normalized | raw."""
     scales: str | int | Sequence[int] = "auto"
-    """auto | 1 | growing sizes in px from 16 to 16384, see `scales.schedule`."""
+    """auto | 1 | growing sizes in px, see `scales.schedule`."""
     style_size: int | None = None
-    """Longest side of the style pictures in px, at least 32; None: the picture's."""
+    """Longest side of the style pictures in px; None: the picture's."""
     style_scale: float = 1.0
-    """Above 0, at most 16: times that."""
+    """Above 0: times that."""
     style_aspect: str = "keep"
     """keep | stretch, which brings them to the picture's shape."""
     tolerance: float = 1e-4
@@ -97,35 +97,51 @@ class Settings:
     precision: str = "auto"
     """Of the convolutions: auto | float32 | bfloat16 | float16."""
     seed: int = 0
-    """Of everything random, at least 0 and below 2⁶³."""
+    """Of everything random."""
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            _check(getattr(self, name) in choices, name, "one of " + ", ".join(choices), getattr(self, name))
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            _check(value is None or value >= least, name, f"at least {least}", value)
+            self._check(name, choices.__contains__, "one of " + ", ".join(choices))
+        for name, least in (("iterations", 1), ("warm_iterations", 0), ("seed", 0)):
+            self._check(name, partial(_is_count, least=least), f"at least {least}")
+        self._check("seed", lambda value: value < 2**63, "below 2^63")
+        for name, least in (("coarse_iterations", 1), ("style_size", 32)):
+            self._check(
+                name, partial(_is_none_or, partial(_is_count, least=least)), f"at least {least}, or None"
+            )
         for name in ("content_weight", "style_weight", "tv_weight"):
-            _check(0 <= getattr(self, name) < math.inf, name, "at least 0", getattr(self, name))
+            self._check(name, _is_weight, "at least 0")
         for name in ("averaging", "tolerance"):
-            _check(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
-        betas, rate = self.adam_betas, self.learning_rate
-        _check(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "adam_betas", "two in [0, 1)", betas)
-        _check(rate is None or 0 < rate < math.inf, "learning_rate", "above 0", rate)
-        _check(0 < self.style_scale <= 16, "style_scale", "above 0 and at most 16", self.style_scale)
-        _check(self.seed < 2**63, "seed", "below 2^63", self.seed)
-        _check(_are_scales(self.scales), "scales", "auto, 1 or growing sizes from 16 to 16384", self.scales)
-        is_tile = self.tile in ("auto", None) or (isinstance(self.tile, int) and self.tile >= 64)
-        _check(is_tile, "tile", "auto, None or at least 64", self.tile)
-        _check(self.content_weight + self.style_weight > 0, "content_weight", "above 0, or style_weight", 0)
-        self._check_layers("content_layers", self.content_weight)
-        self._check_layers("style_layers", self.style_weight)
+            self._check(name, _is_fraction, "at least 0 and below 1")
+        self._check("learning_rate", partial(_is_none_or, _is_positive), "above 0, or None")
+        self._check("style_scale", lambda value: _is_positive(value) and value <= 16, "above 0, at most 16")
+        self._check("adam_betas", _are_betas, "two numbers in [0, 1)")
+        self._check("clamp", lambda value: isinstance(value, bool), "True or False")
+        self._check("scales", _are_scales, "auto, 1 or growing sizes in px from 16 to 16384")
+        is_tile = partial(_is_count, least=64)
+        self._check(
+            "tile", lambda value: value in ("auto", None) or is_tile(value), "auto, None or at least 64"
+        )
+        for name in ("content_layers", "style_layers"):
+            self._check(name, _are_layers, "layers of VGG19 such as conv4_2 with weights of at least 0")
+        self._check_combinations()
 
-    def _check_layers(self, name: str, weight: float) -> None:
-        layers = getattr(self, name)
-        _check(set(layers) <= set(CONV_CHANNELS), name, "layers of VGG19 such as conv4_2", dict(layers))
-        _check(all(0 <= w < math.inf for w in layers.values()), name, "at least 0 each", dict(layers))
-        _check(not weight or any(layers.values()), name, "above 0 for one layer at least", dict(layers))
+    def _check_combinations(self) -> None:
+        """Refuse settings that are each allowed but exclude each other."""
+        if self.content_weight == self.style_weight == 0:
+            raise ConfigError("content_weight and style_weight cannot both be 0")
+        for name, weight in (("content_layers", self.content_weight), ("style_layers", self.style_weight)):
+            if weight > 0 and not any(getattr(self, name).values()):
+                raise ConfigError(f"{name} must have a weight above 0, got {getattr(self, name)}")
+        if self.precision == "float16" and self.network == "raw":
+            raise ConfigError("precision float16 cannot hold the raw network's activations; take bfloat16")
+        if self.style_aspect == "stretch" and (self.style_size, self.style_scale) != (None, 1.0):
+            raise ConfigError("style_aspect stretch leaves nothing for style_size and style_scale to say")
+
+    def _check(self, name: str, holds: Callable[[Any], bool], expected: str) -> None:
+        value = getattr(self, name)
+        if not holds(value):
+            raise ConfigError(f"{name} must be {expected}, got {value!r}")
 
     @property
     def coarse(self) -> int:
@@ -151,16 +167,44 @@ class Settings:
         )
 
 
-def _check(holds: bool, name: str, expected: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(f"{name} must be {expected}, got {value}")
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _are_scales(value: str | int | Sequence[int]) -> bool:
-    if isinstance(value, str | int):
-        return value in ("auto", 1)
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_none_or(holds: Callable[[Any], bool], value: object) -> bool:
+    return value is None or holds(value)
+
+
+def _is_weight(value: object) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_positive(value: object) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_fraction(value: object) -> bool:
+    return _is_number(value) and 0 <= value < 1
+
+
+def _are_betas(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(_is_fraction(beta) for beta in value)
+
+
+def _are_scales(value: object) -> bool:
+    if not isinstance(value, tuple | list):
+        return value == "auto" or (_is_count(value, 1) and value == 1)
+    are_sizes = len(value) > 0 and all(_is_count(size, 16) and size <= 16384 for size in value)
+    return are_sizes and all(a < b for a, b in pairwise(value))
+
+
+def _are_layers(value: object) -> bool:
     return (
-        all(16 <= size <= 16384 for size in value)
-        and all(a < b for a, b in pairwise(value))
-        and len(value) > 0
+        isinstance(value, Mapping)
+        and set(value) <= set(CONV_CHANNELS)
+        and all(_is_weight(weight) for weight in value.values())
     )

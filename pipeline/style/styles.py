@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import ConfigError
 from . import color
 from .evaluate import moments_of
 from .losses import Moments
@@ -34,12 +35,26 @@ class Style:
     `weight`: its share, relative to the others of the same region. `mask`, (1, 1, h, w) in 0–1: where in the content it
     is to be, stretched to the content's size; None: wherever no other style's mask is. `part`, the same of the
     picture: what of it to learn from; None: all.
+
+    Raises `ConfigError` for another shape, a weight not above 0, and a `part` that is black all over.
     """
 
     image: Tensor
     weight: float = 1.0
     mask: Tensor | None = None
     part: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check_shape("image", self.image, 3)
+        for name, mask in (("mask", self.mask), ("part", self.part)):
+            if mask is not None:
+                _check_shape(name, mask, 1)
+        if not 0 < self.weight < float("inf"):
+            raise ConfigError(f"a style's weight must be above 0, got {self.weight}")
+        if self.part is not None and not bool((self.part > 0).any()):
+            raise ConfigError(
+                "a style's part must not be black all over: there would be nothing to learn from"
+            )
 
 
 class Styles:
@@ -99,6 +114,14 @@ class Styles:
         given = self._settings.style_size
         longest_px = max(content.shape[-2:]) if given is None else given * factor
         return max(1, round(longest_px * self._settings.style_scale))
+
+
+def _check_shape(name: str, image: Tensor, channels: int) -> None:
+    if image.ndim != 4 or image.shape[:2] != (1, channels) or not image.is_floating_point():
+        raise ConfigError(
+            f"a style's {name} must be (1, {channels}, height, width), floats in 0–1, "
+            f"got {image.dtype} of shape {tuple(image.shape)}"
+        )
 
 
 def mask_at(mask: Tensor, shape: Shape) -> Tensor:

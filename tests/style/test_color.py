@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.style.color import luminance, match_color, with_chroma_of
+from pipeline.style.color import luminance, match_color, match_histogram, match_luminance, with_chroma_of
 from tests.photos import photo
 
 
@@ -71,3 +71,39 @@ def test_matching_has_the_same_bits_for_any_number_of_threads(with_threads: Call
         found.append(match_color(style, content))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
+
+
+def test_a_style_matched_by_histogram_has_the_contents_values_in_its_own_order() -> None:
+    style, content = photo("coffee", 32), photo("astronaut", 48)
+    same_size = content[..., : style.shape[-2], : style.shape[-1]]
+    matched = match_histogram(style, same_size)
+    for channel in range(3):
+        ours, theirs = style[0, channel].flatten(), matched[0, channel].flatten()
+        assert torch.equal(theirs.sort().values, same_size[0, channel].flatten().sort().values)
+        assert (theirs[ours.sort(stable=True).indices].diff() >= 0).all()  # lighter stays lighter
+
+
+def test_a_histogram_of_another_number_of_pixels_keeps_its_ends_and_its_quantiles() -> None:
+    style, content = photo("coffee", 64), photo("astronaut", 40)
+    matched = match_histogram(style, content)
+    assert matched.shape == style.shape
+    quantiles = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0])
+    for channel in range(3):
+        ours, theirs = (image[0, channel].flatten().quantile(quantiles) for image in (matched, content))
+        assert torch.allclose(ours, theirs, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7)])
+def test_a_histogram_of_a_single_pixel_is_matched_too(shape: tuple[int, int]) -> None:
+    matched = match_histogram(torch.rand(1, 3, *shape), torch.full((1, 3, 1, 1), 0.25))
+    assert torch.equal(matched, torch.full((1, 3, *shape), 0.25))
+
+
+def test_a_style_matched_in_luminance_is_gray_with_the_contents_mean_and_spread() -> None:
+    style, content = (photo(name, 48) * 0.3 + 0.35 for name in ("coffee", "astronaut"))  # nothing to clip
+    matched = match_luminance(style, content)
+    assert torch.equal(matched[:, 0], matched[:, 1])
+    assert torch.equal(matched[:, 0], matched[:, 2])
+    ours, theirs = matched[0, 0].double(), luminance(content)[0, 0].double()
+    assert float(ours.mean()) == pytest.approx(float(theirs.mean()), abs=1e-4)
+    assert float(ours.std(correction=0)) == pytest.approx(float(theirs.std(correction=0)), abs=1e-4)

@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from pipeline.style.normalize import normalization_means
-from pipeline.style.vgg import POOLS, VGG19, Pooling, mean_activations
+from pipeline.style.vgg import (
+    POOL_GAINS,
+    POOLS,
+    VGG19,
+    Pooling,
+    layer_shape,
+    margin_px,
+    mean_activations,
+    stride_px,
+)
 from pipeline.style.weights import CONV_CHANNELS, Weights
 from tests.photos import photo
 
@@ -19,18 +28,20 @@ def test_four_values_are_pooled_to_one(pooling: str, expected: float) -> None:
     assert POOLS[pooling](four).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("pooling", ["max", "average", "l2"])
-def test_normalizing_only_scales_each_channel(real: Weights, pooling: Pooling) -> None:
+def test_normalizing_only_scales_each_channel(real: Weights) -> None:
     picture, means = photo("astronaut", 48), normalization_means(real)
-    raw = VGG19(real, BLOCKS, pooling=pooling).features(picture)
-    normalized = VGG19(real, BLOCKS, pooling=pooling, means=means).features(picture)
+    raw = VGG19(real, BLOCKS).features(picture)
+    normalized = VGG19(real, BLOCKS, means=means).features(picture)
     for layer in BLOCKS:
         expected = raw[layer] / means[layer][None, :, None, None]
         assert torch.allclose(normalized[layer], expected, rtol=1e-4, atol=1e-4 * float(expected.max()))
 
 
-def test_normalized_filters_have_a_mean_activation_near_1_on_photographs(real: Weights) -> None:
-    network = VGG19(real, BLOCKS, means=normalization_means(real))
+@pytest.mark.parametrize("pooling", ["max", "average", "l2"])
+def test_normalized_filters_have_a_mean_activation_near_1_on_photographs(
+    real: Weights, pooling: Pooling
+) -> None:
+    network = VGG19(real, BLOCKS, pooling=pooling, means=normalization_means(real))
     with torch.no_grad():
         found = [network.features(photo(name, 128)) for name in ("chelsea", "coffee")]
     for layer in BLOCKS:
@@ -95,3 +106,68 @@ def test_filters_that_never_fire_have_a_gradient_of_0(narrow: Weights, pooling: 
     values = VGG19(Weights(dead, ""), ["conv3_1"], pooling=pooling).features(picture)["conv3_1"]
     (gradient,) = torch.autograd.grad(values.sum(), picture)
     assert torch.equal(gradient, torch.zeros_like(picture))
+
+
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_a_normalized_network_makes_up_for_its_pooling_and_a_raw_one_does_not(
+    real: Weights, pooling: Pooling
+) -> None:
+    layers, picture = ["conv1_2", "conv2_1"], torch.rand(1, 3, 16, 16)
+    first_three = {name: real.convs[name] for name in ("conv1_1", "conv1_2", "conv2_1")}
+    weight = torch.zeros(128, 64, 3, 3)
+    weight[range(64), range(64), 1, 1] = 1.0  # what conv2_1 sees, as it is
+    weights = Weights({**first_three, "conv2_1": (weight, torch.zeros(128))}, "")
+    ones = {name: torch.ones(len(bias)) for name, (_, bias) in weights.convs.items()}
+    for means, gain in ((None, 1.0), (ones, POOL_GAINS[pooling])):
+        found = VGG19(weights, layers, pooling=pooling, means=means).features(picture)
+        expected = POOLS[pooling](found["conv1_2"]) * gain
+        assert torch.allclose(found["conv2_1"][:, :64], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_repeated_edge_leaves_a_constant_picture_constant(real: Weights) -> None:
+    picture = torch.full((1, 3, 9, 9), 0.9)
+    repeated, zeros = (
+        VGG19(real, ["conv1_1"], padding=padding).features(picture)["conv1_1"]
+        for padding in ("replicate", "zeros")
+    )
+    assert torch.allclose(repeated, repeated[..., 4:5, 4:5].expand_as(repeated), rtol=1e-4, atol=1e-3)
+    assert torch.allclose(repeated[..., 4, 4], zeros[..., 4, 4], rtol=1e-4, atol=1e-3)
+    assert not torch.allclose(repeated, zeros, atol=1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_features_of_a_shorter_type_come_as_float32_and_near(real: Weights, dtype: torch.dtype) -> None:
+    picture = photo("coffee", 32)
+    exact, short = (
+        VGG19(real, ["conv2_1"], means=normalization_means(real), dtype=d).features(picture)["conv2_1"]
+        for d in (torch.float32, dtype)
+    )
+    assert short.dtype == torch.float32
+    assert float((short - exact).norm() / exact.norm()) < 0.02
+    assert not torch.equal(short, exact)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (31, 2), (37, 90)])
+def test_the_shape_of_a_layer_is_that_of_its_features(narrow: Weights, size: tuple[int, int]) -> None:
+    found = VGG19(narrow, list(CONV_CHANNELS)).features(torch.rand(1, 3, *size))
+    assert {layer: layer_shape(size, layer) for layer in CONV_CHANNELS} == {
+        layer: (values.shape[2], values.shape[3]) for layer, values in found.items()
+    }
+
+
+@pytest.mark.parametrize("layer", CONV_CHANNELS)
+def test_a_position_sees_up_to_its_margin_and_not_beyond(layer: str) -> None:
+    reach, stride = seen_px(layer), stride_px(layer)
+    beyond = max(-reach.start, reach.stop - stride)
+    assert margin_px([layer]) - 16 < beyond <= margin_px([layer])
+
+
+def seen_px(layer: str) -> range:
+    """The pixels along an axis that the position at 0 of a layer sees, worked backward through the network."""
+    names = list(CONV_CHANNELS)
+    first = last = 0
+    for name in reversed(names[: names.index(layer) + 1]):
+        first, last = first - 1, last + 1
+        if name.endswith("_1") and name != "conv1_1":
+            first, last = 2 * first, 2 * last + 1
+    return range(first, last + 1)
