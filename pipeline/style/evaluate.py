@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .losses import Moments, moments, total_variation
-from .memory import SMALLEST_TILE_PX, is_out_of_memory
+from .memory import shrinking
 from .objective import Features, Objective, at_layer
 from .scales import Shape, shape_of
 from .vgg import GRID_PX, VGG19, layer_shape, margin_px, stride_px
@@ -164,25 +164,14 @@ class Evaluator:
 
         `which` of the pictures that the objective's targets are of `images` are, in order.
         """
-        while True:
-            try:
-                return self._evaluate(images.detach(), which)
-            except RuntimeError as error:
-                if not is_out_of_memory(error) or not self._shrink(images):
-                    raise
-            if images.is_cuda:  # here, where the exception holds the failed attempt's tensors no longer
-                torch.cuda.empty_cache()
+        images = images.detach()
+        found, self.tile_px = shrinking(
+            lambda tile_px: self._evaluate(images, which, tile_px), shape_of(images), self.tile_px
+        )
+        return found
 
-    def _shrink(self, images: Tensor) -> bool:
-        """Halve the tile; False where it is as small as can be."""
-        half = min(self.tile_px or max(images.shape[-2:]), max(images.shape[-2:])) // 2 // GRID_PX * GRID_PX
-        if half < SMALLEST_TILE_PX:
-            return False
-        self.tile_px = half
-        return True
-
-    def _evaluate(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:
-        parts = tiles(shape_of(images), self.tile_px, self._margin)
+    def _evaluate(self, images: Tensor, which: Sequence[int], tile_px: int | None) -> tuple[Tensor, Tensor]:
+        parts = tiles(shape_of(images), tile_px, self._margin)
         if not (self._objective.content or self._objective.style):  # as where every mask is black
             losses, gradients = images.new_zeros(len(which)), torch.zeros_like(images)
         elif len(parts) == 1:

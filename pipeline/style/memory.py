@@ -6,13 +6,16 @@ the tile smaller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 
 from .lbfgs import history
 from .vgg import GRID_PX, margin_px, stride_px
 from .weights import CONV_CHANNELS
+
+Result = TypeVar("Result")
 
 SMALLEST_TILE_PX = 64
 
@@ -50,6 +53,26 @@ def tile_for(
         return None
     side = int(max(0.0, left / batch / PIXEL_BYTES) ** 0.5) - 2 * margin_px(layers)
     return max(SMALLEST_TILE_PX, side // GRID_PX * GRID_PX)
+
+
+def shrinking(
+    attempt: Callable[[int | None], Result], shape: tuple[int, int], tile_px: int | None
+) -> tuple[Result, int | None]:
+    """What `attempt(tile_px)` gives for pictures of `shape`, with the tile halved until memory is enough, and the tile.
+
+    Raises the attempt's error where a tile of 64 px is still too large, and every other error at once.
+    """
+    while True:
+        try:
+            return attempt(tile_px), tile_px
+        except RuntimeError as error:
+            longest = max(shape)
+            half = min(tile_px or longest, longest) // 2 // GRID_PX * GRID_PX
+            if half < SMALLEST_TILE_PX or not is_out_of_memory(error):
+                raise
+        tile_px = half  # here, where the exception holds the failed attempt's tensors no longer
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -63,7 +63,7 @@ class Styles:
     def __init__(self, network: VGG19, styles: Sequence[Style], settings: Settings) -> None:
         self._network, self._settings = network, settings
         self._groups = _by_mask(styles)
-        self._known: dict[Shape | int, list[Mapping[str, Moments]]] = {}
+        self._known: dict[object, list[Mapping[str, Moments]]] = {}
 
     def regions(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Region]:
         """What is to be where in `contents`, (batch, 3, h, w), which have `factor` of their final size."""
@@ -76,11 +76,8 @@ class Styles:
         return [Region(mask, target) for mask, target in zip(masks, targets, strict=True)]
 
     def _shared(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Mapping[str, Moments]]:
-        key = (
-            shape_of(contents)
-            if self._settings.style_aspect == "stretch"
-            else self._longest(contents, factor)
-        )
+        is_stretched = self._settings.style_aspect == "stretch"
+        key = (shape_of(contents) if is_stretched else self._longest(contents, factor), tile_px)
         if key not in self._known:
             while len(self._known) >= KEPT_SIZES:
                 del self._known[next(iter(self._known))]

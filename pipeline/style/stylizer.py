@@ -15,7 +15,7 @@ from ..errors import DivergenceError
 from . import color, scales
 from .devices import budget_bytes, precision
 from .evaluate import Evaluator, features_of
-from .memory import tile_for
+from .memory import shrinking, tile_for
 from .normalize import normalization_means
 from .objective import Objective, content_terms, style_terms
 from .optimize import Minimum, State, minimize
@@ -92,6 +92,7 @@ class Stylizer:
         self._content_mask = content_mask
         self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
         self._tile_px: int | None = None
+        self._largest_px: int | None = None
 
     def stylize(
         self, content: Tensor, start: Tensor | None = None, callback: Callback | None = None
@@ -191,8 +192,11 @@ class Stylizer:
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
         at_once = 1 if self.device.type == "cpu" else len(contents)
-        tile_px = self._tile(scales.shape_of(contents), at_once)
-        evaluator = Evaluator(self._network, self._objective(contents, factor, tile_px), tile_px)
+        shape = scales.shape_of(contents)
+        objective, tile_px = shrinking(
+            lambda tile_px: self._objective(contents, factor, tile_px), shape, self._tile(shape, at_once)
+        )
+        evaluator = Evaluator(self._network, objective, tile_px)
         minima = minimize(
             evaluator,
             starts,
@@ -203,6 +207,8 @@ class Stylizer:
             watch=work,
         )
         self._tile_px = evaluator.tile_px
+        if self._tile_px is not None and self._tile_px != self._tile(shape, at_once):  # memory ran out
+            self._largest_px = self._tile_px
         return minima
 
     def _objective(self, contents: Tensor, factor: float, tile_px: int | None) -> Objective:
@@ -219,16 +225,19 @@ class Stylizer:
         )
 
     def _tile(self, shape: scales.Shape, batch: int) -> int | None:
-        if self.settings.tile != "auto":
-            return None if self.settings.tile is None else int(self.settings.tile)
-        return tile_for(
-            shape,
-            self._budget,
-            layers=self._network.layers,
-            content_layers=_used(self.settings.content_layers),
-            optimizer=self.settings.optimizer,
-            batch=batch,
-        )
+        """The tile to begin with: as set, or what is likely to fit, and none with which memory ran out before."""
+        tile_px = self.settings.tile
+        if tile_px == "auto":
+            tile_px = tile_for(
+                shape,
+                self._budget,
+                layers=self._network.layers,
+                content_layers=_used(self.settings.content_layers),
+                optimizer=self.settings.optimizer,
+                batch=batch,
+            )
+        known = [int(px) for px in (tile_px, self._largest_px) if px is not None]
+        return min(known, default=None)
 
 
 def _used(layers: Mapping[str, float]) -> list[str]:
