@@ -18,6 +18,7 @@ INLAND = np.array([0.75, 0.66], np.float32)  # (x, z): away from the village's s
 ALONG_SHORE = np.array([0.66, -0.75], np.float32)
 SHORE = np.array([30.0, 90.0], np.float32)
 LIGHTHOUSE = (-25.0, 136.0)
+CYPRESSES = ((22, -41), (23, -15), (36, -30), (37, 2), (52, -24), (53, -64), (70, -34), (71, -60), (50, -6))
 
 PLASTERS = ("#e9d9b8", "#e3b98a", "#d9906a", "#f0e8d8", "#e8c96f", "#c9d3cf", "#d8a79a", "#efe0c0")
 SHUTTERS = ("#3f6b5a", "#35557a", "#7a3b32", "#58744a")
@@ -63,14 +64,15 @@ def near_ground(noise: Noise) -> HeightMap:
     x, z = np.meshgrid(np.arange(-160, 260, 0.5, np.float32), np.arange(0, 430, 0.5, np.float32))
     bumps = noise.fractal(x / 18, z / 18, 5) - 0.5
     fine = noise.fractal(x / 2.3, z / 2.3, 3) - 0.5
-    bank = SEA_FLOOR + 16.5 * (1 - ((x + 21) / 24) ** 2 - ((z - 16) / 22) ** 2) + 2.2 * bumps
+    bank = 2.2 * (1 - ((x + 21) / 24) ** 2 - ((z - 16) / 22) ** 2)
+    bank = SEA_FLOOR + 11.4 * np.tanh(bank + 0.5 * bumps) + 1.2 * bumps
     headland = 1 - np.hypot((x + 52) / 40, (z - 141) / 22) + 0.35 * bumps
     headland = SEA_FLOOR + 15 * np.clip(3.2 * headland, 0, 1) ** 0.7 + 7 * np.clip(headland - 0.3, 0, 1)
     inland = (x - SHORE[0]) * INLAND[0] + (z - SHORE[1]) * INLAND[1]
     inland = np.minimum(inland, 1.1 * (x - 1) + 10 * bumps)
     quay = SEA_FLOOR + 8 * np.clip(1 + inland / 1.5, 0, 1)
     slope = np.clip(inland - 10, 0, None)
-    hill = quay + 46 * (1 - np.exp(-slope * 0.0085)) + 9 * bumps * np.clip(slope / 40, 0, 1)
+    hill = quay + 62 * (1 - np.exp(-slope * 0.0085)) + 9 * bumps * np.clip(slope / 40, 0, 1)
     hill = np.where(z > 330, hill - (z - 330) * 0.7, hill)
     heights = np.maximum(np.maximum(bank, headland), hill)
     roughness = np.clip((bank > hill) | (headland > hill), 0.12, 1)
@@ -84,9 +86,9 @@ def far_ground(noise: Noise) -> HeightMap:
     sharp = np.clip(2.1 * (ridges - 0.5), 0, None) ** 1.35
     hills = noise.fractal(x / 420, z / 420, 5)
     left = np.clip(1.05 - x / 3000, 0.55, 1.5)  # higher to the left, where the village leaves the view open
-    heights = SEA_FLOOR - 10 + np.clip((z - 900) / 700, 0, 1) * (150 * hills - 10)
-    heights += left * np.clip((z - 2000) / 2200, 0, 1) * (620 * sharp + 60)
-    heights += left * np.clip((z - 4200) / 2000, 0, 1) * (520 * sharp + 120)
+    heights = SEA_FLOOR - 10 + np.clip((z - 900) / 700, 0, 1) * (120 * hills - 10)
+    heights += left * np.clip((z - 2000) / 2200, 0, 1) * (330 * sharp + 30)
+    heights += left * np.clip((z - 4200) / 2000, 0, 1) * (330 * sharp + 60)
     return HeightMap(heights.astype(np.float32), (-5000.0, 450.0), 25.0)
 
 
@@ -96,7 +98,9 @@ def placed(ground: HeightMap, x: float, z: float, sink: float = 0.0) -> Floats:
     return np.array([x, height - sink, z], np.float32)
 
 
-def house(anchor: Floats, yaw: float, size: tuple[float, float, float], rng: np.random.Generator) -> Iterator[Part]:
+def house(
+    anchor: Floats, yaw: float, size: tuple[float, float, float], rng: np.random.Generator
+) -> Iterator[Part]:
     """Walls with gables, two slabs of roof with eaves, a chimney; `size`: half width, wall height, half depth."""
     half, wall, depth = size
     rise = half * rng.uniform(0.5, 0.7)
@@ -125,9 +129,18 @@ def house(anchor: Floats, yaw: float, size: tuple[float, float, float], rng: np.
 def village(ground: HeightMap, rng: np.random.Generator) -> Iterator[Part]:
     """Rows of houses along the shore, each higher than the one before, and the harbor's wall."""
     facing = float(np.degrees(np.arctan2(INLAND[0], INLAND[1])))
-    for inland, first, last, pitch in ((15, -36, 26, 10.4), (29, -50, 14, 12.0), (44, -64, 2, 13.5), (61, -80, -6, 17)):
+    for inland, first, last, pitch in (
+        (15, -36, 26, 10.4),
+        (29, -50, 14, 12.0),
+        (44, -64, 2, 13.5),
+        (61, -80, -6, 17),
+    ):
         for along in np.arange(first, last, pitch):
-            spot = SHORE + (inland + rng.uniform(-2, 2)) * INLAND + (along + rng.uniform(-1.2, 1.2)) * ALONG_SHORE
+            spot = (
+                SHORE
+                + (inland + rng.uniform(-2, 2)) * INLAND
+                + (along + rng.uniform(-1.2, 1.2)) * ALONG_SHORE
+            )
             if inland > 55 and abs(along + 46) < 12:
                 continue  # the church stands here
             storeys = rng.choice((2, 3)) if inland < 20 else rng.choice((1, 2, 2))
@@ -168,16 +181,28 @@ def hull(length: float, beam: float, height: float) -> Shape:
     half, side = length / 2, beam / 2
     planes = [((0, 1, 0), height * 2 / 3), ((0, -1, 0), height / 3), ((-1, -0.3, 0), half)]
     for way in (1, -1):
-        planes += [((0, -0.45, way), side), ((0.42, -0.25, way), 0.42 * half), ((0.2, -0.3, way), side * 1.05)]
+        planes += [
+            ((0, -0.45, way), side),
+            ((0.42, -0.25, way), 0.42 * half),
+            ((0.2, -0.3, way), side * 1.05),
+        ]
     return convex(planes, (-half * 1.1, -height, -side * 1.4), (half * 1.15, height, side * 1.4))
 
 
 def sailboat() -> Iterator[Part]:
     """A sloop under main and jib, heeling a little."""
-    anchor, turn = np.array([2.0, 0.0, 72.0], np.float32), turned(24, roll_degrees=0) @ turned(0, roll_degrees=3)
+    anchor, turn = (
+        np.array([2.0, 0.0, 72.0], np.float32),
+        turned(24, roll_degrees=0) @ turned(0, roll_degrees=3),
+    )
     yield Part(hull(9.0, 2.8, 1.9), anchor, turn, look("hull", "#f0ebe0", "#28476b"))
     yield Part(box(1.5, 0.55, 0.75, base=1.2), anchor, turn, look("plain", "#c89a62"))
-    yield Part(frustum(8, 0.11, 0.06, 12.4), anchor + turn @ np.array([0.6, 0, 0], np.float32), turn, look("plain", "#7b5a3c"))
+    yield Part(
+        frustum(8, 0.11, 0.06, 12.4),
+        anchor + turn @ np.array([0.6, 0, 0], np.float32),
+        turn,
+        look("plain", "#7b5a3c"),
+    )
     main = [(0.45, 2.1), (0.45, 12.0), (-0.1, 11.8), (-3.0, 6.2), (-4.2, 2.1)]
     jib = [(4.4, 1.6), (0.85, 10.8), (0.9, 2.0)]
     yield Part(prism(main, 0.04), anchor, turn @ turned(7), look("cloth", "#f6eedb"))
@@ -196,24 +221,37 @@ def rowing_boats() -> Iterator[Part]:
         yield Part(box(0.28, 0.22, 0.7, base=0.75), anchor, turn, look("plain", "#8a643f"))
 
 
+def pier() -> Iterator[Part]:
+    """A wooden pier on posts, in from the right."""
+    anchor, turn = np.array([20.0, 0.0, 34.0], np.float32), turned(8)
+    planks = look("planks", "#9c7f5c")
+    yield Part(box(10.5, 0.22, 1.25, base=1.5), anchor, turn, planks)
+    for along in np.arange(-10, 10.1, 2.5):
+        for side in (-1.15, 1.15):
+            foot = anchor + turn @ np.array([along, -1.0, side], np.float32)
+            yield Part(frustum(8, 0.17, 0.15, 3.6 if along % 5 else 2.4), foot, turn, look("bark", "#77604a"))
+
+
 def oak(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> tuple[list[Part], Foliage]:
     """The tree on the bank: a trunk, boughs, and a crown of balls of leaves at their ends."""
     root = placed(ground, -12.2, 26.0, sink=0.5)
     bark = look("bark", "#6d5540")
     parts = [Part(frustum(10, 0.62, 0.34, 6.4), root, turned(0, roll_degrees=-4), bark)]
     centers, radii = [], []
-    for index in range(15):
-        yaw, out = 137.5 * index, 1.0 + 3.1 * np.sqrt(index / 15)
-        height = 5.4 + 4.6 * (1 - (out / 4.6) ** 2) + rng.uniform(-0.9, 0.9)
+    for index in range(22):
+        yaw, out = 137.5 * index, 0.8 + 4.0 * np.sqrt(index / 22)
+        height = 4.9 + 5.0 * (1 - (out / 5.2) ** 2) + rng.uniform(-1.1, 1.1)
         tip = np.array([out * np.cos(np.radians(yaw)), height, out * np.sin(np.radians(yaw))], np.float32)
         centers.append(root + tip + np.array([0.4, 0, 0], np.float32))
-        radii.append(rng.uniform(1.15, 1.75))
+        radii.append(rng.uniform(0.8, 1.5))
         lean = float(np.degrees(np.arctan2(out, height - 4.6)))
         fork = root + np.array([0.35, 4.6, 0], np.float32)
         reach = float(np.hypot(out, height - 4.6))
         parts.append(Part(frustum(6, 0.17, 0.06, reach), fork, turned(-yaw, roll_degrees=-lean), bark))
     leaves = look("leaves", "#6f8a34", "#3c5a24")
-    return parts, Foliage(np.array(centers, np.float32), np.array(radii, np.float32), 0.62, 2.6, noise, leaves)
+    return parts, Foliage(
+        np.array(centers, np.float32), np.array(radii, np.float32), 0.62, 2.6, noise, leaves
+    )
 
 
 def cypress(foot: Floats, height: float, noise: Noise) -> Foliage:
@@ -231,12 +269,24 @@ def bush(foot: Floats, size: float, noise: Noise, rng: np.random.Generator) -> F
     color = str(rng.choice(("#6b8038", "#7f8a3c", "#54702f", "#8f8440")))
     radii = size * rng.uniform(0.55, 0.85, 4)
     leaves = look("leaves", color, "#33491f")
-    return Foliage((foot + around).astype(np.float32), radii.astype(np.float32), 0.3 * size, 2.2 / size, noise, leaves)
+    return Foliage(
+        (foot + around).astype(np.float32), radii.astype(np.float32), 0.3 * size, 2.2 / size, noise, leaves
+    )
 
 
 def woods(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> Iterator[Foliage]:
     """Cypresses between the houses, trees on the crest, bushes on the headland."""
-    for inland, along in ((22, -41), (23, -15), (36, -30), (37, 2), (52, -24), (53, -64), (70, -34), (71, -60), (50, -6)):
+    for inland, along in (
+        (22, -41),
+        (23, -15),
+        (36, -30),
+        (37, 2),
+        (52, -24),
+        (53, -64),
+        (70, -34),
+        (71, -60),
+        (50, -6),
+    ):
         spot = SHORE + inland * INLAND + along * ALONG_SHORE
         yield cypress(placed(ground, *spot.tolist(), sink=0.3), rng.uniform(8, 12), noise)
     for _ in range(58):
@@ -246,6 +296,14 @@ def woods(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> Iterator
         if spot[0] > 8 and abs(spot[0]) < 0.6 * spot[1] and not crowded:
             size = rng.uniform(1.2, 2.0) if inland < 70 else rng.uniform(2.4, 4.2)
             yield bush(placed(ground, *spot.tolist(), sink=0.4), size, noise, rng)
+    for x, z, size in (
+        (-2.6, 15.5, 0.55),
+        (-4.2, 24.5, 0.7),
+        (-5.6, 28.5, 0.9),
+        (-8.6, 31.5, 0.8),
+        (-4.4, 20.0, 0.4),
+    ):
+        yield bush(placed(ground, x, z, sink=0.2), size, noise, rng)
     for _ in range(10):
         spot = np.array([rng.uniform(-72, -34), rng.uniform(130, 148)])
         yield bush(placed(ground, *spot.tolist(), sink=0.3), rng.uniform(0.8, 2.0), noise, rng)
@@ -256,5 +314,13 @@ def build_world(seed: int) -> World:
     rng, noise = np.random.default_rng(seed), Noise(seed)
     ground = near_ground(noise)
     timber, crown = oak(ground, noise, rng)
-    parts = [*village(ground, rng), *church(ground), *lighthouse(ground), *sailboat(), *rowing_boats(), *timber]
+    parts = [
+        *village(ground, rng),
+        *church(ground),
+        *lighthouse(ground),
+        *sailboat(),
+        *rowing_boats(),
+        *pier(),
+        *timber,
+    ]
     return World(ground, far_ground(noise), parts, [crown, *woods(ground, noise, rng)])

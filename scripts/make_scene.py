@@ -45,7 +45,8 @@ SUN_RADIUS = 0.012  # radians, two and a half times the true one, for four sampl
 SUNLIGHT = np.array([3.5, 2.55, 1.62], np.float32)
 SKYLIGHT = np.array([0.42, 0.55, 0.80], np.float32)
 BOUNCED = np.array([0.20, 0.16, 0.11], np.float32)
-HAZE_M = 5200.0
+AIRLIGHT = np.array([0.22, 0.30, 0.45], np.float32)
+HAZE_M = 6500.0
 SUBSAMPLES = 2
 BAND_RAYS = 60_000  # at a time: the arrays of one step stay in the cache
 
@@ -55,7 +56,7 @@ def sky(directions: Floats, noise: Noise) -> Floats:
     x, y, z = directions[:, 0], np.clip(directions[:, 1], 0.0, 1), directions[:, 2]
     toward_sun = np.clip(0.5 - 0.9 * x, 0, 1)[:, None]
     horizon = toward_sun * np.array([1.25, 0.86, 0.52]) + (1 - toward_sun) * np.array([0.95, 0.70, 0.62])
-    middle, zenith = np.array([0.46, 0.58, 0.74]), np.array([0.10, 0.21, 0.46])
+    middle, zenith = np.array([0.42, 0.58, 0.80]), np.array([0.07, 0.22, 0.60])
     low, high = np.exp(-y / 0.075)[:, None], np.clip(y / 0.42, 0, 1)[:, None] ** 0.8
     clear = low * horizon + (1 - low) * (middle * (1 - high) + zenith * high)
     u, v = x / (y + 0.11), z / (y + 0.11)
@@ -70,8 +71,8 @@ def sky(directions: Floats, noise: Noise) -> Floats:
 def cloud_thickness(u: Floats, v: Floats, noise: Noise) -> Floats:
     """How thick clouds are over points of their layer, 0 where the sky is clear, up to about 0.6."""
     warp = noise.fractal(u * 0.9 + 31, v * 0.9 + 7, 2) - 0.5
-    heaps = noise.fractal(u * 0.62 + 1.3 * warp + 11.2, v * 1.05 + 1.1 * warp + 4.7, 6)
-    return np.clip(1.9 * (heaps - 0.53), 0, None)
+    heaps = noise.fractal(u * 0.95 + 1.2 * warp + 11.2, v * 1.25 + 1.1 * warp + 4.7, 6)
+    return np.clip(1.9 * (heaps - 0.475), 0, None)
 
 
 def rippled(points: Floats, directions: Floats, footprint: Floats, noise: Noise) -> Floats:
@@ -92,11 +93,13 @@ def of_ground(points: Floats, normals: Floats, footprint: Floats, noise: Noise) 
     """Albedo (n, 3) of the near ground: sand at the water, rock where it is steep, paving, else grass and flowers."""
     x, y, z = points.T
     patches = noise.fractal(x / 9, z / 9, 4, footprint / 9)[:, None]
-    blades = noise.fractal(x * 3.1, z * 1.3 + 2 * y, 4, footprint * 3)[:, None]
-    grass = linear("#5d7030") * patches + linear("#9a8c45") * (1 - patches)
-    grass = grass * (0.35 + 1.3 * blades)
-    bloom = noise.plane(x * 3.4 + 50, z * 2.2) + 0.5 * noise.plane(x / 2.2, z / 2.2)
-    flower = ((bloom > 1.26) & (z < 60))[:, None]
+    upright = x / (z + 1) * 20  # streaks along the line of sight stand upright in the picture
+    blades = noise.fractal(upright * 14, z * 0.9, 3, footprint * 14)[:, None]
+    tufts = noise.fractal(x * 2.4, z * 1.9, 3, footprint * 2.4)[:, None]
+    grass = linear("#5a7030") * patches + linear("#a39a4c") * (1 - patches)
+    grass = grass * np.clip(2.3 * blades + 0.9 * tufts - 0.65, 0.08, 2)
+    bloom = noise.plane(x * 8.5 + 50, z * 2.1) + 0.5 * noise.plane(x / 2.2, z / 2.2)
+    flower = ((bloom > 1.24) & (z < 60))[:, None]
     petal = np.where((noise.plane(x / 3 + 90, z / 3) > 0.5)[:, None], linear("#f2e6c8"), linear("#d2503a"))
     grass = np.where(flower, petal, grass)
     grain = noise.fractal(x * 0.8 + 0.5 * y, y * 1.7 + 0.4 * z, 5, footprint * 1.7)[:, None]
@@ -112,10 +115,13 @@ def of_mountains(points: Floats, normals: Floats, footprint: Floats, noise: Nois
     """Albedo (n, 3) of the far ground: woods, then bare rock, then snow on what is high and not steep."""
     x, y, z = points.T
     rough = noise.fractal(x / 90, z / 90 + y / 60, 5, footprint / 90)[:, None]
-    woods = linear("#4d5e38") * (0.4 + 1.2 * rough)
+    meadows = np.clip(9 * (noise.fractal(x / 130, z / 130, 4, footprint / 130)[:, None] - 0.5), 0, 1)
+    woods = (linear("#36482b") * (1 - meadows) + linear("#9aa05c") * meadows) * (0.4 + 1.2 * rough)
     rock = linear("#8a7c72") * (0.4 + 1.2 * rough)
-    bare = np.clip((y[:, None] - 190 + 200 * (rough - 0.5)) / 90, 0, 1)
-    snow = np.clip((y[:, None] - 520 + 320 * (rough - 0.5)) / 60, 0, 1) * np.clip(4 * normals[:, 1:2] - 1.9, 0, 1)
+    bare = np.clip((y[:, None] - 150 + 200 * (rough - 0.5)) / 90, 0, 1)
+    snow = np.clip((y[:, None] - 400 + 300 * (rough - 0.5)) / 60, 0, 1) * np.clip(
+        4 * normals[:, 1:2] - 1.9, 0, 1
+    )
     return np.asarray((woods * (1 - bare) + rock * bare) * (1 - snow) + 0.85 * snow, np.float32)
 
 
@@ -151,7 +157,9 @@ def plaster(look: Look, points: Floats, normals: Floats, footprint: Floats, nois
     shutter = there & (np.abs(across) >= 0.52) & (np.abs(across) < 0.95) & (np.abs(up) < 0.78)
     wall[frame] = linear("#efe9dc")
     wall[shutter] = look.accent * (0.8 + 0.2 * np.sin(up[shutter] * 40))[:, None]
-    hour = noise.table[(column[glass] * 7 + look.seed).astype(np.int64) % 256, storey[glass].astype(np.int64) % 256]
+    hour = noise.table[
+        (column[glass] * 7 + look.seed).astype(np.int64) % 256, storey[glass].astype(np.int64) % 256
+    ]
     wall[glass] = np.where((hour > 0.86)[:, None], linear("#f5bd62"), linear("#33404d"))
     return wall
 
@@ -173,7 +181,9 @@ def tiles(look: Look, points: Floats, normals: Floats, footprint: Floats, noise:
     moss = noise.fractal(points[:, 2] * 0.6 + look.seed, points[:, 1] * 0.8, 3, footprint)[:, None]
     round_ = 0.5 + 0.5 * np.cos(points[:, 2] * 2.6 * 2 * np.pi)[:, None]
     visible = np.clip(1.6 - 5 * footprint, 0, 1)[:, None]
-    return np.asarray(look.color * (0.55 + 0.55 * moss + visible * (0.35 * (odd - 0.5) + 0.25 * (round_ - 0.5))))
+    return np.asarray(
+        look.color * (0.55 + 0.55 * moss + visible * (0.35 * (odd - 0.5) + 0.25 * (round_ - 0.5)))
+    )
 
 
 def stone(look: Look, points: Floats, normals: Floats, footprint: Floats, noise: Noise) -> Floats:
@@ -215,9 +225,21 @@ def hull_paint(look: Look, points: Floats, normals: Floats, footprint: Floats, n
 
 def cloth(look: Look, points: Floats, normals: Floats, footprint: Floats, noise: Noise) -> Floats:
     """A sail: panels with seams, and soft folds."""
-    seam = np.abs(points[:, 1] / 1.3 + 0.05 * points[:, 0] - np.floor(points[:, 1] / 1.3 + 0.05 * points[:, 0])) < 0.05
+    seam = (
+        np.abs(points[:, 1] / 1.3 + 0.05 * points[:, 0] - np.floor(points[:, 1] / 1.3 + 0.05 * points[:, 0]))
+        < 0.05
+    )
     folds = noise.fractal(points[:, 0] * 0.5 + 3, points[:, 1] * 0.18, 2)
     return np.asarray(look.color * (0.72 + 0.45 * folds - 0.12 * seam)[:, None])
+
+
+def planks(look: Look, points: Floats, normals: Floats, footprint: Floats, noise: Noise) -> Floats:
+    """Boards across the pier, each of its own gray, with dark gaps and grain."""
+    board = np.floor(points[:, 0] / 0.34)
+    gap = np.abs(points[:, 0] / 0.34 - board - 0.5) > 0.43
+    tone = noise.plane(board * 1.37, 0 * board + 3.5)
+    grain = noise.fractal(points[:, 0] * 9, points[:, 2] * 1.1, 3, footprint * 9)
+    return np.asarray(look.color * ((0.45 + 0.5 * tone + 0.5 * grain) * (1 - 0.6 * gap))[:, None])
 
 
 def bark(look: Look, points: Floats, normals: Floats, footprint: Floats, noise: Noise) -> Floats:
@@ -238,6 +260,7 @@ SURFACES: dict[str, Surface] = {
     "hull": hull_paint,
     "cloth": cloth,
     "bark": bark,
+    "planks": planks,
 }
 
 
@@ -269,9 +292,10 @@ def ground_normals(world: World, hits: Hits, points: Floats, noise: Noise) -> No
     """Fill in the normals of ground hits, the near ones roughened by tussocks."""
     here = hits.what == GROUND
     x, _, z = points[here].T
-    tussocks = np.stack([noise.fractal(x * 2, z * 2, 3), np.full_like(x, 0.5), noise.fractal(x * 2 + 70, z * 2, 3)], 1)
+    sideways, ahead = noise.fractal(x * 5, z * 1.6, 3) - 0.5, noise.fractal(x * 5 + 70, z * 1.6, 3) - 0.5
+    tussocks = np.stack([sideways, np.zeros_like(x), ahead], axis=1)
     rough = np.clip(30 / (hits.distance[here, None] + 1), 0.15, 0.9)
-    hits.normal[here] = normalized(world.ground.normals_at(x, z, 0.4) + rough * (tussocks - 0.5))
+    hits.normal[here] = normalized(world.ground.normals_at(x, z, 0.4) + rough * tussocks)
     here = hits.what == FAR_GROUND
     hits.normal[here] = world.far_ground.normals_at(points[here, 0], points[here, 2], 20.0)
 
@@ -293,7 +317,13 @@ def lit(world: World, hits: Hits, points: Floats, albedo: Floats, suns: Floats) 
 
 
 def radiance(
-    world: World, origins: Floats, directions: Floats, suns: Floats, pixel: float, noise: Noise, bounces: int = 1
+    world: World,
+    origins: Floats,
+    directions: Floats,
+    suns: Floats,
+    pixel: float,
+    noise: Noise,
+    bounces: int = 1,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Radiance (n, 3) along rays, and which of them meet nothing; `pixel` is the angle of one, in radians."""
     hits = world.trace(origins, directions)
@@ -313,7 +343,8 @@ def radiance(
         color[wet_rays] = water(world, origins, directions, suns, pixel, noise, wet_rays, to_sea[wet_rays])
     distance = np.where(wet, to_sea, hits.distance)
     clear = np.where(is_sky, 1.0, np.exp(-np.minimum(distance, 1e5) / HAZE_M))[:, None]
-    return np.asarray(color * clear + 0.80 * backdrop * (1 - clear), np.float32), is_sky
+    haze = 0.35 * backdrop + AIRLIGHT
+    return np.asarray(color * clear + haze * (1 - clear), np.float32), is_sky
 
 
 def water(
@@ -392,12 +423,17 @@ def main() -> None:
     """Parse the arguments, render, write both PNGs and print their paths."""
     parser = argparse.ArgumentParser(description="Render the demo's content image and the mask of its sky.")
     parser.add_argument("--out", type=Path, default=Path("configs/pictures/harbor.png"), help="PNG to write")
-    parser.add_argument("--size", type=size, default=(768, 512), help="WxH in pixels; 3:2 is what it is composed for")
+    parser.add_argument(
+        "--size", type=size, default=(768, 512), help="WxH in pixels; 3:2 is what it is composed for"
+    )
     parser.add_argument("--seed", type=int, default=7, help="the same seed renders the same picture")
     arguments = parser.parse_args()
     picture, mask = render(*arguments.size, arguments.seed)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for path, pixels in ((arguments.out, picture), (arguments.out.with_stem(f"{arguments.out.stem}_sky"), mask)):
+    for path, pixels in (
+        (arguments.out, picture),
+        (arguments.out.with_stem(f"{arguments.out.stem}_sky"), mask),
+    ):
         Image.fromarray(pixels).save(path, optimize=True)
         print(path)
 

@@ -73,7 +73,9 @@ class Shape:
     """Shade its sides as those of a cone about the y axis, not as facets."""
 
 
-def convex(planes: Sequence[tuple[Sequence[float], float]], low: Sequence[float], high: Sequence[float]) -> Shape:
+def convex(
+    planes: Sequence[tuple[Sequence[float], float]], low: Sequence[float], high: Sequence[float]
+) -> Shape:
     """The intersection of half-spaces (normal of any length, offset), known to lie in the box `low` to `high`."""
     normals = np.array([normal for normal, _ in planes], np.float32)
     lengths = np.linalg.norm(normals, axis=1)
@@ -90,7 +92,9 @@ def box(half_x: float, height: float, half_z: float, base: float = 0.0) -> Shape
     return convex(planes, (-half_x, base, -half_z), (half_x, base + height, half_z))
 
 
-def frustum(sides: int, bottom: float, top: float, height: float, base: float = 0.0, is_round: bool = True) -> Shape:
+def frustum(
+    sides: int, bottom: float, top: float, height: float, base: float = 0.0, is_round: bool = True
+) -> Shape:
     """A regular pyramid or cone about the y axis with radii `bottom` and `top`, standing on `base`."""
     slope = (bottom - top) / height
     planes: list[tuple[Sequence[float], float]] = [((0, 1, 0), base + height), ((0, -1, 0), -base)]
@@ -173,7 +177,9 @@ class HeightMap:
         along_z = (self.at(x, z + reach) - self.at(x, z - reach)) / (2 * reach)
         return normalized(np.stack([-along_x, np.ones_like(along_x), -along_z], axis=1))
 
-    def intersect(self, origins: Floats, directions: Floats, start: float, limits: Floats, stride: float) -> Floats:
+    def intersect(
+        self, origins: Floats, directions: Floats, start: float, limits: Floats, stride: float
+    ) -> Floats:
         """Where rays meet the ground between `start` and `limits` (n,), infinite where they do not.
 
         Steps are half the clearance, but at least `stride` of the way so far; a crossing is then halved six times.
