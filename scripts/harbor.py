@@ -6,7 +6,7 @@ a headland with a lighthouse beyond it, a village that climbs a hill to the righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def prism(outline: list[tuple[float, float]], half_depth: float) -> Shape:
 
 def near_ground(noise: Noise) -> HeightMap:
     """The bank, the headland and the village's hill, on half a meter."""
-    x, z = np.meshgrid(np.arange(-160, 260, 0.5, np.float32), np.arange(0, 430, 0.5, np.float32))
+    x, z = np.meshgrid(np.arange(-160, 260, 0.5, dtype=np.float32), np.arange(0, 430, 0.5, dtype=np.float32))
     bumps = noise.fractal(x / 18, z / 18, 5) - 0.5
     fine = noise.fractal(x / 2.3, z / 2.3, 3) - 0.5
     bank = 2.2 * (1 - ((x + 21) / 24) ** 2 - ((z - 16) / 22) ** 2)
@@ -81,7 +81,9 @@ def near_ground(noise: Noise) -> HeightMap:
 
 def far_ground(noise: Noise) -> HeightMap:
     """Hills across the bay and two ranges of mountains, on 25 meters."""
-    x, z = np.meshgrid(np.arange(-5000, 5000, 25, np.float32), np.arange(450, 8000, 25, np.float32))
+    x, z = np.meshgrid(
+        np.arange(-5000, 5000, 25, dtype=np.float32), np.arange(450, 8000, 25, dtype=np.float32)
+    )
     ridges = 1 - np.abs(2 * noise.fractal(x / 1500 + 3.7, z / 1500 + 1.3, 7) - 1)
     sharp = np.clip(2.1 * (ridges - 0.5), 0, None) ** 1.35
     hills = noise.fractal(x / 420, z / 420, 5)
@@ -92,8 +94,9 @@ def far_ground(noise: Noise) -> HeightMap:
     return HeightMap(heights.astype(np.float32), (-5000.0, 450.0), 25.0)
 
 
-def placed(ground: HeightMap, x: float, z: float, sink: float = 0.0) -> Floats:
-    """The point of the ground at (x, z), lowered by `sink` meters."""
+def placed(ground: HeightMap, spot: Sequence[float] | Floats, sink: float = 0.0) -> Floats:
+    """The point of the ground at `spot`, (x, z), lowered by `sink` meters."""
+    x, z = float(spot[0]), float(spot[1])
     height = float(ground.at(np.array([x], np.float32), np.array([z], np.float32))[0])
     return np.array([x, height - sink, z], np.float32)
 
@@ -146,7 +149,7 @@ def village(ground: HeightMap, rng: np.random.Generator) -> Iterator[Part]:
             storeys = rng.choice((2, 3)) if inland < 20 else rng.choice((1, 2, 2))
             size = (rng.uniform(3.4, 4.6), 2.9 * storeys + 0.5, rng.uniform(3.6, 5.2))
             yaw = facing + rng.uniform(-14, 14) + rng.choice((0, 90))
-            yield from house(placed(ground, *spot.tolist()), yaw, size, rng)
+            yield from house(placed(ground, spot), yaw, size, rng)
     start = SHORE - 6 * ALONG_SHORE
     quay = np.array([start[0], 0, start[1]], np.float32)
     yield Part(box(36, 3.2, 1.6, base=-1.0), quay, turned(facing), look("stone", "#a89a86"))
@@ -155,7 +158,7 @@ def village(ground: HeightMap, rng: np.random.Generator) -> Iterator[Part]:
 def church(ground: HeightMap) -> Iterator[Part]:
     """A nave and a tower with a spire, above the roofs."""
     spot = SHORE + 66 * INLAND - 46 * ALONG_SHORE
-    anchor, turn = placed(ground, *spot.tolist()), turned(70)
+    anchor, turn = placed(ground, spot), turned(70)
     rng = np.random.default_rng(5)
     yield from house(anchor, 70, (4.5, 8.0, 9.0), rng)
     tower = anchor + turn @ np.array([0.0, 0.0, -11.0], np.float32)
@@ -167,19 +170,23 @@ def church(ground: HeightMap) -> Iterator[Part]:
 
 def lighthouse(ground: HeightMap) -> Iterator[Part]:
     """A banded tower with a gallery, a lantern and a keeper's house."""
-    anchor, level = placed(ground, *LIGHTHOUSE, sink=1.0), turned(0)
+    anchor, level = placed(ground, LIGHTHOUSE, sink=1.0), turned(0)
     yield Part(frustum(20, 3.3, 1.9, 21), anchor, level, look("bands", "#f1ece2", "#b8402f"))
     yield Part(frustum(20, 2.9, 2.9, 0.6, base=21), anchor, level, look("plain", "#5a5450"))
     yield Part(frustum(12, 1.4, 1.4, 2.6, base=21.6), anchor, level, look("lantern", "#ffd58a", "#3b3a3d"))
     yield Part(frustum(16, 2.0, 0.2, 1.8, base=24.2), anchor, level, look("plain", "#a5382b"))
-    keeper = placed(ground, LIGHTHOUSE[0] - 10.5, LIGHTHOUSE[1] + 1)
+    keeper = placed(ground, (LIGHTHOUSE[0] - 10.5, LIGHTHOUSE[1] + 1))
     yield from house(keeper, 62, (3.0, 3.4, 4.6), np.random.default_rng(11))
 
 
 def hull(length: float, beam: float, height: float) -> Shape:
     """A boat's hull along x, the bow at +x, drawing a third of its height."""
     half, side = length / 2, beam / 2
-    planes = [((0, 1, 0), height * 2 / 3), ((0, -1, 0), height / 3), ((-1, -0.3, 0), half)]
+    planes: list[tuple[Sequence[float], float]] = [
+        ((0, 1, 0), height * 2 / 3),
+        ((0, -1, 0), height / 3),
+        ((-1, -0.3, 0), half),
+    ]
     for way in (1, -1):
         planes += [
             ((0, -0.45, way), side),
@@ -234,7 +241,7 @@ def pier() -> Iterator[Part]:
 
 def oak(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> tuple[list[Part], Foliage]:
     """The tree on the bank: a trunk, boughs, and a crown of balls of leaves at their ends."""
-    root = placed(ground, -12.2, 26.0, sink=0.5)
+    root = placed(ground, (-12.2, 26.0), sink=0.5)
     bark = look("bark", "#6d5540")
     parts = [Part(frustum(10, 0.62, 0.34, 6.4), root, turned(0, roll_degrees=-4), bark)]
     centers, radii = [], []
@@ -288,14 +295,14 @@ def woods(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> Iterator
         (50, -6),
     ):
         spot = SHORE + inland * INLAND + along * ALONG_SHORE
-        yield cypress(placed(ground, *spot.tolist(), sink=0.3), rng.uniform(8, 12), noise)
+        yield cypress(placed(ground, spot, sink=0.3), rng.uniform(8, 12), noise)
     for _ in range(58):
         inland, along = rng.uniform(20, 150), rng.uniform(-170, 0)
         crowded = inland < 66 and rng.random() < 0.45
         spot = SHORE + inland * INLAND + along * ALONG_SHORE
         if spot[0] > 8 and abs(spot[0]) < 0.6 * spot[1] and not crowded:
             size = rng.uniform(1.2, 2.0) if inland < 70 else rng.uniform(2.4, 4.2)
-            yield bush(placed(ground, *spot.tolist(), sink=0.4), size, noise, rng)
+            yield bush(placed(ground, spot, sink=0.4), size, noise, rng)
     for x, z, size in (
         (-2.6, 15.5, 0.55),
         (-4.2, 24.5, 0.7),
@@ -303,10 +310,10 @@ def woods(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> Iterator
         (-8.6, 31.5, 0.8),
         (-4.4, 20.0, 0.4),
     ):
-        yield bush(placed(ground, x, z, sink=0.2), size, noise, rng)
+        yield bush(placed(ground, (x, z), sink=0.2), size, noise, rng)
     for _ in range(10):
         spot = np.array([rng.uniform(-72, -34), rng.uniform(130, 148)])
-        yield bush(placed(ground, *spot.tolist(), sink=0.3), rng.uniform(0.8, 2.0), noise, rng)
+        yield bush(placed(ground, spot, sink=0.3), rng.uniform(0.8, 2.0), noise, rng)
 
 
 def build_world(seed: int) -> World:

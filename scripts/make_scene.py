@@ -71,8 +71,8 @@ def sky(directions: Floats, noise: Noise) -> Floats:
 def cloud_thickness(u: Floats, v: Floats, noise: Noise) -> Floats:
     """How thick clouds are over points of their layer, 0 where the sky is clear, up to about 0.6."""
     warp = noise.fractal(u * 0.9 + 31, v * 0.9 + 7, 2) - 0.5
-    heaps = noise.fractal(u * 0.95 + 1.2 * warp + 11.2, v * 1.25 + 1.1 * warp + 4.7, 6)
-    return np.clip(1.9 * (heaps - 0.475), 0, None)
+    heaps = noise.fractal(u * 0.95 + 1.2 * warp + 25.2, v * 1.25 + 1.1 * warp + 15.7, 6)
+    return np.asarray(np.clip(1.9 * (heaps - 0.46), 0, None))
 
 
 def rippled(points: Floats, directions: Floats, footprint: Floats, noise: Noise) -> Floats:
@@ -428,7 +428,8 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=7, help="the same seed renders the same picture")
     arguments = parser.parse_args()
-    picture, mask = render(*arguments.size, arguments.seed)
+    width, height = arguments.size
+    picture, mask = render(width, height, arguments.seed)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     for path, pixels in (
         (arguments.out, picture),
