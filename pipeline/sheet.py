@@ -28,6 +28,8 @@ TITLE = 1.5
 """Size of the title's letters, relative to the labels'."""
 ROW_LABEL = 0.5
 """Greatest width of the labels at the left, relative to a cell's."""
+PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "…": "..."})
+"""What Pillow's own font lacks, and what stands in for it."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,10 @@ def sheet(rows: Sequence[Row], title: str = "", cell_px: int | None = None) -> P
     draw = ImageDraw.Draw(canvas)
     layout.title.draw(draw, layout.margin_px, layout.margin_px)
     for row, top in zip(layout.rows, layout.tops_px(), strict=True):
-        row.label.draw(draw, layout.margin_px, top + max(0, layout.box_px[1] - row.label.height_px) // 2)
+        row.label.draw(draw, layout.margin_px, top + max(0, row.picture_px - row.label.height_px) // 2)
         for (picture, label), left in zip(row.cells, layout.lefts_px(), strict=False):
-            across, down = ((box - own) // 2 for box, own in zip(layout.box_px, picture.size, strict=True))
-            canvas.paste(picture, (left + across, top + down))
-            label.draw(draw, left, top + layout.box_px[1] + layout.text_px // 2)
+            canvas.paste(picture, (left, top + (row.picture_px - picture.height) // 2))
+            label.draw(draw, left, top + row.picture_px + layout.text_px // 2)
     return np.array(canvas, dtype=np.uint8)
 
 
@@ -86,7 +87,7 @@ class _Text:
         self._leading_px = round(1.3 * size_px)
         self._lines = [
             (line, FAINT_INK if number else INK)
-            for number, paragraph in enumerate(text.split("\n") if text else [])
+            for number, paragraph in enumerate(text.translate(PLAIN).split("\n") if text else [])
             for line in _wrapped(paragraph, self._font, width_px)
         ]
         self.height_px = self._leading_px * len(self._lines)
@@ -99,51 +100,54 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A row with its pictures at their sizes and its texts in lines; `label_px` is the highest of its cells' labels."""
+    """A row with its pictures at their sizes and its texts in lines."""
 
     cells: Sequence[tuple[Image.Image, _Text]]
     label: _Text
-    label_px: int
+
+    @property
+    def picture_px(self) -> int:
+        """Height of the highest picture."""
+        return max(picture.height for picture, _ in self.cells)
+
+    def height_px(self, gap_px: int) -> int:
+        """With the labels, `gap_px` below the pictures."""
+        labels_px = max(label.height_px for _, label in self.cells)
+        return max(self.picture_px + (gap_px + labels_px if labels_px else 0), self.label.height_px)
 
 
 class _Layout:
-    """Where everything goes, in px; every picture's box has the size of the largest."""
+    """Where everything goes, in px; the columns are as wide as the widest picture."""
 
     def __init__(self, rows: Sequence[Row], title: str, cell_px: int) -> None:
         pictures = [[_scaled(cell.picture, cell_px) for cell in row.cells] for row in rows]
-        sizes = [picture.size for row in pictures for picture in row]
-        self.box_px = max(SMALLEST_CELL_PX // 2, *(w for w, _ in sizes)), max(h for _, h in sizes)
-        self.text_px = min(max(self.box_px[0] // CELL_PX_PER_TEXT_PX, SMALLEST_TEXT_PX), LARGEST_TEXT_PX)
+        self._column_px = max(SMALLEST_CELL_PX // 2, *(picture.width for row in pictures for picture in row))
+        self.text_px = min(max(self._column_px // CELL_PX_PER_TEXT_PX, SMALLEST_TEXT_PX), LARGEST_TEXT_PX)
         self.margin_px, self.gap_px = round(1.5 * self.text_px), self.text_px
         self.rows = [self._placed(row, done) for row, done in zip(rows, pictures, strict=True)]
         widest_px = max(row.label.width_px for row in self.rows)
         self._indent_px = self.margin_px + (widest_px + self.gap_px if widest_px else 0)
         self._columns = max(len(row.cells) for row in rows)
-        width_px = self.lefts_px()[-1] + self.box_px[0] + self.margin_px
+        width_px = self.lefts_px()[-1] + self._column_px + self.margin_px
         self.title = _Text(title, round(TITLE * self.text_px), width_px - 2 * self.margin_px)
-        bottom_px = list(self.tops_px())[-1] + self._height_px(self.rows[-1])
+        bottom_px = list(self.tops_px())[-1] + self.rows[-1].height_px(self.text_px // 2)
         self.size_px = width_px, bottom_px + self.margin_px
 
     def _placed(self, row: Row, pictures: Sequence[Image.Image]) -> _Placed:
-        labels = [_Text(cell.label, self.text_px, self.box_px[0]) for cell in row.cells]
-        label = _Text(row.label, self.text_px, round(ROW_LABEL * self.box_px[0]))
-        cells = list(zip(pictures, labels, strict=True))
-        return _Placed(cells, label, max(label.height_px for label in labels))
+        labels = [_Text(cell.label, self.text_px, self._column_px) for cell in row.cells]
+        label = _Text(row.label, self.text_px, round(ROW_LABEL * self._column_px))
+        return _Placed(list(zip(pictures, labels, strict=True)), label)
 
     def lefts_px(self) -> list[int]:
         """The left edges of the columns."""
-        return [self._indent_px + n * (self.box_px[0] + self.gap_px) for n in range(self._columns)]
+        return [self._indent_px + n * (self._column_px + self.gap_px) for n in range(self._columns)]
 
     def tops_px(self) -> Iterator[int]:
         """The upper edges of the rows' pictures."""
         top_px = self.margin_px + (self.title.height_px + self.gap_px if self.title.height_px else 0)
         for row in self.rows:
             yield top_px
-            top_px += self._height_px(row) + round(1.5 * self.gap_px)
-
-    def _height_px(self, row: _Placed) -> int:
-        labels_px = self.text_px // 2 + row.label_px if row.label_px else 0
-        return max(self.box_px[1] + labels_px, row.label.height_px)
+            top_px += row.height_px(self.text_px // 2) + round(1.5 * self.gap_px)
 
 
 def _scaled(picture: Picture, longest_px: int) -> Image.Image:
