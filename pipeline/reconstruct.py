@@ -7,6 +7,7 @@ layers only, like the source or like the style. Works in this process, without R
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 
 from pipeline import workspace
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SpaceError
 from pipeline.execute.pool import available_cores
 from pipeline.execute.worker import as_frame, as_tensor, best_device, read_style, style_settings
 from pipeline.frames import Frame
@@ -114,6 +115,7 @@ def reconstruct(config: Config, watcher: Watcher) -> Path:
     Raises `ConfigError`, `MediaError` where a picture cannot be read, `WeightsError`, `DivergenceError`, and
     `SpaceError`. Until all pictures are done nothing is written.
     """
+    _check_room(config.output / FOLDER)
     content, style = _content(config), _style(config)
     torch.set_num_threads(available_cores())
     torch.backends.cudnn.deterministic = True
@@ -146,6 +148,13 @@ def answer(
     done = Answer(question, as_frame(found.image), found.loss / trace[0], len(trace))
     watcher.answered(done)
     return done
+
+
+def _check_room(folder: Path) -> None:
+    """Tell now, without touching anything, what would otherwise be told when all the work is done."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise SpaceError(f"cannot write in {folder}: {there} is no folder with the right to write in it")
 
 
 def _content(config: Config) -> Original:
