@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, MediaError, PipelineError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -199,9 +199,16 @@ def _reporting(
     except KeyboardInterrupt:
         _fail(*interrupted, as_json, debug)
     except PipelineError as error:
-        _fail(str(error), WRONG_CONFIG if isinstance(error, ConfigError) else UNABLE, as_json, debug)
+        _fail(str(error), _code(error), as_json, debug)
     except Exception as error:  # a bug of ours: still one message, and where to find more
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+
+
+def _code(error: PipelineError) -> int:
+    """The exit code of an error that ends a command, as drawn in `errors`."""
+    if isinstance(error, ConfigError):
+        return WRONG_CONFIG
+    return SOME_FAILED if isinstance(error, MediaError) else UNABLE
 
 
 def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:

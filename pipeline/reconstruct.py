@@ -56,7 +56,9 @@ class Question:
     def settings(self, job: Settings) -> Settings:
         """The job's own way to minimize, with nothing in the objective but these layers, each with weight 1.
 
-        It starts from the mean color, where nothing is to be seen, unless the job asks for noise.
+        A job may start from `mean` or `noise`; from any other start the answer could be read off. Then content begins
+        with the mean color and style, as in the paper, with noise: on an even picture the slope of a Gram matrix is
+        even too but for the edges, and from these conv1_1 and conv2_1 grow frames and rings, not specks.
         """
         weights, total = dict.fromkeys(self.layers, 1.0), float(len(self.layers))
         is_content = self.kind == "content"
@@ -67,7 +69,7 @@ class Question:
             style_weight=0.0 if is_content else total,
             style_layers={} if is_content else weights,
             tv_weight=0.0,
-            init="noise" if job.init == "noise" else "mean",
+            init=job.init if job.init in ("mean", "noise") else "mean" if is_content else "noise",
             preserve_color="none",
         )
 
@@ -195,7 +197,8 @@ def _save(output: Path, content: Original, style: Original, answers: Sequence[An
         Image.fromarray(done.picture).save(file, "PNG")
         workspace.replace(output / FOLDER / f"{done.question.name}.png", file.getvalue())
     rows = [_row("content", content, answers), _row("style", style, answers)]
-    save_sheet(output / SHEET, sheet(rows, "What VGG19 keeps of a picture, layer by layer"))
+    cell_px = min(max(*content.picture.shape[:2], 256), 512)  # the style's own size says nothing here
+    save_sheet(output / SHEET, sheet(rows, "What VGG19 keeps of a picture, layer by layer", cell_px))
     return output / SHEET
 
 
