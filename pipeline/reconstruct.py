@@ -56,9 +56,14 @@ class Question:
     def settings(self, job: Settings) -> Settings:
         """The job's own way to minimize, with nothing in the objective but these layers, each with weight 1.
 
-        A job may start from `mean` or `noise`; from any other start the answer could be read off. Then content begins
-        with the mean color and style, as in the paper, with noise: on an even picture the slope of a Gram matrix is
-        even too but for the edges, and from these conv1_1 and conv2_1 grow frames and rings, not specks.
+        Two things may be other than the job's, so that the answer holds nothing that the layers did not ask for:
+
+        - The start. Content begins with the mean color, and style, as in the paper, with noise: on an even picture
+          the slope of a Gram matrix is even too but for the edges, and from these conv1_1 and conv2_1 grow frames
+          and rings. A job that says `mean` or `noise` itself has it.
+        - For style, `frequencies` become `pixels`: they give conv1_1 one large cloud instead of specks, and after
+          120 evaluations at 192 px losses of 2.5e-4 and 6.4e-4 of the start's for the first two sets instead of 1.5e-5
+          and 8.4e-5. Content gains by them from conv2_2 on (35.5 dB instead of 31.0 after 300).
         """
         weights, total = dict.fromkeys(self.layers, 1.0), float(len(self.layers))
         is_content = self.kind == "content"
@@ -71,6 +76,7 @@ class Question:
             tv_weight=0.0,
             init=job.init if job.init in ("mean", "noise") else "mean" if is_content else "noise",
             preserve_color="none",
+            variables=job.variables if is_content or job.variables != "frequencies" else "pixels",
         )
 
 

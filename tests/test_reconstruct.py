@@ -166,6 +166,13 @@ def test_the_job_decides_how_and_nothing_but_the_layers_is_in_the_objective() ->
         assert (found.tv_weight, found.preserve_color) == (0, "none")
 
 
+def test_style_is_found_in_steps_that_favor_no_size_of_structure() -> None:
+    content, style = QUESTIONS[0], QUESTIONS[-1]
+    assert content.settings(Settings()).variables == "frequencies"
+    assert style.settings(Settings()).variables == "pixels"
+    assert style.settings(Settings(variables="normalized")).variables == "normalized"
+
+
 def test_nothing_starts_from_what_it_is_to_find() -> None:
     content, style = QUESTIONS[0], QUESTIONS[-1]
     for init in ("content", "style"):
