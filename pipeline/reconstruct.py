@@ -56,7 +56,8 @@ class Question:
     def settings(self, job: Settings) -> Settings:
         """The job's own way to minimize, with nothing in the objective but these layers, each with weight 1.
 
-        Two things may be other than the job's, so that the answer holds nothing that the layers did not ask for:
+        It works at the final size only, so that the loss can be compared with that of the start. Two more things may
+        be other than the job's, so that the answer holds nothing that the layers did not ask for:
 
         - The start. Content begins with the mean color, and style, as in the paper, with noise: on an even picture
           the slope of a Gram matrix is even too but for the edges, and from these conv1_1 and conv2_1 grow frames
@@ -74,6 +75,7 @@ class Question:
             style_weight=0.0 if is_content else total,
             style_layers={} if is_content else weights,
             tv_weight=0.0,
+            scales=1,
             init=job.init if job.init in ("mean", "noise") else "mean" if is_content else "noise",
             preserve_color="none",
             variables=job.variables if is_content or job.variables != "frequencies" else "pixels",

@@ -163,7 +163,7 @@ def test_the_job_decides_how_and_nothing_but_the_layers_is_in_the_objective() ->
     for question in QUESTIONS:
         found = question.settings(given)
         assert (found.iterations, found.optimizer, found.pooling) == (7, "adam", "average")
-        assert (found.tv_weight, found.preserve_color) == (0, "none")
+        assert (found.tv_weight, found.preserve_color, found.scales) == (0, "none", 1)
 
 
 def test_style_is_found_in_steps_that_favor_no_size_of_structure() -> None:
