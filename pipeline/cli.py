@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, MediaError, PipelineError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.ledger import Summary
 
 DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED, STOPPED = 0, 2, 3, 5, 75, 130
+BEFORE_WORK = "interrupted before any work began; run again to start over"
 
 app = typer.Typer(
     help="Turns videos, image sequences and photo archives into paintings.",
@@ -84,6 +85,23 @@ def plan(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, de
         else:
             show(found, _console(stderr=False))
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
+
+
+@app.command()
+def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
+    """Show what each VGG19 layer keeps of the first source's content, and of the style."""
+    with _reporting(False, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.display import ReconstructionDisplay
+
+        loaded = load_config(config, set_ or ())
+        console = _console()
+        console.print("loading VGG19", style="dim")
+        from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
+
+        with ReconstructionDisplay(console) as display:
+            path = make(loaded, display)
+        typer.echo(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
 @app.command()
@@ -170,18 +188,27 @@ class _Interruption:
 
 
 @contextmanager
-def _reporting(as_json: bool, debug: bool) -> Iterator[None]:
-    """Turn an error into one message and an exit code."""
+def _reporting(
+    as_json: bool, debug: bool, interrupted: tuple[str, int] = (BEFORE_WORK, INTERRUPTED)
+) -> Iterator[None]:
+    """Turn an error into one message and an exit code; `interrupted` are those of a Ctrl-C."""
     try:
         yield
     except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt:
-        _fail("interrupted before any work began; run again to start over", INTERRUPTED, as_json, debug)
+        _fail(*interrupted, as_json, debug)
     except PipelineError as error:
-        _fail(str(error), WRONG_CONFIG if isinstance(error, ConfigError) else UNABLE, as_json, debug)
+        _fail(str(error), _code(error), as_json, debug)
     except Exception as error:  # a bug of ours: still one message, and where to find more
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+
+
+def _code(error: PipelineError) -> int:
+    """The exit code of an error that ends a command, as drawn in `errors`."""
+    if isinstance(error, ConfigError):
+        return WRONG_CONFIG
+    return SOME_FAILED if isinstance(error, MediaError) else UNABLE
 
 
 def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:

@@ -6,10 +6,12 @@ import time
 from collections import deque
 from datetime import timedelta
 from statistics import mean
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +28,9 @@ from pipeline.ledger import Watcher
 from pipeline.plan import Plan
 from pipeline.resume import Stock
 from pipeline.workspace import FrameRecord
+
+if TYPE_CHECKING:
+    from pipeline.reconstruct import Answer, Question
 
 RECENT = 20
 LINE_EVERY_S = 10.0
@@ -152,6 +157,41 @@ class Display(Watcher):
             return f"{worker.name} {worker.device} {'reading' if worker.busy else 'idle'}"
         p = worker.progress
         return f"{worker.device} {p.segment} frame {p.frame} iteration {p.iteration} loss {p.loss:.4g}"
+
+
+class ReconstructionDisplay:
+    """Shows reconstructions in the making: a line for each that is done, and on a terminal the one in work."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = Status("", console=console)
+        self._began_s = time.monotonic()
+
+    def __enter__(self) -> ReconstructionDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def began(self, size: tuple[int, int], device: str) -> None:
+        """Say what is going to be made."""
+        self._began_s = time.monotonic()
+        self._console.print(Text(f"reconstructing pictures of {size[0]}×{size[1]} px on {device}"))
+        self._status.start()
+
+    def evaluated(self, question: Question, iteration: int, part: float) -> None:
+        """Take an evaluation into the line of the picture in work."""
+        if self._console.is_terminal:
+            text = f"{question.name}: iteration {iteration}, loss {part:.3g} of the start's"
+            self._status.update(Text(text, overflow="ellipsis", no_wrap=True))
+
+    def answered(self, answer: Answer) -> None:
+        """Say that a picture is done."""
+        seconds, self._began_s = time.monotonic() - self._began_s, time.monotonic()
+        text = (
+            f"{answer.question.name}: {answer.iterations} iterations, loss {answer.part:.3g} of the start's"
+        )
+        self._console.print(Text(f"{text}, {seconds:.1f} s"), soft_wrap=True)
 
 
 class Eta:

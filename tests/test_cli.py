@@ -134,6 +134,48 @@ def test_json_is_one_object_on_standard_output(write_job: WriteJob, clip: Path, 
     assert summary["wall_s"] > 0
 
 
+def test_reconstruct_says_where_the_sheet_is(write_job: WriteJob, clip: Path, tmp_path: Path) -> None:
+    result = stylize("reconstruct", write_job(clip, transfer={"size": 32}), "--set", "transfer.iterations=2")
+    assert result.returncode == 0, result.stderr
+    assert f"wrote {tmp_path / 'out' / 'reconstruct.png'}" in result.stdout
+    assert len(list((tmp_path / "out" / "reconstruct").iterdir())) == 10
+    assert "content_conv1_2: 2 iterations" in result.stderr
+    assert "style_conv1_1-conv5_1: 2 iterations" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["unknown layer", "missing style", "missing input", "weights missing"])
+def test_reconstruct_of_a_wrong_config_is_one_message_and_leaves_nothing_behind(
+    name: str, write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    changes, code, words = WRONG[name]
+    path = write_job(clip)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+    before = tree(tmp_path)
+    result = stylize("reconstruct", path)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert tree(tmp_path) == before
+
+
+def test_reconstruct_without_the_right_weights_is_unable(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.pth").write_bytes(b"")
+    result = stylize("reconstruct", write_job(clip, weights=str(tmp_path / "empty.pth")))
+    assert result.returncode == 5
+    assert "empty.pth" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_reconstruct_of_a_source_that_cannot_be_read_fails(write_job: WriteJob, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_text("no video")
+    result = stylize("reconstruct", write_job(tmp_path / "bad.mp4"))
+    assert result.returncode == 3
+    assert "bad.mp4" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that a test started, ended with it."""
@@ -145,9 +187,9 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
         process.wait(30)
 
 
-def start(path: Path, started: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline.cli", "run", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(path: Path, started: list[subprocess.Popen[str]], command: str = "run") -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "pipeline.cli", command, str(path)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     started.append(process)
     return process
 
@@ -216,3 +258,19 @@ def test_a_second_ctrl_c_stops_at_once(
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
+
+
+def test_ctrl_c_ends_reconstruct_at_once_and_leaves_nothing_behind(
+    write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    path = write_job(clip, transfer={"iterations": 100_000, "tolerance": 0})
+    process = start(path, started, "reconstruct")
+    assert process.stderr is not None
+    while "reconstructing" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
