@@ -74,9 +74,10 @@ def test_where_the_mask_is_white_the_picture_is_bluer_and_brighter_than_elsewher
 
 def test_the_committed_files_are_what_the_script_renders(rendered: Rendered, committed: Rendered) -> None:
     """Only about: textures finer than a pixel fade with the size, and edges fall between other rays."""
-    for small, large in zip(rendered, committed, strict=True):
-        assert small.shape == large.shape
-        assert np.abs(small.astype(float) - large).mean() < 12
+    pairs = zip(rendered, committed, strict=True)
+    picture, mask = (np.abs(small.astype(float) - large).mean() for small, large in pairs)
+    assert picture < 11  # 7.2; another seed's differs by 18.7
+    assert mask < 2.5  # 1.0; another seed's differs by 4.3
 
 
 def test_a_ray_meets_the_near_side_of_a_box_at_the_distance_in_between(make_scene: ModuleType) -> None:
