@@ -23,8 +23,8 @@ def make_scene() -> Iterator[ModuleType]:
         import make_scene
 
         yield make_scene
-    for name in ("make_scene", "harbor", "ray_tracing"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("make_scene", "scene")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +74,16 @@ def test_where_the_mask_is_white_the_picture_is_bluer_and_brighter_than_elsewher
 
 def test_the_committed_files_are_what_the_script_renders(rendered: Rendered, committed: Rendered) -> None:
     """Only about: textures finer than a pixel fade with the size, and edges fall between other rays."""
-    for small, large in zip(rendered, committed, strict=True):
-        assert small.shape == large.shape
-        assert np.abs(small.astype(float) - large).mean() < 12
+    pairs = zip(rendered, committed, strict=True)
+    picture, mask = (np.abs(small.astype(float) - large).mean() for small, large in pairs)
+    assert picture < 11  # 7.2; another seed's differs by 18.7
+    assert mask < 2.5  # 1.0; another seed's differs by 4.3
 
 
 def test_a_ray_meets_the_near_side_of_a_box_at_the_distance_in_between(make_scene: ModuleType) -> None:
-    import ray_tracing
+    from scene import solids
 
-    box = ray_tracing.Part(ray_tracing.box(1.0, 2.0, 1.0), np.array([0.0, 0.0, 5.0]), np.eye(3), None)
+    box = solids.Part(solids.box(1.0, 2.0, 1.0), np.array([0.0, 0.0, 5.0]), np.eye(3), None)
     origins, directions = np.array([[0.0, 1.0, 0.0]] * 2), np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     distance, face = box.intersect(origins, directions)
     assert distance.tolist() == [4.0, np.inf]  # ahead, and past it
@@ -90,9 +91,9 @@ def test_a_ray_meets_the_near_side_of_a_box_at_the_distance_in_between(make_scen
 
 
 def test_a_ray_meets_sloping_ground_where_the_lines_cross(make_scene: ModuleType) -> None:
-    import ray_tracing
+    from scene import solids
 
-    ramp = ray_tracing.HeightMap(np.tile(np.arange(20.0)[:, None], (1, 20)), (0.0, 0.0), 1.0)  # height = z
+    ramp = solids.HeightMap(np.tile(np.arange(20.0)[:, None], (1, 20)), (0.0, 0.0), 1.0)  # height = z
     distance = ramp.intersect(
         np.array([[9.5, 8.0, 0.0]]), np.array([[0.0, 0.0, 1.0]]), 0.1, np.array([15.0]), 0.01
     )

@@ -1,7 +1,6 @@
-"""Rays against convex parts, height maps and foliage, in numpy: what `make_scene.py` builds its picture of.
+"""Rays against one thing at a time: convex parts, height maps and foliage.
 
-Points and directions are (n, 3) arrays of x to the right, y up and z away from the viewer, in meters; directions have
-length 1. Nothing here knows a color or what a part is for: `Hits` names the part or the ground, the caller shades.
+Nothing here knows a color or what a part is for: `look` is handed through.
 """
 
 from __future__ import annotations
@@ -13,52 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
-Bools = npt.NDArray[np.bool_]
-
-NOTHING, GROUND, FAR_GROUND, LEAVES, PART = range(5)  # the values of `Hits.what`
-NOISE_CELLS = 256
-
-
-class Noise:
-    """Smooth random functions of the plane and of space, by interpolation in a seeded table; they repeat at 256."""
-
-    def __init__(self, seed: int) -> None:
-        self.table = np.random.default_rng(seed).random((NOISE_CELLS, NOISE_CELLS)).astype(np.float32)
-
-    def plane(self, x: Floats, y: Floats) -> Floats:
-        """Values 0–1, one random value per unit square."""
-        column, row = np.floor(x), np.floor(y)
-        u, v = x - column, y - row
-        u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
-        left, top = column.astype(np.int64) % NOISE_CELLS, row.astype(np.int64) % NOISE_CELLS
-        right, bottom = (left + 1) % NOISE_CELLS, (top + 1) % NOISE_CELLS
-        upper = self.table[top, left] * (1 - u) + self.table[top, right] * u
-        lower = self.table[bottom, left] * (1 - u) + self.table[bottom, right] * u
-        return np.asarray(upper * (1 - v) + lower * v)
-
-    def space(self, points: Floats) -> Floats:
-        """Values 0–1 at points (n, 3): two shifted planes, interpolated along z."""
-        x, y, z = points.T
-        layer = np.floor(z)
-        w = z - layer
-        w = w * w * (3 - 2 * w)
-        near = self.plane(x + 37 * layer, y + 91 * layer)
-        return near * (1 - w) + self.plane(x + 37 * (layer + 1), y + 91 * (layer + 1)) * w
-
-    def fractal(self, x: Floats, y: Floats, octaves: int, footprint: Floats | float = 0.0) -> Floats:
-        """Octaves of `plane`, each half as strong and twice as fine: about 0–1, mean 0.5.
-
-        `footprint` is how many of the first octave's cells a pixel spans; octaves too fine for it fade to their mean,
-        or distant ground would flicker with noise that is no texture.
-        """
-        total, weight = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32), 0.0
-        for octave in range(octaves):
-            visible = np.clip(1.5 - 2.0 * np.asarray(footprint) * 2**octave, 0, 1)
-            value = self.plane(x * 2**octave + 17.3 * octave, y * 2**octave + 5.1 * octave)
-            total = total + 0.5**octave * (0.5 + (value - 0.5) * visible)
-            weight += 0.5**octave
-        return np.asarray(total / weight)
+from .noise import Floats, Noise, normalized
 
 
 @dataclass(frozen=True)
@@ -261,107 +215,3 @@ class Foliage:
         here = self.distance(points)
         axes = np.eye(3, dtype=np.float32) * reach
         return normalized(np.stack([self.distance(points + axis) - here for axis in axes], axis=1))
-
-
-@dataclass
-class Hits:
-    """What rays met first: distance (n,), infinite for nothing; normal (n, 3); `what`; which part or tree."""
-
-    distance: Floats
-    normal: Floats
-    what: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class World:
-    """All that rays can meet."""
-
-    ground: HeightMap
-    far_ground: HeightMap
-    parts: Sequence[Part]
-    trees: Sequence[Foliage]
-
-    def trace(self, origins: Floats, directions: Floats) -> Hits:
-        """The first meeting of each ray; whoever wants water at height 0 looks for it alone."""
-        n = len(origins)
-        to_sea = sea_distance(origins, directions)
-        nothing = np.full(n, NOTHING)
-        hits = Hits(np.full(n, np.inf, np.float32), np.zeros((n, 3), np.float32), nothing, nothing.copy())
-        limits = np.minimum(to_sea, 420.0)
-        self._take(hits, self.ground.intersect(origins, directions, 0.4, limits, 0.006), GROUND)
-        limits = np.where(np.isfinite(hits.distance), 0.0, np.minimum(to_sea, 9000.0))
-        self._take(hits, self.far_ground.intersect(origins, directions, 400.0, limits, 0.008), FAR_GROUND)
-        for index, part in enumerate(self.parts):
-            rays = near_sphere(origins, directions, part.center, part.shape.radius)
-            t, face = part.intersect(origins[rays], directions[rays])
-            nearer = t < hits.distance[rays]
-            rays, t, face = rays[nearer], t[nearer], face[nearer]
-            hits.distance[rays], hits.what[rays], hits.index[rays] = t, PART, index
-            hits.normal[rays] = part.normals_at(origins[rays] + t[:, None] * directions[rays], face)
-        for index, tree in enumerate(self.trees):
-            rays = near_sphere(origins, directions, *tree.bounds)
-            t = tree.intersect(origins[rays], directions[rays], steps=40)
-            nearer = t < hits.distance[rays]
-            rays, t = rays[nearer], t[nearer]
-            hits.distance[rays], hits.what[rays], hits.index[rays] = t, LEAVES, index
-            hits.normal[rays] = tree.normals_at(origins[rays] + t[:, None] * directions[rays])
-        return hits
-
-    def is_shaded(self, points: Floats, directions: Floats) -> Bools:
-        """Whether anything near stands between points and the light that comes from `directions`."""
-        limits = np.full(len(points), 120.0, np.float32)
-        shaded = np.isfinite(self.ground.intersect(points, directions, 0.6, limits, 0.03))
-        for part in self.parts:
-            rays = near_sphere(points, directions, part.center, part.shape.radius)
-            rays = rays[~shaded[rays]]
-            shaded[rays] |= np.isfinite(part.intersect(points[rays], directions[rays])[0])
-        for tree in self.trees:
-            rays = near_sphere(points, directions, *tree.bounds)
-            rays = rays[~shaded[rays]]
-            shaded[rays] |= np.isfinite(tree.intersect(points[rays], directions[rays], steps=16))
-        return shaded
-
-    def openness(self, points: Floats, normals: Floats, reach: float = 1.6) -> Floats:
-        """Ambient occlusion (n,), 0–1: how far nothing else comes near on the way out along the normal."""
-        opened = np.ones(len(points), np.float32)
-        for step in (0.25 * reach, 0.5 * reach, reach):
-            probes = points + step * normals
-            nearest = np.minimum(step, probes[:, 1] - self.ground.at(probes[:, 0], probes[:, 2]))
-            for part in self.parts:
-                close = ((probes - part.center) ** 2).sum(axis=1) < (part.shape.radius + step) ** 2
-                nearest[close] = np.minimum(nearest[close], part.distance(probes[close]))
-            opened *= 0.55 + 0.45 * np.clip(nearest / step, 0, 1)
-        return opened
-
-    def _take(self, hits: Hits, distance: Floats, what: int) -> None:
-        nearer = distance < hits.distance
-        hits.distance[nearer] = distance[nearer]
-        hits.what[nearer] = what
-
-
-def normalized(vectors: Floats) -> Floats:
-    """Vectors (n, 3) at length 1."""
-    return np.asarray(vectors / (np.sqrt((vectors**2).sum(axis=-1, keepdims=True)) + 1e-9))
-
-
-def sea_distance(origins: Floats, directions: Floats) -> Floats:
-    """How far rays go until height 0, infinite for those that rise."""
-    down = np.minimum(directions[:, 1], -1e-9)
-    return np.where(directions[:, 1] < 0, origins[:, 1] / -down, np.inf)
-
-
-def near_sphere(origins: Floats, directions: Floats, center: Floats, radius: float) -> npt.NDArray[np.intp]:
-    """The indices of the rays that pass a sphere ahead of them."""
-    to_center = center - origins
-    along = (to_center * directions).sum(axis=1)
-    off_axis = (to_center**2).sum(axis=1) - along**2
-    return np.flatnonzero((off_axis < radius**2) & (along > -radius))
-
-
-def turned(yaw_degrees: float, roll_degrees: float = 0.0) -> Floats:
-    """The rotation (3, 3) by `roll_degrees` about z, then by `yaw_degrees` about y."""
-    yaw, roll = np.radians(yaw_degrees), np.radians(roll_degrees)
-    about_y = [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-    about_z = [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
-    return np.array(about_y, np.float32) @ np.array(about_z, np.float32)

@@ -1,4 +1,4 @@
-"""A harbor that never was: the ground, the village, the lighthouse, the boats and the trees of `make_scene.py`.
+"""A harbor that never was: the ground, the village, the lighthouse, the boats and where trees grow.
 
 The viewer stands at (0, `EYE_HEIGHT`, 0) and looks along z: a grassy bank with a tree to the left, a bay with boats,
 a headland with a lighthouse beyond it, a village that climbs a hill to the right, mountains far behind.
@@ -7,10 +7,14 @@ a headland with a lighthouse beyond it, a village that climbs a hill to the righ
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from ray_tracing import Floats, Foliage, HeightMap, Noise, Part, Shape, World, box, convex, frustum, turned
+
+from .looks import look
+from .noise import Floats, Noise, turned
+from .solids import Foliage, HeightMap, Part, Shape, box, convex, frustum
+from .tracing import World
+from .trees import bush, cypress, oak
 
 EYE_HEIGHT = 11.0
 SEA_FLOOR = -6.0
@@ -18,35 +22,13 @@ INLAND = np.array([0.75, 0.66], np.float32)  # (x, z): away from the village's s
 ALONG_SHORE = np.array([0.66, -0.75], np.float32)
 SHORE = np.array([30.0, 90.0], np.float32)
 LIGHTHOUSE = (-25.0, 136.0)
-CYPRESSES = ((22, -41), (23, -15), (36, -30), (37, 2), (52, -24), (53, -64), (70, -34), (71, -60), (50, -6))
-
+OAK = (-12.2, 26.0)
+CYPRESSES = (  # meters inland and along the shore
+    *((22.0, -41.0), (23.0, -15.0), (36.0, -30.0), (37.0, 2.0), (52.0, -24.0)),
+    *((53.0, -64.0), (70.0, -34.0), (71.0, -60.0), (50.0, -6.0)),
+)
 PLASTERS = ("#e9d9b8", "#e3b98a", "#d9906a", "#f0e8d8", "#e8c96f", "#c9d3cf", "#d8a79a", "#efe0c0")
 SHUTTERS = ("#3f6b5a", "#35557a", "#7a3b32", "#58744a")
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a part is painted: `surface` names a texture of `make_scene`, colors are linear RGB."""
-
-    surface: str
-    color: Floats
-    accent: Floats
-    half_width: float = 0.0
-    half_depth: float = 0.0
-    wall_height: float = 0.0
-    seed: int = 0
-
-
-def linear(color: str) -> Floats:
-    """Linear RGB (3,), 0–1, of a color such as "#e9d9b8"."""
-    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def look(surface: str, color: str, accent: str = "#000000", **sizes: float) -> Look:
-    """A `Look` from colors as a painter's box names them."""
-    seed = int(sizes.pop("seed", 0))
-    return Look(surface, linear(color), linear(accent), seed=seed, **sizes)
 
 
 def prism(outline: list[tuple[float, float]], half_depth: float) -> Shape:
@@ -239,61 +221,9 @@ def pier() -> Iterator[Part]:
             yield Part(frustum(8, 0.17, 0.15, 3.6 if along % 5 else 2.4), foot, turn, look("bark", "#77604a"))
 
 
-def oak(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> tuple[list[Part], Foliage]:
-    """The tree on the bank: a trunk, boughs, and a crown of balls of leaves at their ends."""
-    root = placed(ground, (-12.2, 26.0), sink=0.5)
-    bark = look("bark", "#6d5540")
-    parts = [Part(frustum(10, 0.62, 0.34, 6.4), root, turned(0, roll_degrees=-4), bark)]
-    centers, radii = [], []
-    for index in range(22):
-        yaw, out = 137.5 * index, 0.8 + 4.0 * np.sqrt(index / 22)
-        height = 4.9 + 5.0 * (1 - (out / 5.2) ** 2) + rng.uniform(-1.1, 1.1)
-        tip = np.array([out * np.cos(np.radians(yaw)), height, out * np.sin(np.radians(yaw))], np.float32)
-        centers.append(root + tip + np.array([0.4, 0, 0], np.float32))
-        radii.append(rng.uniform(0.8, 1.5))
-        lean = float(np.degrees(np.arctan2(out, height - 4.6)))
-        fork = root + np.array([0.35, 4.6, 0], np.float32)
-        reach = float(np.hypot(out, height - 4.6))
-        parts.append(Part(frustum(6, 0.17, 0.06, reach), fork, turned(-yaw, roll_degrees=-lean), bark))
-    leaves = look("leaves", "#6f8a34", "#3c5a24")
-    return parts, Foliage(
-        np.array(centers, np.float32), np.array(radii, np.float32), 0.62, 2.6, noise, leaves
-    )
-
-
-def cypress(foot: Floats, height: float, noise: Noise) -> Foliage:
-    """A slim dark tree: balls that grow, then shrink, on the way up."""
-    steps = np.linspace(0.12, 0.95, 7)
-    radii = height * 0.13 * np.sin(np.pi * (0.18 + 0.8 * steps)) ** 0.7 + 0.1
-    centers = foot + np.stack([0 * steps, steps * height, 0 * steps], axis=1)
-    leaves = look("leaves", "#45602f", "#24391f")
-    return Foliage(centers.astype(np.float32), radii.astype(np.float32), 0.4, 1.6, noise, leaves)
-
-
-def bush(foot: Floats, size: float, noise: Noise, rng: np.random.Generator) -> Foliage:
-    """A round tree, or a bush where it is small: four balls."""
-    around = rng.normal(0, 0.42, (4, 3)) * size + np.array([0, 0.75 * size, 0])
-    color = str(rng.choice(("#6b8038", "#7f8a3c", "#54702f", "#8f8440")))
-    radii = size * rng.uniform(0.55, 0.85, 4)
-    leaves = look("leaves", color, "#33491f")
-    return Foliage(
-        (foot + around).astype(np.float32), radii.astype(np.float32), 0.3 * size, 2.2 / size, noise, leaves
-    )
-
-
 def woods(ground: HeightMap, noise: Noise, rng: np.random.Generator) -> Iterator[Foliage]:
     """Cypresses between the houses, trees on the crest, bushes on the headland."""
-    for inland, along in (
-        (22, -41),
-        (23, -15),
-        (36, -30),
-        (37, 2),
-        (52, -24),
-        (53, -64),
-        (70, -34),
-        (71, -60),
-        (50, -6),
-    ):
+    for inland, along in CYPRESSES:
         spot = SHORE + inland * INLAND + along * ALONG_SHORE
         yield cypress(placed(ground, spot, sink=0.3), rng.uniform(8, 12), noise)
     for _ in range(58):
@@ -320,7 +250,7 @@ def build_world(seed: int) -> World:
     """The whole harbor; the same seed builds the same one."""
     rng, noise = np.random.default_rng(seed), Noise(seed)
     ground = near_ground(noise)
-    timber, crown = oak(ground, noise, rng)
+    timber, crown = oak(placed(ground, OAK, sink=0.5), noise, rng)
     parts = [
         *village(ground, rng),
         *church(ground),

@@ -1,0 +1,1 @@
+"""What `make_scene.py` renders: geometry, the harbor made of it, textures and light."""
