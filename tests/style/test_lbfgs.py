@@ -64,6 +64,23 @@ def test_the_newest_pair_is_satisfied(variables: str) -> None:
     assert torch.allclose(curvature.step(y, SCALINGS[variables](s)), -s, atol=1e-9)  # H y = s
 
 
+def test_a_step_is_that_of_the_matrix_written_out() -> None:
+    curvature, count = Curvature(), noise(0).numel()
+    for seed in range(3):
+        curvature.add(noise(seed), (noise(seed) + 0.3 * noise(seed + 10)))
+    assert len(curvature.pairs) == 3
+    columns = [(s.reshape(-1, 1), y.reshape(-1, 1)) for s, y in curvature.pairs]
+    s, y = columns[-1]
+    eye = torch.eye(count, dtype=torch.float64)
+    matrix = eye * float(s.T @ y) / float(y.T @ y)
+    for s, y in columns:  # equation 7.16 of Nocedal & Wright
+        rho = 1 / (s.T @ y)
+        matrix = (eye - rho * s @ y.T) @ matrix @ (eye - rho * y @ s.T) + rho * s @ s.T
+    gradient = noise(20)
+    expected = -(matrix @ gradient.reshape(-1, 1)).reshape(SHAPE)
+    assert torch.allclose(curvature.step(gradient, pixels(gradient)), expected, atol=1e-9)
+
+
 def test_pairs_along_which_the_loss_curves_down_are_left_out() -> None:
     curvature = Curvature()
     curvature.add(noise(0), -noise(0))

@@ -358,13 +358,13 @@ def test_a_mean_is_of_the_second_try_alone() -> None:
     seen: list[Tensor] = []
     run(
         interrupted(10),
-        iterations=30,
+        iterations=11,
         watch=lambda _, __, image: seen.append(image),
         optimizer="adam",
         averaging=0.9,
         learning_rate=0.2,
     )
-    assert len(seen) == 10 + 30 + 1
+    assert len(seen) == 10 + 11 + 1
     second, mean = torch.cat(seen[10:-1]), seen[-1]
     assert (mean <= second.amax(0, keepdim=True) + 1e-6).all()
     assert (mean >= second.amin(0, keepdim=True) - 1e-6).all()

@@ -279,7 +279,7 @@ def test_tiles_change_the_painting_by_rounding_alone(narrow: Weights, tile: int)
     content = photo("astronaut", 150)
     whole, tiled = (paint(narrow, content, tile=t, iterations=4) for t in (None, tile))
     assert (whole.tile_px, tiled.tile_px) == (None, tile)
-    assert tiled.trace[0] == pytest.approx(whole.trace[0], rel=1e-5)
+    assert tiled.trace[0] == pytest.approx(whole.trace[0], rel=1e-4)
     assert tiled.trace == pytest.approx(whole.trace, rel=1e-2)  # L-BFGS enlarges the rounding
     assert float((tiled.image - whole.image).abs().mean()) < 5e-3
 
