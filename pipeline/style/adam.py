@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import DivergenceError
 from .scaling import Scaling
-from .steps import Steps
+from .steps import Steps, held
 
 LEARNING_RATE = 0.02
 """In variables of 0–1."""
@@ -51,7 +51,8 @@ def adam(
 ) -> Steps:
     """Minimize from `start`, (1, 3, h, w), by steps of about `rate` in the variables; never ends by itself.
 
-    `state` is gone on from and kept up to date. `bounded` clips the pixels to 0–1 after each step.
+    `state` is gone on from and kept up to date. `bounded` keeps the pixels within 0–1: those
+    that would leave stay where they are, and the rest is clipped.
     Raises `DivergenceError` where the loss is not finite.
     """
     x, (beta_mean, beta_square) = start, betas
@@ -59,7 +60,8 @@ def adam(
         loss, gradient = yield x
         if not math.isfinite(loss):
             raise DivergenceError(f"the loss is not finite after {state.steps} steps of Adam at {rate:g}")
-        gradient = scaling(gradient)
+        stays = held(x, gradient) if bounded else None
+        gradient = scaling(gradient if stays is None else gradient.masked_fill(stays, 0))
         if state.mean is None or state.square is None:
             state.mean, state.square = gradient * 0, gradient * 0
         state.steps += 1
@@ -67,5 +69,5 @@ def adam(
         state.square = state.square.mul(beta_square).addcmul_(gradient, gradient, value=1 - beta_square)
         mean = state.mean / (1 - beta_mean**state.steps)
         root = (state.square / (1 - beta_square**state.steps)).sqrt_()
-        x = x - scaling(mean.div_(root.add_(EPSILON))).mul_(rate)
-        x = x.clamp_(0, 1) if bounded else x
+        step = scaling(mean.div_(root.add_(EPSILON))).mul_(-rate)
+        x = x + step if stays is None else (x + step.masked_fill_(stays, 0)).clamp_(0, 1)

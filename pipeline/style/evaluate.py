@@ -104,7 +104,10 @@ def features_of(
 
     On a CPU of one after the other, since the bits of a convolution depend on the size of the batch.
     """
-    layers, parts = list(layers), tiles(shape_of(images), tile_px, margin_px(network.layers))
+    layers = list(layers)
+    if not layers:
+        return {}
+    parts = tiles(shape_of(images), tile_px, margin_px(network.layers))
     if images.device.type == "cpu" and len(images) > 1:
         each = [features_of(network, image, layers, tile_px) for image in torch.split(images, 1)]
         return {layer: torch.cat([features[layer] for features in each]) for layer in layers}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import DivergenceError
 from .scaling import Scaling
-from .steps import Steps
+from .steps import Steps, held
 from .sums import dot
 
 HISTORY = 20
@@ -121,5 +121,5 @@ def lbfgs(
 
 def _within(x: Tensor, gradient: Tensor, curvature: Curvature, scaling: Scaling) -> Tensor:
     """The step of the pixels that may move: those at 0 or 1 whose gradient points outward stay."""
-    held = ((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0))
-    return curvature.step(gradient.masked_fill(held, 0), scaling).masked_fill_(held, 0)
+    stays = held(x, gradient)
+    return curvature.step(gradient.masked_fill(stays, 0), scaling).masked_fill_(stays, 0)

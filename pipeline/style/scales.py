@@ -10,18 +10,18 @@ from torch import Tensor
 Shape = tuple[int, int]
 """(height, width) in px."""
 
-COARSEST_PX = 64
-"""`auto` halves the size no further than to this longest side: conv5_1 then has 4 × 4 positions."""
+COARSEST_PX = 192
+"""`auto` halves the size no further than to this longest side: from below, losses are lower and objects are lost."""
 
 
 def schedule(longest_px: int, scales: str | int | Sequence[int]) -> tuple[int, ...]:
     """The longest sides in px to work at, growing, the last being `longest_px` itself.
 
-    `scales`: "auto" halves while at least 64 px remain; 1 is the final size only; a list names the sizes, of
+    `scales`: "auto" halves while at least 192 px remain; 1 is the final size only; a list names the sizes, of
     which those not below the final one are left out.
 
     >>> schedule(1024, "auto"), schedule(128, "auto"), schedule(512, [128, 300, 512])
-    ((64, 128, 256, 512, 1024), (64, 128), (128, 300, 512))
+    ((256, 512, 1024), (128,), (128, 300, 512))
     """
     if scales == "auto":
         sizes = [longest_px]

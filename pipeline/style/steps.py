@@ -12,3 +12,8 @@ from torch import Tensor
 
 Steps = Generator[Tensor, tuple[float, Tensor], None]
 """Yields pictures, (1, 3, h, w), and is sent the loss and the gradient, (1, 3, h, w), of each."""
+
+
+def held(x: Tensor, gradient: Tensor) -> Tensor:
+    """Which pixels are at 0 or 1 and would be sent further out by a step against the gradient."""
+    return ((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0))

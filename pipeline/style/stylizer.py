@@ -46,7 +46,8 @@ Callback = Callable[[Iterate], None]
 class Stylization:
     """A painting and how it came about.
 
-    `image`: (1, 3, h, w), float32, sRGB, 0–1. `loss`: the objective at the result, at the final size.
+    `image`: (1, 3, h, w), float32, sRGB, 0–1. `loss`: the objective at the result, at the final size, before it was
+    clipped to 0–1 (which matters without `clamp`) and before it got its chroma back (with `luminance`).
     `trace`: the loss at each evaluation, coarse sizes first. `megapixel_iterations`: evaluations × pixels / 1e6.
     `tile_px`: the longest side of the tiles at the final size, None where the picture was evaluated in one piece.
     """
@@ -80,7 +81,10 @@ class Stylizer:
         self.device = torch.device(device)
         self._network = VGG19(
             weights,
-            [*_used(settings.content_layers), *_used(settings.style_layers)],
+            [
+                *_used(settings.content_layers, settings.content_weight),
+                *_used(settings.style_layers, settings.style_weight),
+            ],
             pooling=settings.pooling,
             padding=settings.padding,
             means=normalization_means(weights) if settings.network == "normalized" else None,
@@ -215,7 +219,7 @@ class Stylizer:
         settings, mask = self.settings, self._content_mask
         if mask is not None:
             mask = mask_at(mask.to(self.device), scales.shape_of(contents))
-        layers = _used(settings.content_layers) if settings.content_weight else []
+        layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
         regions = self._styles.regions(contents, factor, tile_px) if settings.style_weight else []
         return Objective(
@@ -232,7 +236,7 @@ class Stylizer:
                 shape,
                 self._budget,
                 layers=self._network.layers,
-                content_layers=_used(self.settings.content_layers),
+                content_layers=_used(self.settings.content_layers, self.settings.content_weight),
                 optimizer=self.settings.optimizer,
                 batch=batch,
             )
@@ -240,8 +244,9 @@ class Stylizer:
         return min(known, default=None)
 
 
-def _used(layers: Mapping[str, float]) -> list[str]:
-    return [layer for layer, weight in layers.items() if weight > 0]
+def _used(layers: Mapping[str, float], whole: float) -> list[str]:
+    """The layers that count, where the term that they make up has the weight `whole`."""
+    return [layer for layer, weight in layers.items() if weight > 0 and whole > 0]
 
 
 def _on(images: Tensor, device: torch.device) -> Tensor:
