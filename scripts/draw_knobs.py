@@ -147,6 +147,7 @@ def main() -> None:
     )
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], help=", ".join(ROWS))
     args = parser.parse_args()
+    DOCS.mkdir(exist_ok=True)
     bench = Bench(
         load_weights("packaged"),
         picture(SCENE, SIZE_PX),
@@ -154,7 +155,6 @@ def main() -> None:
         picture(MOSAIC, STYLE_PX),
         mask(SKY),
     )
-    DOCS.mkdir(exist_ok=True)
     for name in args.rows or ROWS:
         title, row = ROWS[name]
         path = DOCS / f"{name}.jpg"
