@@ -174,10 +174,11 @@ def test_every_evaluation_is_seen_and_counted(narrow: Weights) -> None:
     seen: list[Iterate] = []
     settings = replace(PLUMBING, scales=(16, 32, 64))
     result = Stylizer(narrow, [Style(STYLE)], settings).stylize(CONTENT, callback=seen.append)
-    assert [iterate.iteration for iterate in seen] == list(range(1, 19))
+    sides = [16] * settings.coarse + [32] * settings.coarse + [64] * settings.iterations
+    assert [iterate.iteration for iterate in seen] == list(range(1, len(sides) + 1))
     assert tuple(iterate.loss for iterate in seen) == result.trace
-    assert [tuple(i.image.shape) for i in seen] == [(1, 3, s, s) for s in (16, 32, 64) for _ in range(6)]
-    assert result.megapixel_iterations == pytest.approx(6 * (16**2 + 32**2 + 64**2) / 1e6)
+    assert [tuple(i.image.shape) for i in seen] == [(1, 3, side, side) for side in sides]
+    assert result.megapixel_iterations == pytest.approx(sum(side**2 for side in sides) / 1e6)
 
 
 def test_coarse_sizes_have_iterations_of_their_own(narrow: Weights) -> None:
@@ -193,7 +194,8 @@ def test_one_scale_works_at_the_final_size_only(narrow: Weights) -> None:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_loss_is_that_of_the_final_size(narrow: Weights, optimizer: str) -> None:
     result = paint(narrow, scales=(16, 64), optimizer=optimizer)
-    assert result.loss == min(result.trace[6:])
+    assert result.loss == min(result.trace[PLUMBING.coarse :])
+    assert len(result.trace[PLUMBING.coarse :]) == PLUMBING.iterations
 
 
 def test_a_warm_start_works_at_the_final_size_only(narrow: Weights) -> None:
@@ -293,6 +295,8 @@ def test_little_memory_makes_tiles(narrow: Weights) -> None:
 def test_every_choice_paints(narrow: Weights, name: str, choice: str) -> None:
     if name == "network" and choice == "normalized":
         pytest.skip("a narrow network cannot be normalized")
+    if choice == "float16":
+        pytest.skip("not with a raw network, which the narrow one is; see the real weights above")
     result = paint(narrow, square_photo("astronaut", 32), iterations=3, **{name: choice})
     assert result.image.isfinite().all()
     assert result.loss <= result.trace[0]
@@ -342,7 +346,8 @@ def test_a_picture_of_a_batch_that_diverges_is_an_error_in_its_place(narrow: Wei
     assert [type(result) for result in found] == [Stylization, DivergenceError, Stylization]
     assert isinstance(found[0], Stylization)
     assert torch.equal(found[0].image, painter.stylize(CONTENT).image)
-    assert [i.iteration for i in seen if i.picture == 2] == list(range(1, 13))
+    evaluations = PLUMBING.coarse + PLUMBING.iterations
+    assert [i.iteration for i in seen if i.picture == 2] == list(range(1, evaluations + 1))
 
 
 def test_a_network_that_gives_no_finite_loss_is_an_error(narrow: Weights) -> None:
