@@ -6,6 +6,7 @@ Knows nothing of files, and imports nothing of the engine, which would take seco
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline import config_values as kinds
 from pipeline.config_errors import conflicts
 from pipeline.yaml_lines import show
+
+Conflict = tuple[str, tuple[str, ...]]
+"""A sentence, and the dotted keys that it is about."""
 
 
 class Section(BaseModel):
@@ -109,10 +113,16 @@ class Transfer(Section):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         """Refuse settings that are each allowed but exclude each other."""
-        found = []
+        found = [*self._without_weight(), *self._at_odds()]
+        if found:
+            raise conflicts(found)
+        return self
+
+    def _without_weight(self) -> Iterator[Conflict]:
+        """Losses that are to count and have nothing to count."""
         weights = ("transfer.content_weight", "transfer.style_weight")
         if self.content_weight == self.style_weight == 0:
-            found.append((f"{weights[0]} and {weights[1]} cannot both be 0", weights))
+            yield f"{weights[0]} and {weights[1]} cannot both be 0", weights
         losses = (
             ("content", self.content_weight, self.content_layers),
             ("style", self.style_weight, self.style_layers),
@@ -121,13 +131,24 @@ class Transfer(Section):
             if weight > 0 and not any(layers.values()):
                 layers_key, weight_key = f"transfer.{name}_layers", f"transfer.{name}_weight"
                 allowed = f"must have a weight above 0 because {weight_key} is {weight:g}"
-                found.append((f"{layers_key} {allowed}, got {show(dict(layers))}", (layers_key, weight_key)))
+                yield f"{layers_key} {allowed}, got {show(dict(layers))}", (layers_key, weight_key)
+
+    def _at_odds(self) -> Iterator[Conflict]:
+        """Pairs of settings of which one leaves no room for the other."""
         if self.size is not None and isinstance(self.scales, tuple) and self.scales[-1] != self.size:
             text = f"transfer.scales must end with transfer.size, {self.size}, got {show(list(self.scales))}"
-            found.append((text, ("transfer.scales", "transfer.size")))
-        if found:
-            raise conflicts(found)
-        return self
+            yield text, ("transfer.scales", "transfer.size")
+        if self.precision == "float16" and self.network == "raw":
+            text = "transfer.precision float16 cannot hold the activations of transfer.network raw; take bfloat16"
+            yield text, ("transfer.precision", "transfer.network")
+        sized = {"style_size": (self.style_size, None), "style_scale": (self.style_scale, 1.0)}
+        for name, (value, neutral) in sized.items():
+            if self.style_aspect == "stretch" and value != neutral:
+                allowed = f"must be {show(neutral)} because transfer.style_aspect is stretch"
+                yield (
+                    f"transfer.{name} {allowed}, got {show(value)}",
+                    (f"transfer.{name}", "transfer.style_aspect"),
+                )
 
 
 class Video(Section):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pictures import MOSAIC, PAINTING, SCENE, SKY, mask, picture
 from PIL import Image
-from pipeline.sheet import Cell, Row, sheet
 from torch import Tensor
 
 from pipeline.execute.worker import as_frame
+from pipeline.sheet import Cell, Row, sheet
 from pipeline.style import Settings, Style, Stylizer, Weights
 from pipeline.style.settings import PAPER_STYLE_LAYERS
 from pipeline.weights import load_weights

@@ -278,6 +278,18 @@ WRONG = {  # the YAML from line 4 on (the first three are JOB): the sentence
     "transfer:\n  size: 256\n  scales: [64, 128]": (
         "transfer.scales must end with transfer.size, 256, got [64, 128] (video.yaml:6, video.yaml:5)"
     ),
+    "transfer:\n  network: raw\n  precision: float16": (
+        "transfer.precision float16 cannot hold the activations of transfer.network raw; take bfloat16 "
+        "(video.yaml:6, video.yaml:5)"
+    ),
+    "transfer:\n  style_size: 64\n  style_aspect: stretch": (
+        "transfer.style_size must be null because transfer.style_aspect is stretch, got 64 "
+        "(video.yaml:5, video.yaml:6)"
+    ),
+    "transfer:\n  style_aspect: stretch\n  style_scale: 2": (
+        "transfer.style_scale must be 1.0 because transfer.style_aspect is stretch, got 2.0 "
+        "(video.yaml:6, video.yaml:5)"
+    ),
     "transfer: {style_size: 16}": "transfer.style_size must be at least 32, got 16 (video.yaml:4)",
     "transfer: {tolerance: 1}": "transfer.tolerance must be below 1, got 1 (video.yaml:4)",
     "transfer:": "transfer must be a mapping, lines of `key: value`, got null (video.yaml:4)",

@@ -77,7 +77,7 @@ def test_what_is_just_outside_the_limits_is_refused_here_and_there(name: str, va
     with pytest.raises(ValidationError) as caught:
         Transfer(**{"size": None, name: value})
     assert name in str(caught.value)
-    with pytest.raises(ConfigError, match=f"^{name} must be"):
+    with pytest.raises(ConfigError, match=f"^{name} must "):
         Settings(**{name: value})
 
 
@@ -85,8 +85,25 @@ def test_neither_paints_where_nothing_is_compared() -> None:
     nothing = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 1.0}
     with pytest.raises(ValidationError, match="cannot both be 0"):
         Transfer(**nothing)
-    with pytest.raises(ConfigError, match=r"^content_weight must be above 0, or style_weight"):
+    with pytest.raises(ConfigError, match=r"^content_weight and style_weight cannot both be 0"):
         Settings(**nothing)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"precision": "float16", "network": "raw"},
+        {"style_aspect": "stretch", "style_size": 64},
+        {"style_aspect": "stretch", "style_scale": 2.0},
+    ],
+)
+def test_what_excludes_each_other_does_so_here_and_there(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"float16|stretch"):
+        Transfer(**values)
+    with pytest.raises(ConfigError, match=r"float16|stretch"):
+        Settings(**values)
+    for name in values:  # each alone is allowed
+        style_settings(Transfer(**{name: values[name]}))
 
 
 def test_layers_may_be_empty_where_their_weight_is_0() -> None:

@@ -58,6 +58,24 @@ def test_within_bounds_a_step_ends_at_0_and_1() -> None:
     assert found.flatten().tolist() == pytest.approx([0.0, 0.4, 1.0])
 
 
+@pytest.mark.parametrize("variables", SCALINGS)
+def test_a_pixel_held_at_its_bound_takes_no_part_in_a_step(variables: str) -> None:
+    start, outward = torch.full(SHAPE, 0.5), noise(1)
+    start[..., 2, 3], outward[..., 2, 3] = 0.0, 100.0
+    inert = outward.clone()
+    inert[..., 2, 3] = 0.0
+
+    def moved(gradient: Tensor) -> Tensor:
+        steps = adam(start, SCALINGS[variables](start), AdamMoments(), rate=0.01)
+        next(steps)
+        return steps.send((1.0, gradient))
+
+    assert not moved(outward)[..., 2, 3].any()
+    others = torch.ones(SHAPE, dtype=torch.bool)
+    others[..., 2, 3] = False
+    assert torch.equal(moved(outward)[others], moved(inert)[others])
+
+
 def test_the_pictures_given_out_stay_as_they_are() -> None:
     steps = adam(torch.full(SHAPE, 0.5), pixels(torch.zeros(SHAPE)), AdamMoments(), rate=0.1)
     first = next(steps)

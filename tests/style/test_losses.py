@@ -10,10 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.style import losses
 from pipeline.style.losses import (
     GRAM_LOSSES,
+    MEAN_STD_PROPORTION,
     PAPER_PROPORTION,
     STYLE_LOSSES,
+    VARIANCE_FLOOR,
+    WASSERSTEIN_PROPORTION,
     Moments,
     content_loss,
     element_gram_loss,
@@ -105,6 +109,29 @@ def test_a_gray_mask_weighs_positions() -> None:
     )
 
 
+def test_the_root_of_a_covariance_is_symmetric_and_its_square_is_the_covariance() -> None:
+    found = moments(features(2, 3, 5, 6))
+    floor = VARIANCE_FLOOR * found.variance.mean(1)[:, None, None] * torch.eye(3, dtype=torch.float64)
+    assert torch.allclose(found.root, found.root.mT, atol=1e-12)
+    assert torch.allclose(found.root @ found.root, found.covariance + floor, rtol=1e-10, atol=1e-12)
+    assert (torch.linalg.eigvalsh(found.root) > 0).all()
+
+
+def test_the_root_of_a_singular_covariance_is_finite() -> None:
+    assert moments(torch.ones(1, 4, 3, 3)).root.tolist() == torch.zeros(1, 4, 4).tolist()
+    assert moments(features(1, 5, 1, 2, dtype=torch.float32)).root.isfinite().all()
+
+
+def test_the_root_of_the_style_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    real = losses._eigh
+    monkeypatch.setattr(losses, "_eigh", lambda matrix: seen.append(matrix) or real(matrix))
+    target = moments(features(1, 3, 4, 5, seed=1))
+    for seed in range(3):
+        wasserstein_loss(moments(features(1, 3, 4, 5, seed=seed)), target)
+    assert len(seen) == 3 + 1
+
+
 # --- content ---
 
 
@@ -124,7 +151,7 @@ def test_under_a_mask_only_its_positions_differ() -> None:
 
 def test_the_style_loss_of_ones_against_nothing_is_the_papers_proportion() -> None:
     ones, nothing = moments(torch.ones(1, 2, 3, 3)), moments(torch.zeros(1, 2, 3, 3))
-    assert gram_loss(ones, nothing).tolist() == [1 / 1024]
+    assert gram_loss(ones, nothing).tolist() == [1 / PAPER_PROPORTION]
 
 
 def test_the_papers_equation_4_by_hand() -> None:
@@ -151,13 +178,13 @@ def test_the_undivided_loss_by_hand() -> None:
 def test_mean_and_deviation_by_hand() -> None:
     found, target = gaussian([1.0, 2.0], [1.0, 3.0]), gaussian([0.0, 4.0], [2.0, 3.0])
     by_hand = (1 + 4) / 2 + (1 + 0) / 2
-    assert mean_std_loss(found, target).item() == pytest.approx(by_hand, rel=1e-5)
+    assert mean_std_loss(found, target).item() == pytest.approx(by_hand / MEAN_STD_PROPORTION, rel=1e-5)
 
 
 def test_the_distance_of_two_diagonal_normal_distributions_in_closed_form() -> None:
     found, target = gaussian([1.0, 2.0, 0.0], [1.0, 3.0, 0.5]), gaussian([0.0, 4.0, 0.0], [2.0, 3.0, 0.25])
     closed = (1 + 4 + 0 + (1 - 2) ** 2 + 0 + 0.25**2) / 3
-    assert wasserstein_loss(found, target).item() == pytest.approx(closed, rel=1e-5)
+    assert wasserstein_loss(found, target).item() == pytest.approx(closed / WASSERSTEIN_PROPORTION, rel=1e-5)
 
 
 def test_turning_two_distributions_alike_keeps_their_distance() -> None:

@@ -1,7 +1,9 @@
-"""How large a tile may be."""
+"""How large a tile may be, and how it shrinks where that was too large."""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from pipeline.style.memory import (
     PIXEL_BYTES,
     SMALLEST_TILE_PX,
     is_out_of_memory,
+    shrinking,
     tile_for,
 )
 from pipeline.style.vgg import GRID_PX
@@ -58,6 +61,68 @@ def test_adam_leaves_more_room_than_lbfgs() -> None:
 
 def test_where_nothing_fits_the_smallest_tile_is_tried() -> None:
     assert tile_for((8000, 8000), 0.0, **LAYERS) == SMALLEST_TILE_PX
+
+
+def fitting(largest_px: int, tried: list[int | None], whole_px: int = 512) -> Callable[[int | None], str]:
+    """An attempt for which memory runs out on tiles, or a whole, of more than `largest_px`; notes what it is given."""
+
+    def attempt(tile_px: int | None) -> str:
+        tried.append(tile_px)
+        if (tile_px or whole_px) > largest_px:
+            raise RuntimeError("CUDA out of memory")
+        return "done"
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("largest_px", "tile_px", "expected"),
+    [
+        (512, None, [None]),
+        (100, None, [None, 256, 128, 64]),
+        (511, None, [None, 256]),
+        (100, 200, [200, 96]),  # a multiple of 16
+        (400, 2000, [2000, 256]),  # a tile larger than the picture is no larger than the picture
+    ],
+)
+def test_a_tile_is_halved_until_memory_is_enough(
+    largest_px: int, tile_px: int | None, expected: list[int | None]
+) -> None:
+    tried: list[int | None] = []
+    assert shrinking(fitting(largest_px, tried), (512, 300), tile_px) == ("done", expected[-1])
+    assert tried == expected
+
+
+def test_a_tile_is_not_halved_below_the_smallest() -> None:
+    tried: list[int | None] = []
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shrinking(fitting(SMALLEST_TILE_PX - 1, tried), (300, 512), None)
+    assert tried == [None, 256, 128, SMALLEST_TILE_PX]
+
+
+def test_an_error_of_another_kind_is_no_reason_to_try_again() -> None:
+    tried: list[int | None] = []
+
+    def attempt(tile_px: int | None) -> None:
+        tried.append(tile_px)
+        raise RuntimeError("expected scalar type Float")
+
+    with pytest.raises(RuntimeError, match="expected scalar type"):
+        shrinking(attempt, (512, 512), None)
+    assert tried == [None]
+
+
+def test_a_failed_attempt_holds_no_memory_while_the_next_is_made() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def attempt(tile_px: int | None) -> bool:
+        large = torch.zeros(8)
+        held.append(weakref.ref(large))
+        if tile_px is None:
+            raise RuntimeError("out of memory")
+        return held[0]() is None
+
+    assert shrinking(attempt, (512, 512), None) == (True, 256)
 
 
 @pytest.mark.parametrize(

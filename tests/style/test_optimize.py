@@ -94,10 +94,8 @@ def test_a_minimum_out_of_bounds_is_found_where_there_are_none_and_approached_wh
     (found,) = minimize(evaluator(loss), START, method, iterations=600)
     assert isinstance(found, Minimum)
     goal = OUTSIDE.clamp(0, 1) if method.bounded else OUTSIDE  # pixel by pixel, since none acts on another
-    # Adam's filtered steps are clipped, not projected: neighbors of pixels at their bounds stay beside their goal.
-    is_rough = method.bounded and (method.optimizer, method.variables) == ("adam", "frequencies")
-    assert found.loss == pytest.approx(float(loss(goal)), rel=0.02 if is_rough else 2e-3)
-    assert torch.allclose(found.image, goal, atol=0.2 if is_rough else 0.08)
+    assert found.loss == pytest.approx(float(loss(goal)), rel=2e-3)
+    assert torch.allclose(found.image, goal, atol=0.08)
 
 
 @each_optimizer

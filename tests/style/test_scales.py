@@ -16,8 +16,8 @@ from tests.photos import photo
     [
         (512, "auto", (256, 512)),
         (1024, "auto", (256, 512, 1024)),
-        (384, "auto", (192, 384)),
-        (383, "auto", (383,)),
+        (2 * COARSEST_PX, "auto", (COARSEST_PX, 2 * COARSEST_PX)),
+        (2 * COARSEST_PX - 1, "auto", (2 * COARSEST_PX - 1,)),
         (64, "auto", (64,)),
         (1, "auto", (1,)),
         (512, 1, (512,)),

@@ -57,14 +57,19 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("scales", [0, 128]),
     ("scales", [128.5]),
     ("scales", None),
-    ("style_size", 0),
+    ("scales", []),
+    ("scales", [15, 128]),
+    ("scales", [128, 16385]),
+    ("style_size", 31),
     ("style_scale", 0.0),
     ("style_scale", None),
+    ("style_scale", 16.1),
     ("tile", 63),
     ("tile", "some"),
     ("tile", 100.0),
     ("tile", True),
     ("seed", -1),
+    ("seed", 2**63),
     *[(name, bad) for name in ("content_weight", "style_weight", "tv_weight") for bad in (-1.0, math.inf)],
     *[(name, "much") for name in (*NUMBERS, *COUNTS)],
     *[(name, math.nan) for name in (*NUMBERS, *COUNTS)],
@@ -87,22 +92,21 @@ WITHIN: list[tuple[str, Any]] = [
     ("tolerance", 0),
     ("content_weight", 0),
     ("style_weight", 0),
-    ("content_layers", {}),
-    ("content_layers", {"conv5_4": 0}),
+    ("content_layers", {"conv5_4": 2, "conv1_1": 0}),
     ("style_layers", {"conv5_4": 2}),
     ("clamp", False),
     ("scales", "auto"),
     ("scales", 1),
-    ("scales", []),
     ("scales", (64, 128)),
-    ("scales", [64]),
+    ("scales", [16, 16384]),
     ("style_size", None),
-    ("style_size", 1),
-    ("style_scale", 2),
+    ("style_size", 32),
+    ("style_scale", 16),
     ("tile", None),
     ("tile", 64),
     ("tile", "auto"),
     ("seed", 0),
+    ("seed", 2**63 - 1),
     *[(name, choice) for name, choices in CHOICES.items() for choice in choices],
 ]
 
@@ -126,9 +130,45 @@ def test_every_setting_is_tried() -> None:
     assert {name for name, _ in WITHIN} >= names - {"tv_weight"}
 
 
-def test_some_layer_is_to_count() -> None:
-    with pytest.raises(ConfigError, match="content_layers and style_layers"):
-        Settings(content_layers={}, style_layers={"conv1_1": 0.0})
+COMBINATIONS: list[tuple[dict[str, Any], str]] = [
+    ({"content_weight": 0, "style_weight": 0.0}, "content_weight and style_weight cannot both be 0"),
+    ({"content_layers": {}}, "content_layers must have a weight above 0, got {}"),
+    ({"style_layers": {"conv1_1": 0.0}}, "style_layers must have a weight above 0, got {'conv1_1': 0.0}"),
+    (
+        {"precision": "float16", "network": "raw"},
+        "precision float16 cannot hold the raw network's activations; take bfloat16",
+    ),
+    *(
+        (
+            {"style_aspect": "stretch", **sized},
+            "style_aspect stretch leaves nothing for style_size and style_scale to say",
+        )
+        for sized in ({"style_size": 64}, {"style_scale": 0.5}, {"style_size": 64, "style_scale": 2.0})
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), COMBINATIONS)
+def test_settings_that_exclude_each_other_are_an_error(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings(**settings)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"content_weight": 0, "content_layers": {}},
+        {"style_weight": 0, "style_layers": {"conv1_1": 0.0}},
+        {"precision": "bfloat16", "network": "raw"},
+        {"precision": "float16", "network": "normalized"},
+        {"style_aspect": "stretch", "style_size": None, "style_scale": 1},
+        {"style_aspect": "keep", "style_size": 64, "style_scale": 2.0},
+    ],
+)
+def test_what_comes_near_to_that_is_taken(settings: dict[str, Any]) -> None:
+    found = Settings(**settings)
+    assert {name: getattr(found, name) for name in settings} == settings
 
 
 def test_the_loss_is_the_one_of_its_name() -> None:
@@ -136,8 +176,10 @@ def test_the_loss_is_the_one_of_its_name() -> None:
     assert {loss: Settings(style_loss=loss).loss for loss in STYLE_LOSSES} == STYLE_LOSSES
 
 
-def test_coarse_sizes_have_the_iterations_of_the_final_one_or_their_own() -> None:
-    assert Settings(iterations=7).coarse == 7
+def test_coarse_sizes_have_half_of_the_final_ones_iterations_or_their_own() -> None:
+    assert Settings(iterations=8).coarse == 4
+    assert Settings(iterations=7).coarse == 4  # rounded up, and so
+    assert Settings(iterations=1).coarse == 1  # never none
     assert Settings(iterations=7, coarse_iterations=3).coarse == 3
 
 

@@ -124,29 +124,48 @@ def test_the_style_has_the_size_of_the_picture_or_its_own(network: VGG19) -> Non
 
     height, width = photo("coffee", 96).shape[-2:]
     assert learned() == 48 * round(48 * height / width)
-    assert learned(style_size=30) == 30 * round(30 * height / width)
+    assert learned(style_size=36) == 36 * round(36 * height / width)
     assert learned(style_scale=0.5) == 24 * round(24 * height / width)
     assert learned(style_size=60, style_scale=0.5, factor=0.8) == 24 * round(24 * height / width)
     assert learned(style_aspect="stretch") == 48 * 48
 
 
-def test_a_style_of_the_same_size_is_looked_at_once(network: VGG19, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
+    """The width in px and the tile of each style picture that is looked at, in order."""
+    seen: list[tuple[int, int | None]] = []
 
     def noted(*args: Any) -> Any:
-        calls.append(args[1].shape[-1])
+        seen.append((args[1].shape[-1], args[4]))
         return moments_of(*args)
 
     monkeypatch.setattr(styles, "moments_of", noted)
+    return seen
+
+
+def test_a_style_of_the_same_size_is_looked_at_once(
+    network: VGG19, calls: list[tuple[int, int | None]]
+) -> None:
     known = Styles(network, [Style(A)], SETTINGS)
     for side in (48, 48, 32, 48):
         known.regions(square_photo("astronaut", side), 1.0, None)
-    assert calls == [48, 32]
+    assert calls == [(48, None), (32, None)]
     for side in range(20, 20 + KEPT_SIZES):
         known.regions(square_photo("astronaut", side), 1.0, None)
     calls.clear()
     known.regions(CONTENT, 1.0, None)
-    assert calls == [48]  # forgotten by then
+    assert calls == [(48, None)]  # forgotten by then
+
+
+def test_what_was_seen_in_one_piece_is_not_what_is_seen_in_tiles(
+    network: VGG19, calls: list[tuple[int, int | None]]
+) -> None:
+    content = square_photo("astronaut", 150)
+    known = Styles(network, [Style(square_photo("coffee", 150))], SETTINGS)
+    whole, tiled, again = (known.regions(content, 1.0, tile_px) for tile_px in (None, 64, None))
+    assert calls == [(150, None), (150, 64)]  # so the bits do not depend on what was painted before
+    assert again[0].targets is whole[0].targets
+    assert same(tiled[0], whole[0].targets)
 
 
 # --- colors ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pipeline.style import vgg
 from pipeline.style.normalize import normalization_means
 from pipeline.style.vgg import (
     POOL_GAINS,
@@ -122,6 +123,36 @@ def test_a_normalized_network_makes_up_for_its_pooling_and_a_raw_one_does_not(
         found = VGG19(weights, layers, pooling=pooling, means=means).features(picture)
         expected = POOLS[pooling](found["conv1_2"]) * gain
         assert torch.allclose(found["conv2_1"][:, :64], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_a_gain_is_how_much_more_max_pooling_leaves_of_photographs(real: Weights, pooling: Pooling) -> None:
+    before = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
+    network = VGG19(real, before, means=normalization_means(real))
+    with torch.no_grad():
+        found = [network.features(photo(name, 128)) for name in ("chelsea", "coffee", "astronaut")]
+    for layer, gain in zip(before, POOL_GAINS[pooling], strict=True):
+        largest, other = (sum(float(POOLS[p](f[layer]).mean()) for f in found) for p in ("max", pooling))
+        assert gain == pytest.approx(largest / other, rel=0.2), layer  # of larger photographs to 5 %
+
+
+@pytest.mark.parametrize("block", [2, 3, 4, 5])
+def test_the_gains_are_those_of_the_four_poolings_in_order(
+    narrow: Weights, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    unbiased = {name: (weight, torch.zeros_like(bias)) for name, (weight, bias) in narrow.convs.items()}
+    ones = {name: torch.ones(len(bias)) for name, (_, bias) in unbiased.items()}
+
+    def features(*gains: float) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(vgg, "POOL_GAINS", {"l2": gains})
+        network = VGG19(Weights(unbiased, ""), BLOCKS, pooling="l2", means=ones)
+        return network.features(photo("coffee", 32))
+
+    plain = features(1.0, 1.0, 1.0, 1.0)
+    found = features(*(8.0 if at == block else 1.0 for at in (2, 3, 4, 5)))
+    for layer in BLOCKS:
+        expected = plain[layer] * (8 if int(layer[4]) >= block else 1)
+        assert torch.allclose(found[layer], expected, rtol=1e-5), layer
 
 
 def test_a_repeated_edge_leaves_a_constant_picture_constant(real: Weights) -> None:
