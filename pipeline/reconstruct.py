@@ -130,6 +130,7 @@ def reconstruct(config: Config, watcher: Watcher) -> Path:
     content, style = _content(config), _style(config)
     torch.set_num_threads(available_cores())
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
     device = best_device() if config.execution.gpus_per_worker != 0 else torch.device("cpu")
     weights, settings = load_weights(config.weights), style_settings(config.transfer)
     height, width = content.picture.shape[:2]

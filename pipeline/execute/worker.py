@@ -54,6 +54,7 @@ class Worker:
         """Load the network and the styles; `WeightsError` or `MediaError` where they cannot be had."""
         cv2.setNumThreads(1)  # see motion.flow
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
+        torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32; `precision` has the shorter ones
         self._limit_threads()
         device = best_device() if self._settings.may_use_gpu else torch.device("cpu")
         settings = self._settings
