@@ -66,11 +66,11 @@ def shrinking(
         try:
             return attempt(tile_px), tile_px
         except RuntimeError as error:
-            longest = max(shape)
-            half = min(tile_px or longest, longest) // 2 // GRID_PX * GRID_PX
-            if half < SMALLEST_TILE_PX or not is_out_of_memory(error):
+            longest = min(tile_px or max(shape), max(shape))
+            if longest <= SMALLEST_TILE_PX or not is_out_of_memory(error):
                 raise
-        tile_px = half  # here, where the exception holds the failed attempt's tensors no longer
+        # Out here the exception holds the failed attempt's tensors no longer.
+        tile_px = max(SMALLEST_TILE_PX, longest // 2 // GRID_PX * GRID_PX)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -75,9 +75,15 @@ class Styles:
             targets = [_stacked(group) for group in zip(*found, strict=True)]
         return [Region(mask, target) for mask, target in zip(masks, targets, strict=True)]
 
+    def longest_px(self, contents: Tensor, factor: float) -> int:
+        """The longest side of the styles' pictures for `contents`."""
+        given = self._settings.style_size
+        longest_px = max(contents.shape[-2:]) if given is None else given * factor
+        return max(1, round(longest_px * self._settings.style_scale))
+
     def _shared(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Mapping[str, Moments]]:
         is_stretched = self._settings.style_aspect == "stretch"
-        key = (shape_of(contents) if is_stretched else self._longest(contents, factor), tile_px)
+        key = (shape_of(contents) if is_stretched else self.longest_px(contents, factor), tile_px)
         if key not in self._known:
             while len(self._known) >= KEPT_SIZES:
                 del self._known[next(iter(self._known))]
@@ -103,14 +109,9 @@ class Styles:
         if settings.style_aspect == "stretch":
             image = resize(image, shape_of(content))
         else:
-            image = resize(image, shape_at(image, self._longest(content, factor)))
+            image = resize(image, shape_at(image, self.longest_px(content, factor)))
         recolor = RECOLOR.get(settings.preserve_color)
         return recolor(image, content) if recolor else image
-
-    def _longest(self, content: Tensor, factor: float) -> int:
-        given = self._settings.style_size
-        longest_px = max(content.shape[-2:]) if given is None else given * factor
-        return max(1, round(longest_px * self._settings.style_scale))
 
 
 def _check_shape(name: str, image: Tensor, channels: int) -> None:

@@ -197,8 +197,12 @@ class Stylizer:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
         at_once = 1 if self.device.type == "cpu" else len(contents)
         shape = scales.shape_of(contents)
+        planned, largest_px = (
+            self._tile(shape, at_once),
+            max(*shape, self._styles.longest_px(contents, factor)),
+        )
         objective, tile_px = shrinking(
-            lambda tile_px: self._objective(contents, factor, tile_px), shape, self._tile(shape, at_once)
+            lambda tile_px: self._objective(contents, factor, tile_px), (largest_px, largest_px), planned
         )
         evaluator = Evaluator(self._network, objective, tile_px)
         minima = minimize(
@@ -210,9 +214,10 @@ class Stylizer:
             at_once=at_once,
             watch=work,
         )
-        self._tile_px = evaluator.tile_px
-        if self._tile_px is not None and self._tile_px != self._tile(shape, at_once):  # memory ran out
-            self._largest_px = self._tile_px
+        if evaluator.tile_px != planned:  # memory ran out
+            self._largest_px = evaluator.tile_px
+        is_whole = evaluator.tile_px is None or evaluator.tile_px >= max(shape)
+        self._tile_px = None if is_whole else evaluator.tile_px
         return minima
 
     def _objective(self, contents: Tensor, factor: float, tile_px: int | None) -> Objective:

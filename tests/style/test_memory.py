@@ -82,6 +82,7 @@ def fitting(largest_px: int, tried: list[int | None], whole_px: int = 512) -> Ca
         (100, None, [None, 256, 128, 64]),
         (511, None, [None, 256]),
         (100, 200, [200, 96]),  # a multiple of 16
+        (64, 200, [200, 96, 64]),  # the smallest is not left out
         (400, 2000, [2000, 256]),  # a tile larger than the picture is no larger than the picture
     ],
 )
