@@ -30,7 +30,7 @@ def with_chroma_of(gray: Tensor, content: Tensor) -> Tensor:
 
 def match_luminance(style: Tensor, content: Tensor) -> Tensor:
     """`style`'s luma with the mean and the standard deviation of `content`'s, clipped to 0–1 (section 3.2)."""
-    ours, theirs = (luminance(image)[0, 0].detach().double().cpu() for image in (style, content))
+    ours, theirs = (luminance(image)[0, 0].detach().cpu().double() for image in (style, content))
     mean_s, mean_c = _ordered_mean(ours), _ordered_mean(theirs)
     spread_s, spread_c = (
         _ordered_mean((luma - mean).square()).sqrt() for luma, mean in ((ours, mean_s), (theirs, mean_c))
@@ -58,14 +58,14 @@ def match_color(style: Tensor, content: Tensor) -> Tensor:
     """
     mean_s, root_s = _statistics(style, -0.5)
     mean_c, root_c = _statistics(content, 0.5)
-    flat = style.detach().double().cpu().flatten(2)[0]
+    flat = style.detach().cpu().double().flatten(2)[0]
     mapped = root_c @ root_s @ (flat - mean_s) + mean_c
     return mapped.reshape(style.shape).clamp(0, 1).to(style.device, torch.float32)
 
 
 def _statistics(image: Tensor, power: float) -> tuple[Tensor, Tensor]:
     """The mean color, (3, 1), and the covariance raised to `power`, (3, 3)."""
-    flat = image.detach().double().cpu().flatten(2)[0]
+    flat = image.detach().cpu().double().flatten(2)[0]
     mean = torch.stack([_ordered_mean(channel) for channel in flat])[:, None]
     centered = flat - mean
     covariance = torch.stack([torch.stack([_ordered_mean(a * b) for b in centered]) for a in centered])

@@ -140,7 +140,7 @@ def moments_of(
     `mask`, (1, 1, h, w) in 0–1 at the image's size, weighs its pixels.
     """
     shape = shape_of(image)
-    at = {layer: None if mask is None else at_layer(mask, layer_shape(shape, layer)) for layer in layers}
+    at = {layer: None if mask is None else at_layer(mask, layer) for layer in layers}
     totals: dict[str, Moments] = {}
     with torch.no_grad():
         for tile in tiles(shape, tile_px, margin_px(network.layers)):
@@ -168,9 +168,10 @@ class Evaluator:
         `which` of the pictures that the objective's targets are of `images` are, in order.
         """
         images = images.detach()
-        found, self.tile_px = shrinking(
-            lambda tile_px: self._evaluate(images, which, tile_px), shape_of(images), self.tile_px
-        )
+        with torch.enable_grad():
+            found, self.tile_px = shrinking(
+                lambda tile_px: self._evaluate(images, which, tile_px), shape_of(images), self.tile_px
+            )
         return found
 
     def _evaluate(self, images: Tensor, which: Sequence[int], tile_px: int | None) -> tuple[Tensor, Tensor]:
@@ -194,8 +195,7 @@ class Evaluator:
         losses = self._content(features, which, WHOLE) + sum(
             term.value(moments(features[term.layer], term.mask), which) for term in self._objective.style
         )
-        (gradients,) = torch.autograd.grad(losses.sum(), pixels)
-        return losses.detach(), gradients
+        return losses.detach(), self._gradient(losses.sum(), pixels)
 
     def _tiled(self, images: Tensor, which: Sequence[int], parts: Sequence[Tile]) -> tuple[Tensor, Tensor]:
         losses, slopes = self._style(images, which, parts)
@@ -209,10 +209,15 @@ class Evaluator:
                 for term, (first, second) in zip(self._objective.style, slopes, strict=True)
                 for part in [_moments(features, term.layer, term.mask, tile)]
             ]
-            (slope,) = torch.autograd.grad(content.sum() + sum(shares), pixels)
-            tile.pixels(gradients).add_(slope)
+            tile.pixels(gradients).add_(self._gradient(content.sum() + sum(shares), pixels))
             losses = losses + content.detach()
         return losses, gradients
+
+    def _gradient(self, loss: Tensor, pixels: Tensor) -> Tensor:
+        """The gradient of a scalar; in float16 of its multiple, since a mean's share of a pixel would underflow."""
+        scale = pixels.shape[-2] * pixels.shape[-1] if self._network.dtype == torch.float16 else 1
+        (gradient,) = torch.autograd.grad(loss * scale, pixels)
+        return gradient / scale if scale != 1 else gradient
 
     def _content(self, features: Features, which: Sequence[int], tile: Tile) -> Tensor:
         """What a tile adds to the content terms, (batch,)."""

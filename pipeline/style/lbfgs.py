@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..errors import DivergenceError
@@ -42,17 +44,26 @@ def history(pixels: int) -> int:
     return min(HISTORY, max(2, int(HISTORY_PIXELS / pixels)))
 
 
+class Pair(NamedTuple):
+    """A step s, the change y of the gradient over it, and their scalar product, of which ρ is the inverse."""
+
+    s: Tensor
+    y: Tensor
+    product: Tensor
+
+
 @dataclass
 class Curvature:
-    """What L-BFGS knows of the Hessian: pairs of a step s and the change y of the gradient over it, newest last."""
+    """What L-BFGS knows of the Hessian: pairs, newest last."""
 
-    pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
 
     def add(self, s: Tensor, y: Tensor) -> None:
         """Take a pair into account, unless the loss curves down along it."""
+        product = dot(s, y)
         # Relative to both, so that no scale of the loss matters; else the estimate would not be definite.
-        if dot(s, y) > 1e-10 * math.sqrt(dot(s, s) * dot(y, y)):
-            self.pairs.append((s, y))
+        if bool(product > 1e-10 * (dot(s, s) * dot(y, y)).sqrt()):
+            self.pairs.append(Pair(s, y, product))
             del self.pairs[: -history(s.shape[-2] * s.shape[-1])]
 
     def forget(self) -> None:
@@ -64,22 +75,24 @@ class Curvature:
         return Curvature()
 
     def step(self, gradient: Tensor, scaling: Scaling) -> Tensor:
-        """−H g with the estimate H of the inverse Hessian; without any pair, T Tᵀ g with length `FIRST_STEP`."""
+        """−H g with the estimate H of the inverse Hessian; without any pair, T Tᵀ g with length `FIRST_STEP`.
+
+        Scalars stay on the device: on a GPU, fetching each would cost more than the sums.
+        """
         q = gradient.neg()
         if not self.pairs:
             q = scaling(scaling(q))
-            size = math.sqrt(dot(q, q) / q.numel())
-            return q.mul_(FIRST_STEP / size if size > 0 else 0.0)
-        factors = []
-        for s, y in reversed(self.pairs):
-            rho = 1 / dot(s, y)
-            factors.append((rho, rho * dot(s, q)))
-            q.sub_(y, alpha=factors[-1][1])
-        s, y = self.pairs[-1]
+            size = (dot(q, q) / q.numel()).sqrt()
+            return q.mul_(FIRST_STEP / size.clamp(min=torch.finfo(q.dtype).tiny))
+        alphas = []
+        for s, y, product in reversed(self.pairs):
+            alphas.append(dot(s, q) / product)
+            q.addcmul_(y, alphas[-1], value=-1)
+        _, y, product = self.pairs[-1]
         scaled = scaling(y)
-        q = scaling(scaling(q)).mul_(dot(s, y) / dot(scaled, scaled))
-        for (s, y), (rho, alpha) in zip(self.pairs, reversed(factors), strict=True):
-            q.add_(s, alpha=alpha - rho * dot(y, q))
+        q = scaling(scaling(q)).mul_(product / dot(scaled, scaled))
+        for (s, y, product), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            q.addcmul_(s, alpha - dot(y, q) / product)
         return q
 
 

@@ -6,6 +6,7 @@ every size. Those of the style look at `Moments` alone, which add up over tiles 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,7 +153,7 @@ def wasserstein_loss(found: Moments, target: Moments) -> Tensor:
     traces = ours.diagonal(dim1=1, dim2=2).sum(1) + theirs.diagonal(dim1=1, dim2=2).sum(1)
     distance = traces - 2 * _trace_of_root(root @ ours @ root)
     means = (found.mean - target.mean).square().sum(1)
-    return (means + distance) / (channels * WASSERSTEIN_PROPORTION)
+    return (means + distance.clamp(min=0)) / (channels * WASSERSTEIN_PROPORTION)  # rounding may go below
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -191,14 +192,19 @@ def _floor(target: Moments) -> Tensor:
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """`torch.linalg.eigh`, on a CPU with one thread, since the bits that LAPACK gives depend on their number."""
+    """`torch.linalg.eigh`, with eigenvalues of NaN where a matrix is not finite, which it would refuse.
+
+    On a CPU with one thread, since the bits that LAPACK gives depend on their number.
+    """
+    finite = matrix.isfinite().flatten(1).all(1)[:, None, None]
+    matrix = matrix.where(finite, torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device))
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if matrix.device.type == "cpu" else threads)
     try:
         values, vectors = torch.linalg.eigh(matrix)
     finally:
         torch.set_num_threads(threads)
-    return values, vectors
+    return values.where(finite[:, :, 0], math.nan), vectors
 
 
 def _trace_of_root(matrix: Tensor) -> Tensor:

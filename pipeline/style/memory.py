@@ -25,6 +25,9 @@ NETWORK_BYTES = 1e9
 PIXEL_BYTES = 1900
 """Evaluating one pixel, forward and back, in float32: 1650 measured at 512 and 1024 px, and room for the losses."""
 
+REGION_BYTES = 1000
+"""The weighted features of a region's five layers, and their gradients."""
+
 PICTURES = 11
 """Pictures held at once (3 float32 a pixel): content, start, best, iterates, gradients, masks and temporaries."""
 
@@ -39,19 +42,21 @@ def tile_for(
     content_layers: Iterable[str],
     optimizer: str = "lbfgs",
     batch: int = 1,
+    regions: int = 0,
 ) -> int | None:
     """The tile in px, a multiple of 16, with which pictures of (height, width) `shape` fit; None: in one piece.
 
-    Never below 64 px, even where that does not fit.
+    `regions`: how many masks weigh the style's layers. Never below 64 px, even where that does not fit.
     """
     pixels = shape[0] * shape[1]
     channels = {layer: CONV_CHANNELS[layer][1] for layer in content_layers}
     targets = sum(4 * pixels / stride_px(layer) ** 2 * count for layer, count in channels.items())
     pictures = PICTURES + (2 * history(pixels) if optimizer == "lbfgs" else 3)
     left = budget_bytes - NETWORK_BYTES - batch * (12 * pixels * pictures + targets)
-    if batch * pixels * PIXEL_BYTES <= left:
+    pixel_bytes = PIXEL_BYTES + regions * REGION_BYTES
+    if batch * pixels * pixel_bytes <= left:
         return None
-    side = int(max(0.0, left / batch / PIXEL_BYTES) ** 0.5) - 2 * margin_px(layers)
+    side = int(max(0.0, left / batch / pixel_bytes) ** 0.5) - 2 * margin_px(layers)
     return max(SMALLEST_TILE_PX, side // GRID_PX * GRID_PX)
 
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .losses import Moments, StyleLoss, squared_error
-from .scales import Shape, shape_of
-from .vgg import layer_shape
+from .scales import shape_of
+from .vgg import layer_shape, stride_px
 
 LayerWeights = Mapping[str, float]
 Features = Mapping[str, Tensor]
@@ -35,7 +35,7 @@ class ContentTerm:
 
     def part(self, features: Tensor, which: Sequence[int], rows: slice, columns: slice) -> Tensor:
         """What the positions `rows`, `columns` add to the term, (len(which),); `features` are those of them."""
-        target = self.target[list(which), :, rows, columns]
+        target = of(self.target, which)[:, :, rows, columns]
         mask = None if self.mask is None else self.mask[:, :, rows, columns]
         return squared_error(features, target, mask) * (self.weight / self.target[0].numel())
 
@@ -56,9 +56,12 @@ class StyleTerm:
 
     def value(self, found: Moments, which: Sequence[int]) -> Tensor:
         """(len(which),), of moments over the whole picture."""
-        shared = len(self.target.count) == 1
-        target = self.target if shared else Moments(*(x[list(which)] for x in _fields(self.target)))
-        return self.weight * self.loss(found, target)
+        if len(self.target.count) == 1 or len(which) == len(self.target.count):
+            return self.weight * self.loss(found, self.target)
+        count, first, second = (
+            of(x, which) for x in (self.target.count, self.target.first, self.target.second)
+        )
+        return self.weight * self.loss(found, Moments(count, first, second))
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ def content_terms(
 ) -> tuple[ContentTerm, ...]:
     """A term for each layer; `weight` is split in the proportion of the layers' weights.
 
-    `mask`, (1, 1, h, w) in 0–1 at any size, says where the content counts.
+    `mask`, (1, 1, h, w) in 0–1 at the picture's size, says where the content counts.
     """
-    masks = {layer: None if mask is None else at_layer(mask, shape_of(targets[layer])) for layer in targets}
+    masks = {layer: None if mask is None else at_layer(mask, layer) for layer in targets}
     split = shares(layers, weight)
     return tuple(ContentTerm(layer, share, targets[layer], masks[layer]) for layer, share in split.items())
 
@@ -103,7 +106,7 @@ def style_terms(
         for layer, share in shares(layers, weight * part).items():
             mask = None
             if region.mask is not None:
-                mask = at_layer(region.mask, layer_shape(shape_of(region.mask), layer))
+                mask = at_layer(region.mask, layer)
                 if float(mask.max()) < LEAST:
                     continue
             terms.append(StyleTerm(layer, share, loss, region.targets[layer], mask))
@@ -132,10 +135,16 @@ def shares(weights: LayerWeights, whole: float) -> LayerWeights:
     return {layer: whole * weight / total for layer, weight in weights.items() if whole * weight > 0}
 
 
-def at_layer(mask: Tensor, shape: Shape) -> Tensor:
-    """A mask at the size of a layer's features: each position has the mean of the pixels it stands for."""
-    return F.interpolate(mask, size=shape, mode="area")
+def at_layer(mask: Tensor, layer: str) -> Tensor:
+    """A mask, (1, 1, h, w), at a layer's size: each position has the mean of the pixels it stands for."""
+    height, width = layer_shape(shape_of(mask), layer)
+    stride = stride_px(layer)
+    if min(shape_of(mask)) < stride:
+        return F.interpolate(mask, size=(height, width), mode="area")
+    return F.avg_pool2d(mask[:, :, : height * stride, : width * stride], stride)
 
 
-def _fields(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
-    return moments.count, moments.first, moments.second
+def of(batch: Tensor, which: Sequence[int]) -> Tensor:
+    """Those pictures of a batch, in growing order: a view where they are neighbors, as a single one is."""
+    first, last = which[0], which[-1]
+    return batch[first : last + 1] if last - first + 1 == len(which) else batch[list(which)]

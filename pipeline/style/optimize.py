@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import DivergenceError
 from .adam import LEARNING_RATE, AdamMoments, adam
-from .lbfgs import Curvature, lbfgs
+from .lbfgs import WORSE, Curvature, lbfgs
 from .scaling import SCALINGS
 from .steps import Steps
 
@@ -37,7 +37,7 @@ SAFER_RATE = 0.005
 
 @dataclass(frozen=True)
 class Method:
-    """How to minimize; the fields mean what those of `stylizer.Settings` say."""
+    """How to minimize; the fields mean what those of `settings.Settings` say."""
 
     optimizer: str = "lbfgs"
     learning_rate: float | None = None
@@ -157,7 +157,8 @@ class _Run:
         if math.isfinite(loss) and (self._best is None or loss < self._best[0]):
             self._best = loss, image  # nobody writes into it: a step makes a new tensor
         self._bests.append(self._best[0] if self._best else math.inf)
-        if self._average and not self._average.is_given(image):
+        is_trial = self._best is None or not loss <= WORSE * self._best[0]  # L-BFGS takes such a step back
+        if self._average and not is_trial and not self._average.is_given(image):
             self._average.add(image)
         if self._watch:
             self._watch(self.index, loss, image)

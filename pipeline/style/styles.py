@@ -21,6 +21,9 @@ from .vgg import VGG19
 KEPT_SIZES = 8
 """Sizes for which moments are kept; an archive may have as many sizes as pictures."""
 
+LARGEST_PIECE_PX = 1024
+"""A style's picture larger than this, and than a content that fits in one piece, is looked at in tiles."""
+
 RECOLOR: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "luminance": color.match_luminance,
     "match": color.match_color,
@@ -65,6 +68,11 @@ class Styles:
         self._groups = _by_mask(styles)
         self._known: dict[object, list[Mapping[str, Moments]]] = {}
 
+    @property
+    def masked(self) -> int:
+        """How many regions there are besides the whole picture."""
+        return len(self._groups) if any(mask is not None for mask, _ in self._groups) else 0
+
     def regions(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Region]:
         """What is to be where in `contents`, (batch, 3, h, w), which have `factor` of their final size."""
         masks = _masks([mask for mask, _ in self._groups], shape_of(contents), contents.device)
@@ -99,7 +107,8 @@ class Styles:
             for style in styles:
                 picture = self._picture(style, content, factor)
                 part = None if style.part is None else mask_at(style.part.to(picture), shape_of(picture))
-                parts.append((moments_of(self._network, picture, layers, part, tile_px), style.weight))
+                tile = tile_px or max(LARGEST_PIECE_PX, *shape_of(content))
+                parts.append((moments_of(self._network, picture, layers, part, tile), style.weight))
             found.append(blend(parts))
         return found
 

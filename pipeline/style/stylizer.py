@@ -96,7 +96,7 @@ class Stylizer:
         self._content_mask = content_mask
         self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
         self._tile_px: int | None = None
-        self._largest_px: int | None = None
+        self._largest_px: dict[scales.Shape, int] = {}
 
     def stylize(
         self, content: Tensor, start: Tensor | None = None, callback: Callback | None = None
@@ -151,6 +151,7 @@ class Stylizer:
             is_last = longest_px == sizes[-1]
             iterations = self.settings.iterations if is_last else self.settings.coarse
             starts, states = self._starts(scaled, minima)
+            minima = []  # and with them what the optimizers kept of the size before
             minima = self._minimize(scaled, starts, iterations, longest_px / sizes[-1], work, states)
         return minima
 
@@ -158,13 +159,13 @@ class Stylizer:
         self, contents: Tensor, minima: Sequence[Minimum | DivergenceError]
     ) -> tuple[Tensor, list[State | None]]:
         """What to start from at the size of `contents`, and the optimizers' states, after the size before it."""
-        fresh, shape = self._initial(contents), scales.shape_of(contents)
+        shape = scales.shape_of(contents)
         if not minima:
-            return fresh, [None] * len(contents)
+            return self._initial(contents), [None] * len(contents)
         starts, states = [], list[State | None]()
-        for minimum, start in zip(minima, torch.split(fresh, 1), strict=True):
+        for minimum, content in zip(minima, torch.split(contents, 1), strict=True):
             if isinstance(minimum, DivergenceError):  # it may yet do at this size
-                starts.append(start)
+                starts.append(self._initial(content))
                 states.append(None)
             else:
                 starts.append(scales.resize(minimum.image.clamp(0, 1), shape))
@@ -195,12 +196,14 @@ class Stylizer:
         states: Sequence[State | None] | None = None,
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
-        at_once = 1 if self.device.type == "cpu" else len(contents)
-        shape = scales.shape_of(contents)
-        planned, largest_px = (
-            self._tile(shape, at_once),
-            max(*shape, self._styles.longest_px(contents, factor)),
+        shape, largest_px = (
+            scales.shape_of(contents),
+            max(*contents.shape[-2:], self._styles.longest_px(contents, factor)),
         )
+        at_once = 1 if self.device.type == "cpu" else len(contents)
+        while at_once > 1 and self._tile(shape, at_once) != self._tile(shape, 1):
+            at_once = -(-at_once // 2)  # rather fewer pictures at once than tiles with their margins
+        planned = self._tile(shape, at_once)
         objective, tile_px = shrinking(
             lambda tile_px: self._objective(contents, factor, tile_px), (largest_px, largest_px), planned
         )
@@ -214,8 +217,8 @@ class Stylizer:
             at_once=at_once,
             watch=work,
         )
-        if evaluator.tile_px != planned:  # memory ran out
-            self._largest_px = evaluator.tile_px
+        if evaluator.tile_px is not None and evaluator.tile_px != planned:  # memory ran out
+            self._largest_px[shape] = evaluator.tile_px
         is_whole = evaluator.tile_px is None or evaluator.tile_px >= max(shape)
         self._tile_px = None if is_whole else evaluator.tile_px
         return minima
@@ -244,8 +247,9 @@ class Stylizer:
                 content_layers=_used(self.settings.content_layers, self.settings.content_weight),
                 optimizer=self.settings.optimizer,
                 batch=batch,
+                regions=self._styles.masked,
             )
-        known = [int(px) for px in (tile_px, self._largest_px) if px is not None]
+        known = [int(px) for px in (tile_px, self._largest_px.get(shape)) if px is not None]
         return min(known, default=None)
 
 
@@ -255,10 +259,8 @@ def _used(layers: Mapping[str, float], whole: float) -> list[str]:
 
 
 def _on(images: Tensor, device: torch.device) -> Tensor:
-    """`images` on the device; by way of pinned memory to CUDA, so that the copy overlaps with what is still running."""
-    if device.type == "cuda" and not images.is_cuda:
-        return images.pin_memory().to(device, non_blocking=True)
-    return images.to(device)
+    """`images` on the device. Neither pinned nor overlapped: a picture is uploaded once for hundreds of iterations."""
+    return images.detach().to(device, torch.float32)
 
 
 @dataclass

@@ -12,6 +12,10 @@ ROW = 4096
 """Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
 
 
+PIECE = ROW * ROW
+"""Elements of which products are held at once: 64 MB."""
+
+
 def ordered_sums(x: Tensor) -> Tensor:
     """The sum over all but the first dimension, (batch,), with the same bits for any number of threads.
 
@@ -31,6 +35,8 @@ def ordered_sum(x: Tensor) -> Tensor:
     return ordered_sums(x.reshape(1, -1))[0]
 
 
-def dot(a: Tensor, b: Tensor) -> float:
-    """The scalar product of two tensors of one shape."""
-    return float(ordered_sum(a * b))
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """The scalar product of two tensors of one shape, a scalar; a piece at a time, so that it takes no room."""
+    a, b = a.reshape(-1), b.reshape(-1)
+    pieces = [ordered_sum(x * y) for x, y in zip(torch.split(a, PIECE), torch.split(b, PIECE), strict=True)]
+    return pieces[0] if len(pieces) == 1 else ordered_sum(torch.stack(pieces))

@@ -77,7 +77,7 @@ class VGG19:
             )
             for name, (weight, bias) in _scaled(weights, names[: deepest + 1], means).items()
         ]
-        self._dtype = dtype
+        self.dtype = dtype
         self._mean = torch.tensor(IMAGENET_MEAN, device=self.device)[None, :, None, None]
         self._std = torch.tensor(IMAGENET_STD, device=self.device)[None, :, None, None]
 
@@ -87,7 +87,7 @@ class VGG19:
         `images`: (batch, 3, height, width), float32, sRGB, 0–1. A layer of block b is (batch, C, h, w) with
         h and w halved b − 1 times, rounded down, but never below 1.
         """
-        x = ((images - self._mean) / self._std).to(self._dtype).contiguous(memory_format=torch.channels_last)
+        x = ((images - self._mean) / self._std).to(self.dtype).contiguous(memory_format=torch.channels_last)
         found = {}
         for name, weight, bias in self._convs:
             if name.endswith("_1") and name != "conv1_1":
@@ -95,7 +95,7 @@ class VGG19:
                 gain = self._gains[int(name[4]) - 2]
                 x = x if gain == 1 else x * gain
             if name == "conv1_1" and self._repeats_edge:
-                x = F.relu_(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias))
+                x = F.relu_(F.conv2d(_with_edge(x), weight, bias))
             else:
                 x = F.relu_(F.conv2d(x, weight, bias, padding=1))
             if name in self.layers:
@@ -162,6 +162,12 @@ def _scaled(
         scaled[name] = (weight * incoming[None, :, None, None] / mean[:, None, None, None], bias / mean)
         incoming = mean
     return scaled
+
+
+def _with_edge(x: Tensor) -> Tensor:
+    """The edge repeated once around; CUDA's own gradient of this adds up in no fixed order."""
+    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    return torch.cat([x[:, :, :, :1], x, x[:, :, :, -1:]], 3).contiguous(memory_format=torch.channels_last)
 
 
 def _at_least_two(x: Tensor) -> Tensor:
