@@ -42,7 +42,7 @@ def settings_of(folder: Path, transfer: Transfer = QUICK, **changes: Any) -> Wor
                              "warm_start": "flow", **changes})  # fmt: skip
 
 
-def paint(folder: Path, **changes: Any) -> tuple[np.ndarray, Any]:
+def paint(folder: Path, size: tuple[int, int] = (64, 48), **changes: Any) -> tuple[np.ndarray, Any]:
     """The photograph's painting, and its record."""
     path = folder / "photo.png"
     source = Source("still", path, path.name, (path,))
@@ -50,7 +50,7 @@ def paint(folder: Path, **changes: Any) -> tuple[np.ndarray, Any]:
     found = probe(source, rate=Fraction(1))
     worker = Worker(settings_of(folder, **changes))
     worker.set_up()
-    record = worker.stylize_frame(0, SegmentJob("photo.png[0-0]", source, found, 0, 1, (64, 48), out))
+    record = worker.stylize_frame(0, SegmentJob("photo.png[0-0]", source, found, 0, 1, size, out))
     return decode_frame(frame_path(out, 0)).astype(float), record
 
 
@@ -97,9 +97,11 @@ def test_another_part_of_the_painting_is_another_style(folder: Path) -> None:
 
 
 def test_a_picture_beyond_the_memory_is_painted_in_tiles_and_the_record_says_so(folder: Path) -> None:
-    assert paint(folder)[1].tile is None
-    assert paint(folder, transfer=QUICK.model_copy(update={"tile": 64}))[1].tile == 64
-    assert paint(folder, memory_gib=0.5)[1].tile == 64  # the smallest there is
+    size, tiled = (96, 72), QUICK.model_copy(update={"tile": 64})
+    assert paint(folder, size)[1].tile is None
+    assert paint(folder, size, transfer=tiled)[1].tile == 64
+    assert paint(folder, size, memory_gib=0.5)[1].tile == 64  # the smallest there is
+    assert paint(folder, (64, 48), transfer=tiled)[1].tile is None  # no larger than a tile
 
 
 def test_the_share_of_a_gpu_is_that_of_its_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
