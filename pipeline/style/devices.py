@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 
 import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux's control groups, in their second and first version, say how much memory a container may have."""
 
 CPU_SHARE, CPU_MOST = 0.5, 8 * 2**30
 """A machine without an accelerator is somebody's laptop, or has several workers."""
@@ -25,13 +33,23 @@ def budget_bytes(device: torch.device, share: float = 1.0) -> float:
     return GPU_SHARE * share * memory_bytes(device)
 
 
-def memory_bytes(device: torch.device) -> int:
+def memory_bytes(device: torch.device) -> float:
     """All the memory of a device."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), _container_bytes())
+
+
+def _container_bytes() -> float:
+    """What a container may have at most; without end outside of one."""
+    for path in CONTAINER_LIMITS:
+        try:
+            return int(path.read_text("ascii"))
+        except (OSError, ValueError):  # there is no such file, or it says "max"
+            continue
+    return math.inf
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:

@@ -114,7 +114,7 @@ class Styles:
 
     def _picture(self, style: Style, content: Tensor, factor: float) -> Tensor:
         """A style's picture as it is to be learned from: its size, and its colors."""
-        image, settings = style.image.to(content.device), self._settings
+        image, settings = style.image.to(content.device, torch.float32), self._settings
         if settings.style_aspect == "stretch":
             image = resize(image, shape_of(content))
         else:
@@ -157,7 +157,7 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
 
 def _masks(masks: Sequence[Tensor | None], shape: Shape, device: torch.device) -> list[Tensor | None]:
     """The masks at a size; where some are given, the one that is not gets what these leave."""
-    given = [mask_at(mask.to(device), shape) for mask in masks if mask is not None]
+    given = [mask_at(mask.to(device, torch.float32), shape) for mask in masks if mask is not None]
     if not given:
         return list(masks)
     rest = (1 - torch.stack(given).sum(0)).clamp(0, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..errors import DivergenceError
+from ..errors import ConfigError, DivergenceError
 from . import color, scales
 from .devices import budget_bytes, precision
 from .evaluate import Evaluator, features_of
@@ -120,6 +120,7 @@ class Stylizer:
         pictures are evaluated one by one, and a picture's bits are those it has alone; elsewhere together, and they
         are equal but for the rounding of the kernels that the device's library takes for the batch's size.
         """
+        _check(contents, contents if starts is None else starts)
         given = _on(contents, self.device)
         is_gray = self.settings.preserve_color == "luminance"
         contents = color.luminance(given) if is_gray else given
@@ -226,7 +227,7 @@ class Stylizer:
     def _objective(self, contents: Tensor, factor: float, tile_px: int | None) -> Objective:
         settings, mask = self.settings, self._content_mask
         if mask is not None:
-            mask = mask_at(mask.to(self.device), scales.shape_of(contents))
+            mask = mask_at(mask.to(self.device, torch.float32), scales.shape_of(contents))
         layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
         regions = self._styles.regions(contents, factor, tile_px) if settings.style_weight else []
@@ -256,6 +257,16 @@ class Stylizer:
 def _used(layers: Mapping[str, float], whole: float) -> list[str]:
     """The layers that count, where the term that they make up has the weight `whole`."""
     return [layer for layer, weight in layers.items() if weight > 0 and whole > 0]
+
+
+def _check(contents: Tensor, starts: Tensor) -> None:
+    if contents.ndim != 4 or contents.shape[1] != 3 or not contents.is_floating_point():
+        shape = tuple(contents.shape)
+        raise ConfigError(
+            f"pictures must be floats, (batch, 3, h, w) in 0–1, got {contents.dtype} of shape {shape}"
+        )
+    if starts.shape != contents.shape:
+        raise ConfigError(f"starts must have the contents' shape, {contents.shape}, got {starts.shape}")
 
 
 def _on(images: Tensor, device: torch.device) -> Tensor:
