@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import DivergenceError
 from .scaling import Scaling
 from .steps import Steps, held
-from .sums import dot
+from .sums import dot, one_thread
 
 HISTORY = 20
 """Curvature pairs kept: 50 and 100 save nothing that could be measured."""
@@ -79,6 +79,10 @@ class Curvature:
 
         Scalars stay on the device: on a GPU, fetching each would cost more than the sums.
         """
+        with one_thread(gradient.numel()):
+            return self._step(gradient, scaling)
+
+    def _step(self, gradient: Tensor, scaling: Scaling) -> Tensor:
         q = gradient.neg()
         if not self.pairs:
             q = scaling(scaling(q))

@@ -80,14 +80,14 @@ def moments(features: Tensor, mask: Tensor | None = None) -> Moments:
     >>> moments(torch.ones(1, 2, 3, 5)).gram.tolist()
     [[[1.0, 1.0], [1.0, 1.0]]]
     """
-    flat = features.flatten(2)
-    batch, _, positions = flat.shape
+    batch, positions = features.shape[0], features.shape[2] * features.shape[3]
+    flat = _flat(features)
     if mask is None:
-        ones = flat.new_ones(positions)
-        return Moments(flat.new_full((batch,), positions), flat @ ones, flat @ flat.mT)
-    weights = mask.reshape(-1)
-    count = ordered_sums(weights[None]).expand(batch)
-    return Moments(count, flat @ weights, (flat * weights) @ flat.mT)
+        ones = flat.new_ones((1, positions))
+        return Moments(flat.new_full((batch,), positions), (ones @ flat)[:, 0], _second(features, features))
+    weights = mask.reshape(1, -1)
+    count = ordered_sums(weights).expand(batch)
+    return Moments(count, (weights @ flat)[:, 0], _second(features, features * mask))
 
 
 def squared_error(features: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -211,6 +211,33 @@ def _trace_of_root(matrix: Tensor) -> Tensor:
     """tr(M^½) of symmetric, positive matrices, (batch,); only its first derivative is there."""
     trace: Tensor = _TraceOfRoot.apply(matrix)
     return trace
+
+
+def _flat(features: Tensor) -> Tensor:
+    """(batch, C, h, w) as (batch, positions, C), which is how channels_last has them in memory."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _second(features: Tensor, weighted: Tensor) -> Tensor:
+    """F diag(m) Fᵀ, (batch, C, C), of F and m F, (batch, C, h, w)."""
+    found: Tensor = _Second.apply(features, weighted.detach())
+    return found
+
+
+class _Second(torch.autograd.Function):
+    """With the slope (D + Dᵀ) F m in one product; by itself torch takes two, and turns their layout around."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weighted: Tensor) -> Tensor:
+        ctx.save_for_backward(weighted)
+        return _flat(features).mT @ _flat(weighted)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        (weighted,) = ctx.saved_tensors
+        # Not as a convolution of 1 × 1, which would be twice as fast: its bits depend on the number of threads.
+        slope = _flat(weighted) @ (slopes[0] + slopes[0].mT)
+        return slope.reshape(-1, *weighted.shape[2:], weighted.shape[1]).permute(0, 3, 1, 2), None
 
 
 class _TraceOfRoot(torch.autograd.Function):

@@ -5,12 +5,18 @@ With torch's own, two workers of one thread and one of two would drift apart in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 ROW = 4096
 """Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
 
+
+FEW = 1 << 20
+"""Elements that one thread adds up or multiplies in the time in which others wake up for a hundred such sums."""
 
 PIECE = ROW * ROW
 """Elements of which products are held at once: 64 MB."""
@@ -28,6 +34,20 @@ def ordered_sums(x: Tensor) -> Tensor:
         rest = x[:, whole:]
         x = rows if rest.shape[1] == 0 else torch.cat([rows, rest.sum(1, keepdim=True)], 1)
     return x.sum(1)
+
+
+@contextmanager
+def one_thread(elements: int) -> Iterator[None]:
+    """Work on tensors of so many elements: with one thread while that is less than waking the others."""
+    threads = torch.get_num_threads()
+    if threads == 1 or elements > FEW:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def ordered_sum(x: Tensor) -> Tensor:

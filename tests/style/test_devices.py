@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -21,6 +23,17 @@ def test_on_a_cpu_half_of_the_memory_is_taken_and_8_gib_at_most(
 ) -> None:
     monkeypatch.setattr(devices, "memory_bytes", lambda device: has)
     assert budget_bytes(CPU) == expected
+
+
+@pytest.mark.parametrize(("says", "expected"), [("1000000\n", 1_000_000), ("max\n", None), (None, None)])
+def test_a_container_has_what_its_limit_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, expected: int | None
+) -> None:
+    before, limit = memory_bytes(CPU), tmp_path / "memory.max"
+    if says is not None:
+        limit.write_text(says, "ascii")
+    monkeypatch.setattr(devices, "CONTAINER_LIMITS", (limit,))
+    assert memory_bytes(CPU) == expected if expected else memory_bytes(CPU) >= before
 
 
 def test_on_a_gpu_a_share_of_its_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_the_newest_pair_is_satisfied(variables: str) -> None:
     curvature, steepness = Curvature(), torch.rand(SHAPE, dtype=torch.float64) + 0.5
     for seed in range(5):
         curvature.add(noise(seed), steepness * noise(seed))
-    s, y = curvature.pairs[-1]
+    s, y, _ = curvature.pairs[-1]
     assert torch.allclose(curvature.step(y, SCALINGS[variables](s)), -s, atol=1e-9)  # H y = s
 
 
@@ -69,7 +69,7 @@ def test_a_step_is_that_of_the_matrix_written_out() -> None:
     for seed in range(3):
         curvature.add(noise(seed), (noise(seed) + 0.3 * noise(seed + 10)))
     assert len(curvature.pairs) == 3
-    columns = [(s.reshape(-1, 1), y.reshape(-1, 1)) for s, y in curvature.pairs]
+    columns = [(s.reshape(-1, 1), y.reshape(-1, 1)) for s, y, _ in curvature.pairs]
     s, y = columns[-1]
     eye = torch.eye(count, dtype=torch.float64)
     matrix = eye * float(s.T @ y) / float(y.T @ y)

@@ -325,3 +325,17 @@ def test_found_without_any_variance_has_finite_slopes_too() -> None:
     for loss in STYLE_LOSSES.values():
         (slope,) = torch.autograd.grad(loss(moments(x), moments(torch.zeros(1, 4, 2, 2))).sum(), x)
         assert slope.isfinite().all()
+
+
+def test_a_picture_that_is_not_finite_leaves_the_others_of_its_batch_alone() -> None:
+    x, style = features(2, 3, 4, 5), moments(features(1, 3, 4, 5))
+    alone = wasserstein_loss(moments(x[1:]), style)
+    x[0, 0, 0, 0] = math.inf
+    found = wasserstein_loss(moments(x), style)
+    assert math.isnan(float(found[0]))
+    assert torch.allclose(found[1:], alone, rtol=1e-5)
+
+
+def test_a_distance_is_never_below_zero() -> None:
+    bright = moments(features(1, 3, 4, 5) * 1e-3 + 400)
+    assert float(wasserstein_loss(bright, bright)) >= 0

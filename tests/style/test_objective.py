@@ -130,9 +130,12 @@ def test_targets_hold_no_gradient_and_only_their_layers(network: VGG19) -> None:
 
 
 def test_a_mask_at_a_layer_has_the_mean_of_the_pixels_of_each_position() -> None:
-    mask = torch.zeros(1, 1, 4, 8)
+    mask = torch.zeros(1, 1, 5, 9)  # the last row and column belong to no position of conv2
     mask[..., :3] = 1
-    assert at_layer(mask, (2, 4)).tolist() == [[[[1.0, 0.5, 0.0, 0.0]] * 2]]
+    mask[..., 8] = 1
+    assert at_layer(mask, "conv2_1").tolist() == [[[[1.0, 0.5, 0.0, 0.0]] * 2]]
+    assert torch.equal(at_layer(mask, "conv1_2"), mask)
+    assert at_layer(mask, "conv5_1").shape == (1, 1, 1, 1)
 
 
 def test_the_content_counts_where_its_mask_is_white(network: VGG19) -> None:

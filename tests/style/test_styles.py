@@ -15,7 +15,7 @@ from pipeline.style.color import luminance, match_color, match_histogram, match_
 from pipeline.style.evaluate import moments_of
 from pipeline.style.losses import Moments
 from pipeline.style.objective import Region
-from pipeline.style.styles import KEPT_SIZES, Styles, mask_at
+from pipeline.style.styles import KEPT_SIZES, LARGEST_PIECE_PX, Styles, mask_at
 from pipeline.style.vgg import VGG19
 from tests.photos import photo, square_photo
 
@@ -149,7 +149,7 @@ def test_a_style_of_the_same_size_is_looked_at_once(
     known = Styles(network, [Style(A)], SETTINGS)
     for side in (48, 48, 32, 48):
         known.regions(square_photo("astronaut", side), 1.0, None)
-    assert calls == [(48, None), (32, None)]
+    assert calls == [(48, LARGEST_PIECE_PX), (32, LARGEST_PIECE_PX)]
     for side in range(20, 20 + KEPT_SIZES):
         known.regions(square_photo("astronaut", side), 1.0, None)
     calls.clear()
@@ -163,7 +163,10 @@ def test_what_was_seen_in_one_piece_is_not_what_is_seen_in_tiles(
     content = square_photo("astronaut", 150)
     known = Styles(network, [Style(square_photo("coffee", 150))], SETTINGS)
     whole, tiled, again = (known.regions(content, 1.0, tile_px) for tile_px in (None, 64, None))
-    assert calls == [(150, None), (150, 64)]  # so the bits do not depend on what was painted before
+    assert calls == [
+        (150, LARGEST_PIECE_PX),
+        (150, 64),
+    ]  # so the bits do not depend on what was painted before
     assert again[0].targets is whole[0].targets
     assert same(tiled[0], whole[0].targets)
 
@@ -204,3 +207,11 @@ def test_a_style_is_recolored_by_each_content_of_a_batch(
 def test_a_style_that_cannot_be_is_an_error(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Style(**{"image": A, **wrong})
+
+
+def test_a_style_larger_than_its_content_is_looked_at_in_tiles(
+    network: VGG19, calls: list[tuple[int, int | None]]
+) -> None:
+    known = Styles(network, [Style(A)], replace(SETTINGS, style_scale=16.0))
+    known.regions(square_photo("astronaut", 80), 1.0, None)
+    assert calls == [(16 * 80, LARGEST_PIECE_PX)]

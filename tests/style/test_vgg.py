@@ -138,7 +138,7 @@ def test_with_its_gains_a_pooling_leaves_the_activations_of_max_pooling(
         ]
     for layer in BLOCKS[1:]:
         largest, other = (sum(float(f[layer].mean()) for f in features) for features in found)
-        assert other == pytest.approx(largest, rel=0.15), layer  # of larger photographs to 3 %
+        assert other == pytest.approx(largest, rel=0.25), layer  # at 256 px to 3 %
 
 
 @pytest.mark.parametrize("block", [2, 3, 4, 5])
