@@ -64,6 +64,8 @@ class Tile(NamedTuple):
 
     def inner(self, features: Features, layer: str) -> Tensor:
         """What counts of the features of what is evaluated."""
+        if self is WHOLE:  # slicing would cost the gradient a copy
+            return features[layer]
         stride = stride_px(layer)
         return features[layer][:, :, self.down.inner(stride), self.across.inner(stride)]
 

@@ -13,7 +13,9 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_weight
 
 from .sums import ordered_sums
 
@@ -225,19 +227,29 @@ def _second(features: Tensor, weighted: Tensor) -> Tensor:
 
 
 class _Second(torch.autograd.Function):
-    """With the slope (D + Dᵀ) F m in one product; by itself torch takes two, and turns their layout around."""
+    """With the slope (D + Dᵀ) F m in one product; by itself torch takes two, and turns their layout around.
+
+    On a CPU a single picture's are convolutions of 1 × 1, which take oneDNN half the time of a product (0.9 ms
+    instead of 2.0 at conv1_1 of 256 × 170 px on two cores). Their last bits depend on the number of threads.
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weighted: Tensor) -> Tensor:
         ctx.save_for_backward(weighted)
+        channels = features.shape[1]
+        if len(features) == 1 and not features.is_cuda:
+            found: Tensor = conv2d_weight(features, (channels, channels, 1, 1), weighted)  # type: ignore[no-untyped-call]
+            return found[None, :, :, 0, 0]
         return _flat(features).mT @ _flat(weighted)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
         (weighted,) = ctx.saved_tensors
-        # Not as a convolution of 1 × 1, which would be twice as fast: its bits depend on the number of threads.
-        slope = _flat(weighted) @ (slopes[0] + slopes[0].mT)
-        return slope.reshape(-1, *weighted.shape[2:], weighted.shape[1]).permute(0, 3, 1, 2), None
+        slope = slopes[0] + slopes[0].mT
+        if len(slope) == 1 and not slope.is_cuda:
+            return F.conv2d(weighted, slope[0, :, :, None, None]), None
+        product = _flat(weighted) @ slope
+        return product.reshape(-1, *weighted.shape[2:], weighted.shape[1]).permute(0, 3, 1, 2), None
 
 
 class _TraceOfRoot(torch.autograd.Function):

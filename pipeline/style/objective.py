@@ -56,7 +56,7 @@ class StyleTerm:
 
     def value(self, found: Moments, which: Sequence[int]) -> Tensor:
         """(len(which),), of moments over the whole picture."""
-        if len(self.target.count) == 1 or len(which) == len(self.target.count):
+        if len(self.target.count) == 1 or list(which) == list(range(len(self.target.count))):
             return self.weight * self.loss(found, self.target)
         count, first, second = (
             of(x, which) for x in (self.target.count, self.target.first, self.target.second)
@@ -145,6 +145,6 @@ def at_layer(mask: Tensor, layer: str) -> Tensor:
 
 
 def of(batch: Tensor, which: Sequence[int]) -> Tensor:
-    """Those pictures of a batch, in growing order: a view where they are neighbors, as a single one is."""
-    first, last = which[0], which[-1]
-    return batch[first : last + 1] if last - first + 1 == len(which) else batch[list(which)]
+    """Those pictures of a batch: a view where they are neighbors in order, as a single one is."""
+    neighbors = range(which[0], which[0] + len(which))
+    return batch[neighbors.start : neighbors.stop] if list(which) == list(neighbors) else batch[list(which)]

@@ -173,19 +173,22 @@ def test_each_picture_of_a_batch_has_its_own_target(network: VGG19) -> None:
 
 
 @pytest.mark.parametrize("name", ["gram", *STYLE_LOSSES])
-def test_loss_and_gradient_have_the_same_bits_for_any_number_of_threads(
+def test_loss_and_gradient_have_the_same_bits_every_time_and_hardly_others_for_other_threads(
     real: Weights, with_threads: Callable[[int], None], name: str
 ) -> None:
     network = VGG19(real, [*CONTENT, "conv1_1", "conv3_1"], means=normalization_means(real))
     layers = {"conv1_1": 1.0, "conv3_1": 1.0}
-    # oneDNN takes the kernel of a smaller convolution by the number of threads, and they differ in the last bits.
     image, content = (square_photo(name, 128)[..., :96, :] for name in ("rocket", "chelsea"))
     found = []
-    for threads in (1, 2, 3):
+    for threads in (2, 2, 1, 3):
         with_threads(threads)
         region = Region(None, moments_of(network, photo("coffee", 128), layers))
         style = style_terms([region], layers, 1.0, STYLE_LOSSES.get(name, gram_loss))
         targets = content_terms(features_of(network, content, CONTENT), CONTENT, 1.0)
         found.append(Evaluator(network, Objective(targets, style, 1.0))(image, [0]))
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(other, found[0], strict=True))
+    (loss, gradient), again = found[:2]
+    assert torch.equal(again[0], loss)
+    assert torch.equal(again[1], gradient)
+    for other_loss, other_gradient in found[2:]:
+        assert torch.allclose(other_loss, loss, rtol=1e-5)
+        assert float((other_gradient - gradient).norm() / gradient.norm()) < 1e-4

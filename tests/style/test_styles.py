@@ -154,7 +154,7 @@ def test_a_style_of_the_same_size_is_looked_at_once(
         known.regions(square_photo("astronaut", side), 1.0, None)
     calls.clear()
     known.regions(CONTENT, 1.0, None)
-    assert calls == [(48, None)]  # forgotten by then
+    assert calls == [(48, LARGEST_PIECE_PX)]  # forgotten by then
 
 
 def test_what_was_seen_in_one_piece_is_not_what_is_seen_in_tiles(
