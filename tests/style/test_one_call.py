@@ -89,3 +89,30 @@ def test_a_setting_out_of_range_is_an_error_that_names_it(narrow: Weights) -> No
 def test_a_loss_that_is_never_finite_is_an_error(narrow: Weights) -> None:
     with pytest.raises(DivergenceError, match="not finite"):
         stylize(CONTENT * torch.nan, STYLE, narrow, **QUICK)
+
+
+def test_a_caller_without_gradients_changes_nothing(narrow: Weights) -> None:
+    with torch.no_grad():
+        painted = stylize(CONTENT, STYLE, narrow, **QUICK)
+    assert torch.equal(painted, stylize(CONTENT.requires_grad_(False), STYLE, narrow, **QUICK))
+
+
+def test_a_content_with_a_gradient_gives_a_painting_without(narrow: Weights) -> None:
+    assert not stylize(CONTENT.clone().requires_grad_(True), STYLE, narrow, **QUICK).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("contents", "starts"),
+    [
+        (torch.zeros(1, 1, 32, 32), None),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), None),
+        (torch.zeros(3, 32, 32), None),
+        (torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 31)),
+    ],
+)
+def test_pictures_of_another_shape_or_kind_are_refused(
+    narrow: Weights, contents: Tensor, starts: Tensor | None
+) -> None:
+    painter = Stylizer(narrow, [Style(STYLE)], Settings(**QUICK))
+    with pytest.raises(ConfigError, match="must"):
+        painter.stylize_batch(contents, starts)
