@@ -50,7 +50,7 @@ def run(row: str, save: Path | None) -> dict[str, float | None]:
     size, memory_gib, iterations = row.split(":")
     width, height = map(int, size.split("x"))
     content = large(width, height)
-    settings = Settings(iterations=int(iterations), scales=1, tolerance=0.0)
+    settings = Settings(iterations=int(iterations), scales=1, style_size=1024, tolerance=0.0)
     stylizer = Stylizer(
         load_weights("packaged"), [Style(picture(PAINTING, 1024))], settings, memory_gib=float(memory_gib)
     )

@@ -1,6 +1,6 @@
 """Every knob as a row of pictures: what a setting does to our own scene, with our own paintings, into docs/.
 
-.venv/bin/python scripts/draw_knobs.py              # all rows, about 25 minutes on 2 cores
+.venv/bin/python scripts/draw_knobs.py              # all rows, about 12 minutes on 2 cores
 .venv/bin/python scripts/draw_knobs.py color masks  # these alone
 """
 
@@ -22,8 +22,8 @@ from pipeline.style.settings import PAPER_STYLE_LAYERS
 from pipeline.weights import load_weights
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE_PX, STYLE_PX = 240, 512
-BASE = Settings(iterations=100)
+SIZE_PX, STYLE_PX = 192, 512
+BASE = Settings(iterations=60)
 JPEG_QUALITY = 88
 
 
