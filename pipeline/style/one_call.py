@@ -51,11 +51,17 @@ def stylize(
 
 
 def _batched(image: Tensor, name: str) -> Tensor:
-    """One picture as (1, 3, h, w)."""
+    """One picture as (1, 3, h, w), checked."""
+    if not isinstance(image, Tensor):
+        raise ConfigError(f"{name} must be a torch tensor, got {type(image).__name__}")
     batch = image[None] if image.ndim == 3 else image
     if batch.ndim != 4 or batch.shape[:2] != (1, 3) or not batch.is_floating_point():
         raise ConfigError(
             f"{name} must be one picture, (1, 3, height, width) or (3, height, width), floats in 0–1, "
             f"got {image.dtype} of shape {tuple(image.shape)}"
         )
-    return batch.to(torch.float32)
+    batch = batch.to(torch.float32)
+    if not (bool(batch.isfinite().all()) and 0 <= float(batch.min()) and float(batch.max()) <= 1):
+        low, high = float(batch.min()), float(batch.max())
+        raise ConfigError(f"{name} must be within 0–1, got {low:g} to {high:g}; divide 0–255 by 255")
+    return batch

@@ -116,3 +116,16 @@ def test_pictures_of_another_shape_or_kind_are_refused(
     painter = Stylizer(narrow, [Style(STYLE)], Settings(**QUICK))
     with pytest.raises(ConfigError, match="must"):
         painter.stylize_batch(contents, starts)
+
+
+@pytest.mark.parametrize("factor", [255.0, -1.0, float("nan")])
+def test_a_picture_beyond_0_to_1_is_refused(narrow: Weights, factor: float) -> None:
+    with pytest.raises(ConfigError, match="content must be within 0–1"):
+        stylize(CONTENT * factor, STYLE, narrow, **QUICK)
+    with pytest.raises(ConfigError, match="style must be within 0–1"):
+        stylize(CONTENT, STYLE * factor, narrow, **QUICK)
+
+
+def test_what_is_no_tensor_is_refused(narrow: Weights) -> None:
+    with pytest.raises(ConfigError, match="content must be a torch tensor, got ndarray"):
+        stylize(CONTENT.numpy(), STYLE, narrow, **QUICK)  # type: ignore[arg-type]
