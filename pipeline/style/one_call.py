@@ -61,7 +61,7 @@ def _batched(image: Tensor, name: str) -> Tensor:
             f"got {image.dtype} of shape {tuple(image.shape)}"
         )
     batch = batch.to(torch.float32)
-    if not (bool(batch.isfinite().all()) and 0 <= float(batch.min()) and float(batch.max()) <= 1):
+    if not (bool(batch.isfinite().all()) and float(batch.min()) >= 0 and float(batch.max()) <= 1):
         low, high = float(batch.min()), float(batch.max())
         raise ConfigError(f"{name} must be within 0–1, got {low:g} to {high:g}; divide 0–255 by 255")
     return batch
