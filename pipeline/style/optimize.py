@@ -1,8 +1,8 @@
 """Minimizes an objective over the pixels of a batch of pictures, each on its own way and to its own end.
 
 Owns the counting, the stopping and the recovery; the steps are the optimizers', the losses the objective's. Same
-input, same bits: neither the number of threads nor the other pictures of a batch change a picture, as far as the
-evaluation keeps that promise (on a CPU it does, since there each is evaluated alone).
+input, same bits, as far as the evaluation gives the same: on a CPU, with the same number of threads, the other pictures
+of a batch change nothing, since there each is evaluated alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Evaluate = Callable[[Tensor, Sequence[int]], tuple[Tensor, Tensor]]
 """(images, which of the batch they are) → (losses, gradients), see `evaluate.Evaluator`."""
 
 State = Curvature | AdamMoments
+"""What an optimizer knows of the loss."""
 
 Watch = Callable[[int, float, Tensor], None]
 """Sees (which picture, loss, image) at each evaluation."""

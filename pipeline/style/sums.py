@@ -1,6 +1,6 @@
 """Sums that do not depend on the number of threads, one per picture of a batch.
 
-With torch's own, two workers of one thread and one of two would drift apart in the last bits.
+Convolutions keep no such promise (see `losses`), so a painting's bits belong to a number of threads all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from torch import Tensor
 
 ROW = 4096
 """Elements that one thread adds up; below 32768 rows torch never splits the sum over the rows."""
-
 
 FEW = 1 << 20
 """Elements that one thread adds up or multiplies in the time in which others wake up for a hundred such sums."""
