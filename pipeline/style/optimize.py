@@ -126,7 +126,7 @@ class _Run:
         if self._average and self._average.is_given(image):
             self._best, self.wanted = (loss, image) if math.isfinite(loss) else self._best, None
         elif len(self._trace) >= self._iterations or self._stands_still():
-            self.wanted = self._average.value() if self._average else None
+            self.wanted = self._average.value() if self._average and self._best else None
         else:
             self._go_on(loss, gradient)
 
@@ -143,7 +143,7 @@ class _Run:
         try:
             self.wanted = self._steps.send((loss, gradient))
         except StopIteration:
-            self.wanted = self._average.value() if self._average else None
+            self.wanted = self._average.value() if self._average and self._best else None
         except DivergenceError as error:
             again, self.wanted = self._error is None, None
             self._error, self._best = error, None
