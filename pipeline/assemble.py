@@ -103,9 +103,9 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
 
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
-    for segment in source.segments:
+    for first, stop, segment in source.homes:
         folder = folder_of(segment, space)
-        for index in range(segment.first, segment.stop):
+        for index in range(first, stop):
             yield decode_frame(frame_path(folder, index))
 
 

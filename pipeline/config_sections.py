@@ -101,6 +101,8 @@ class Transfer(Section):
     """Style images keep their shape, or are stretched to the source's size."""
     tolerance: kinds.BelowOne = 1.0e-4
     """Stop when the loss changes relatively less than this over 50 iterations; 0: never."""
+    warm_tolerance: kinds.BelowOne = 0.02
+    """A warm frame stops when its loss changes relatively less than this over 10 iterations; 0: never."""
     preserve_color: Literal["none", "luminance", "match", "histogram"] = "none"
     """Keep the source's colors: by its color channels, or by a style matched to their spread or histogram."""
     tile: kinds.Tile = "auto"
@@ -160,6 +162,16 @@ class Video(Section):
     """[first, stop) to work on a part of each video, in frame indices from 0; null: all of it."""
     cuts: kinds.Cuts = "auto"
     """Frames that start a new shot, as indices from 0; auto: detect them."""
+    temporal_weight: kinds.Share = 25.0
+    """How much a frame is held to its painted predecessor, moved by optical flow; relative to the loss, 0: not."""
+    long_term: kinds.Backs = ()
+    """More paintings to be held to, by how many frames they lie back, nearest first: [4, 16]."""
+    passes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Passes over each shot, forward and backward in turn; each costs half of the warm iterations again."""
+    segment_frames: Annotated[int, Field(ge=4)] | None = 96
+    """Longest part of a shot that one worker makes; longer shots are spread over workers; null: no shot is."""
+    blend_frames: Annotated[int, Field(ge=2)] = 16
+    """Frames over which a part of a shot is blended with the part before it."""
 
 
 class Execution(Section):

@@ -206,6 +206,12 @@ Cuts = Annotated[
     AfterValidator(_increasing),
     expects("auto, none, or a list of increasing frame indices, each at least 1", "auto", "none"),
 ]
+Backs = Annotated[
+    tuple[Annotated[int, Field(ge=2, le=10000)], ...],
+    Strict(False),
+    AfterValidator(_increasing),
+    expects("a list of increasing numbers of frames, each at least 2"),
+]
 Workers = Annotated[
     Literal["auto"] | Annotated[int, Field(ge=1, le=4096)],
     expects("auto, or a whole number from 1 to 4096", "auto"),

@@ -43,7 +43,7 @@ class Display(Watcher):
         self._console = console
         self._is_live = console.is_terminal
         self.is_working = False  # the plan is made, and work has begun
-        self._total = self._done = self._cold_left = 0
+        self._total = self._done = self._to_make = self._cold_left = 0
         self._eta = Eta()
         self._workers: tuple[WorkerState, ...] = ()
         self._last: FrameRecord | None = None
@@ -80,10 +80,13 @@ class Display(Watcher):
             (s.stop - s.first if not source.is_warm else 1)
             for source in plan.sources
             for s in source.segments
-            if s.first not in stock.finished[s.key]
+            if s.kind == "paint" and s.first not in stock.finished[s.key]
         )
+        missing = [stock.missing(source) for source in plan.sources]
+        self._to_make = sum(len(frames) for by_segment in missing for frames in by_segment.values())
         self.say(
-            f"{len(plan.sources)} sources, {len(plan.segments)} segments, {plan.frames} frames; "
+            f"{len(plan.sources)} sources, {sum(s.kind == 'paint' for s in plan.segments)} segments, "
+            f"{plan.frames} frames; "
             f"{stock.reused} frames reused, {plan.frames - stock.reused} to do"
         )
         for source in plan.sources:
@@ -102,7 +105,8 @@ class Display(Watcher):
         """Take an event into the panel, or say it where it must not be missed."""
         match event:
             case FrameFinished(record, _):
-                self._done += 1
+                self._done += not record.draft
+                self._to_make -= 1
                 self._cold_left -= record.start == "cold"
                 self._last = record
                 self._eta.add(record)
@@ -140,7 +144,7 @@ class Display(Watcher):
         return lines
 
     def _headline(self) -> str:
-        left = self._eta.seconds_left(self._total - self._done, self._cold_left, self._at_work())
+        left = self._eta.seconds_left(self._to_make, self._cold_left, self._at_work())
         parts = [f"{self._done}/{self._total} frames"]
         parts.append("ETA —" if left is None else f"ETA {timedelta(seconds=round(left))}")
         if self._last:

@@ -31,13 +31,16 @@ def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: flo
     for source in plan.sources:
         cold = cold_work(source, transfer)
         area = source.size[0] * source.size[1]
+        warm = (max(1, transfer.warm_iterations) + _last(transfer)) * area / 1e6
+        missing = stock.missing(source)
         for segment in source.segments:
-            done = stock.finished[segment.key]
-            missing = [index for index in range(segment.first, segment.stop) if index not in done]
-            colds = len(missing) if not source.is_warm else int(segment.first in missing)
-            warm = max(1, transfer.warm_iterations) + _last(transfer)
-            work += colds * cold + (len(missing) - colds) * warm * area / 1e6
-            pixels += len(missing) * area
+            frames = missing.get(segment.key, ())
+            pixels += len(frames) * area
+            if segment.kind == "paint":
+                colds = len(frames) if not source.is_warm else int(segment.first in frames)
+                work += colds * cold * segment.effort + (len(frames) - colds) * warm
+            else:
+                work += len(frames) * warm * segment.effort
     seconds = None if seconds_per_unit is None else work * seconds_per_unit
     return Estimate(work, int(pixels * BYTES_PER_PIXEL), seconds)
 
@@ -62,7 +65,8 @@ def _last(transfer: Transfer) -> int:
 
 def try_out(config: Config) -> float:
     """Seconds per megapixel-iteration on this machine, by a few iterations of the job's own network and style."""
-    from pipeline.execute.worker import as_tensor, best_device, read_style, style_settings
+    from pipeline.execute.tensors import as_tensor
+    from pipeline.execute.worker import best_device, read_style, style_settings
     from pipeline.style import Style, Stylizer
     from pipeline.style.scales import resize
     from pipeline.weights import load_weights

@@ -62,7 +62,7 @@ class Ledger:
         self._failures = list(plan.failures)
         self._stylized = self._iterations = 0
         self._megapixel_iterations = 0.0
-        self._open = {name: stock.open_segments(source) for name, source in self._sources.items()}
+        self._open = {name: len(stock.missing(source)) for name, source in self._sources.items()}
         self._current = current_outputs(plan.sources, space)
         self._assembling: dict[str, Future[Output]] = {}
         for name, count in self._open.items():
@@ -74,10 +74,11 @@ class Ledger:
         self._watcher.happened(event)
         match event:
             case FrameFinished(record, _):
-                self._stylized += 1
                 self._iterations += record.iterations
                 self._megapixel_iterations += record.megapixel_iterations
-                append_journal(self._space.records, asdict(record))
+                if not record.draft:
+                    self._stylized += 1
+                    append_journal(self._space.records, asdict(record))
             case SegmentFinished(job):
                 name = job.source.name
                 self._open[name] -= 1

@@ -23,7 +23,7 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
     cost = estimate(plan, stock, config.transfer, rate)
     return {
         "sources": [_source(source, stock) for source in plan.sources],
-        "segments": len(plan.segments),
+        "segments": sum(segment.kind == "paint" for segment in plan.segments),
         "frames": {"total": plan.frames, "reused": stock.reused, "left": left},
         "megapixel_iterations": round(cost.megapixel_iterations, 3),
         "disk_bytes": cost.disk_bytes,
@@ -43,7 +43,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         )
     for source in found["sources"]:
         width, height = source["size"]
-        cells = (source["source"], source["kind"], source["frames"], len(source["segments"]),
+        cells = (source["source"], source["kind"], source["frames"], len(source["shots"]),
                  f"{width}×{height}", source["reused"])  # fmt: skip
         table.add_row(*(Text(str(cell)) for cell in cells))
     console.print(table)
@@ -67,8 +67,9 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
         "kind": source.inspected.source.kind,
         "frames": source.frames,
         "size": list(source.size),
-        "segments": [[segment.first, segment.stop] for segment in source.segments],
-        "reused": sum(len(stock.finished[segment.key]) for segment in source.segments),
+        "shots": [list(shot) for shot in source.shots],
+        "segments": [[s.first, s.stop] for s in source.segments if s.kind == "paint"],
+        "reused": sum(not r.draft for s in source.segments for r in stock.finished[s.key].values()),
         "notes": list(source.notes),
     }
 

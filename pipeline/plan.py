@@ -5,7 +5,6 @@ Sources → shots → segments. Nothing here touches a file, and nothing depends
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from pipeline.errors import MediaError
 from pipeline.media.geometry import output_size
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of
 
-ALGORITHM = 2
+ALGORITHM = 3
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
 
 
@@ -62,34 +62,6 @@ class Judges:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Frames first … stop−1 of a source, made by one worker in order; the first starts cold.
-
-    `parts` is everything that changes a pixel of them, by dotted name.
-    """
-
-    source: str
-    first: int
-    stop: int
-    parts: Mapping[str, Any]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of `parts`: two segments with the same one have the same frames."""
-        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def key(self) -> str:
-        """What tells the segment from every other."""
-        return f"{self.source} {self.first} {self.stop} {self.fingerprint}"
-
-    @property
-    def name(self) -> str:
-        """The segment's name in records and messages: the source and the frames, the last one included."""
-        return f"{self.source}[{self.first}-{self.stop - 1}]"
-
-
-@dataclass(frozen=True)
 class SourcePlan:
     """What is to be done with one source: its frames first … stop−1 at `size`, (width, height) in px."""
 
@@ -110,6 +82,27 @@ class SourcePlan:
     def frames(self) -> int:
         """How many frames are to be made."""
         return self.stop - self.first
+
+    @cached_property
+    def homes(self) -> tuple[Home, ...]:
+        """Where each frame of the result is, in order."""
+        return homes_of(self.segments)
+
+    @cached_property
+    def own(self) -> Mapping[str, tuple[int, int]]:
+        """By segment's key, the frames first … stop−1 of it that are in the result; the others are drafts."""
+        return {home.segment.key: (home.first, home.stop) for home in self.homes}
+
+    @property
+    def shots(self) -> tuple[tuple[int, int], ...]:
+        """The shots, first and stop, of which the segments are parts."""
+        starts = [s.first for s in self.segments if s.kind == "paint" and s.effort == 1]
+        return tuple(pairwise([*starts, self.stop]))
+
+    @property
+    def seams(self) -> tuple[int, ...]:
+        """The frames with which a segment begins within a shot."""
+        return tuple(s.first for s in self.segments if s.kind == "paint" and s.effort < 1)
 
 
 @dataclass(frozen=True)
@@ -148,11 +141,22 @@ def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
     size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
     is_warm = source.kind != "still" and config.video.warm_start != "none"
     common = _common_parts(config, found, judges, size, is_warm=is_warm)
+    cutting = _cutting(config, is_warm=is_warm)
     segments = tuple(
-        Segment(source.name, start, end, {**common, "frames": [start, end]})
-        for start, end in shots(first, stop, found.cuts)
+        segment
+        for shot in shots(first, stop, found.cuts)
+        for segment in segments_of(source.name, shot, common, cutting)
     )
     return SourcePlan(found, first, stop, size, segments, is_warm, _notes(config, found, stop))
+
+
+def _cutting(config: Config, *, is_warm: bool) -> Cutting:
+    """How the shots of a source are cut; where frames are cold, each is on its own, and so is every segment."""
+    video, transfer = config.video, config.transfer
+    if not is_warm:
+        return Cutting(None, 0, 1, 0)
+    more = transfer.iterations * (1 - OPENING_EFFORT) / max(1, transfer.warm_iterations)
+    return Cutting(video.segment_frames, video.blend_frames, video.passes, round(more))
 
 
 def shots(first: int, stop: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
@@ -178,7 +182,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 def _common_parts(
     config: Config, found: Inspected, judges: Judges, size: tuple[int, int], *, is_warm: bool
 ) -> dict[str, Any]:
-    chain = {"video.warm_start": config.video.warm_start} if found.source.kind != "still" else {}
+    chain = _chain(config, found, is_warm=is_warm)
     unused = {"size", *_unused(config.transfer, is_warm=is_warm)}
     transfer = {
         f"transfer.{key}": value for key, value in plain(config.transfer).items() if key not in unused
@@ -201,10 +205,19 @@ def _common_parts(
     }
 
 
+def _chain(config: Config, found: Inspected, *, is_warm: bool) -> dict[str, Any]:
+    """What decides on how a frame follows from others."""
+    if found.source.kind == "still":
+        return {}
+    video = config.video
+    names = ["warm_start", *(("temporal_weight", "long_term") if is_warm else ())]
+    return {f"video.{name}": value for name, value in plain(video).items() if name in names}
+
+
 def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
     """The settings of which no pixel depends, the others being what they are."""
     if not is_warm:
-        yield "warm_iterations"
+        yield from ("warm_iterations", "warm_tolerance")
     if transfer.scales == 1:
         yield "coarse_iterations"
     if transfer.style_loss != "gram":

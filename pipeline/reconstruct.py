@@ -20,7 +20,8 @@ from pipeline import workspace
 from pipeline.config import Config
 from pipeline.errors import ConfigError, SpaceError
 from pipeline.execute.pool import available_cores
-from pipeline.execute.worker import as_frame, as_tensor, best_device, read_style, style_settings
+from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.execute.worker import best_device, read_style, style_settings
 from pipeline.frames import Frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.execute.events import Todo
-from pipeline.execute.job import SegmentJob
-from pipeline.plan import Plan, Segment, SourcePlan, changes
+from pipeline.execute.job import SegmentJob, Stretch
+from pipeline.plan import Plan, SourcePlan, changes
+from pipeline.segments import Segment
 from pipeline.workspace import FrameRecord, Workspace, finished_frames
 
 
@@ -27,29 +28,45 @@ class Stock:
 
     @property
     def reused(self) -> int:
-        """The number of frames that need not be made again."""
-        return sum(len(records) for records in self.finished.values())
+        """The number of frames of the result that need not be made again."""
+        return sum(not record.draft for records in self.finished.values() for record in records.values())
 
     @property
     def records(self) -> Iterator[FrameRecord]:
-        """The records of all finished frames, in the order of the plan."""
-        return (record for records in self.finished.values() for record in records.values())
+        """The records of all finished frames of the result, in the order of the plan."""
+        return (r for records in self.finished.values() for r in records.values() if not r.draft)
 
-    def open_segments(self, source: SourcePlan) -> int:
-        """How many of a source's segments have frames missing."""
-        return sum(len(self.finished[s.key]) < s.stop - s.first for s in source.segments)
+    def missing(self, source: SourcePlan) -> dict[str, tuple[int, ...]]:
+        """By segment's key, the frames that have yet to be made, in the order in which they will be.
+
+        Drafts that nothing needs any more are not missed: a pack or a person may have thrown them away.
+        """
+        found: dict[str, tuple[int, ...]] = {}
+        wanted: set[str] = set()  # segments of whose drafts something is yet to be made
+        for segment in reversed(source.segments):
+            done, (first, stop) = self.finished[segment.key], source.own.get(segment.key, (0, 0))
+            missing = tuple(index for index in segment.order if index not in done)
+            if segment.key not in wanted and all(not first <= index < stop for index in missing):
+                missing = ()
+            if missing:
+                found[segment.key] = missing
+                wanted |= {other.key for other in segment.needs}
+        return found
 
 
 def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
     """Look up what is finished of the plan; what a killed worker left behind is removed, if `clean`."""
     finished = {s.key: finished_frames(folder_of(s, space), clean=clean) for s in plan.segments}
+    stock = Stock(finished, {})
     before = _parts_before(space)
     reasons = {}
     for source in plan.sources:
+        missing = stock.missing(source)
         found = [
             change
             for segment in source.segments
-            if len(finished[segment.key]) < segment.stop - segment.first
+            if segment.kind == "paint"
+            and segment.key in missing
             and (parts := before.get((source.name, segment.first))) is not None
             for change in changes(parts, segment.parts)
         ]
@@ -61,7 +78,8 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
 def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
     """The parts of the segments of the last plan, by source and first frame; none where it cannot be understood."""
     try:
-        return {(s["source"], s["frames"][0]): s["parts"] for s in space.read(space.plan)["segments"]}
+        segments = space.read(space.plan)["segments"]
+        return {(s["source"], s["frames"][0]): s["parts"] for s in segments if s["kind"] == "paint"}
     except (KeyError, TypeError, IndexError):
         return {}
 
@@ -70,11 +88,12 @@ def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:
     """The segments with frames missing, as the scheduler wants them."""
     found = []
     for source in plan.sources:
+        missing = stock.missing(source)
         for segment in source.segments:
-            done = stock.finished[segment.key]
-            missing = deque(i for i in range(segment.first, segment.stop) if i not in done)
-            if missing:
-                found.append(Todo(_job(source, segment, space), missing))
+            if segment.key in missing:
+                needs = frozenset(other.key for other in segment.needs if other.key in missing)
+                job = _job(source, segment, space)
+                found.append(Todo(job, deque(missing[segment.key]), key=segment.key, needs=needs))
     return found
 
 
@@ -83,6 +102,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     segments = [
         {
             "source": s.source,
+            "kind": s.kind,
             "frames": [s.first, s.stop],
             "fingerprint": s.fingerprint,
             "parts": dict(s.parts),
@@ -107,4 +127,9 @@ def _job(source: SourcePlan, segment: Segment, space: Workspace) -> SegmentJob:
         stop=segment.stop,
         size=source.size,
         folder=folder_of(segment, space),
+        kind=segment.kind,
+        step=segment.step,
+        effort=segment.effort,
+        drafts=tuple(Stretch(h.first, h.stop, folder_of(h.segment, space)) for h in segment.drafts),
+        own=source.own.get(segment.key, (segment.first, segment.first)),
     )

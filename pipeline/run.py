@@ -70,6 +70,8 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
         transfer=config.transfer,
         threads=None,
         warm_start=config.video.warm_start,
+        temporal_weight=config.video.temporal_weight,
+        long_term=config.video.long_term,
         may_use_gpu=config.execution.gpus_per_worker != 0,
         content_mask=config.content_mask,
         memory_gib=None if memory == "auto" else memory,

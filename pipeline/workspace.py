@@ -39,7 +39,9 @@ class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
-    tiles: in one piece.
+    tiles: in one piece. `temporal_loss`: what of the loss holds the frame to its neighbors. `settled`: the loss at
+    which the chain settled last. `draft`: a later stage has its own version of the frame. The last three: see
+    `motion.measures.Look`.
     """
 
     source: str
@@ -55,6 +57,17 @@ class FrameRecord:
     worker: str
     bytes: int
     tile: int | None = None
+    temporal_loss: float = 0.0
+    settled: float | None = None
+    draft: bool = False
+    brightness: float | None = None
+    saturation: float | None = None
+    sharpness: float | None = None
+
+    @property
+    def base_loss(self) -> float:
+        """The loss without what holds the frame to its neighbors: what a cold frame's is made of."""
+        return self.loss - self.temporal_loss
 
 
 class Workspace:

@@ -25,7 +25,7 @@ from pictures import PAINTING, photograph, picture
 from PIL import Image
 from torch import Tensor
 
-from pipeline.execute.worker import as_frame, as_tensor
+from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.style import Iterate, Settings, Style, Stylizer
 from pipeline.style.evaluate import Evaluator, features_of, moments_of
 from pipeline.style.losses import gram_loss

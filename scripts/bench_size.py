@@ -26,7 +26,7 @@ from pictures import PAINTING, photograph, picture
 from PIL import Image
 from torch import Tensor
 
-from pipeline.execute.worker import as_frame
+from pipeline.execute.tensors import as_frame
 from pipeline.style import Settings, Style, Stylizer
 from pipeline.style.evaluate import Evaluator, features_of, moments_of
 from pipeline.style.losses import gram_loss

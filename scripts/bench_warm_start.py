@@ -23,13 +23,15 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import Transfer
-from pipeline.execute.worker import as_frame, as_tensor, read_style, style_settings
+from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.execute.worker import read_style, style_settings
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import estimate_motion
-from pipeline.motion.warm import warm_start, warping_error
+from pipeline.motion.measures import warping_error
+from pipeline.motion.warm import warm_start
 from pipeline.style import Style, Stylization, Stylizer
 from pipeline.weights import load_weights
 

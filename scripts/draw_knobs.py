@@ -15,7 +15,7 @@ from pictures import MOSAIC, PAINTING, SCENE, SKY, mask, picture
 from PIL import Image
 from torch import Tensor
 
-from pipeline.execute.worker import as_frame
+from pipeline.execute.tensors import as_frame
 from pipeline.sheet import Cell, Row, sheet
 from pipeline.style import Settings, Style, Stylizer, Weights
 from pipeline.style.settings import PAPER_STYLE_LAYERS

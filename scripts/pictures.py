@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline.execute.worker import as_tensor, read_mask, read_style
+from pipeline.execute.tensors import as_tensor
+from pipeline.execute.worker import read_mask, read_style
 from pipeline.style.scales import resize, shape_at
 
 CONFIGS = Path(__file__).parents[1] / "configs"

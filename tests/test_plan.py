@@ -103,7 +103,7 @@ OTHER_TRANSFER = {
     "style_size": 256, "tolerance": 0.0, "preserve_color": "match", "seed": 1, "coarse_iterations": 30,
     "adam_betas": (0.9, 0.999), "variables": "pixels", "clamp": False, "averaging": 0.9, "tv_weight": 0.1,
     "style_loss": "wasserstein", "gram": "paper", "padding": "replicate", "style_scale": 2.0,
-    "style_aspect": "stretch", "tile": 256, "precision": "float32",
+    "style_aspect": "stretch", "tile": 256, "precision": "float32", "warm_tolerance": 0.1,
 }  # fmt: skip
 BASE = {"seed": {"init": "noise"}}  # what must be so for a setting to count
 

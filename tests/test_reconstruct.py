@@ -17,7 +17,8 @@ from torch import Tensor
 import pipeline.reconstruct as module
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, MediaError, SpaceError
-from pipeline.execute.worker import as_frame, as_tensor, style_settings
+from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.execute.worker import style_settings
 from pipeline.recipes import recipe_text
 from pipeline.reconstruct import QUESTIONS, Answer, Original, Question, answer, reconstruct
 from pipeline.sheet import Picture

@@ -48,7 +48,7 @@ def test_what_is_finished_is_used_again_and_the_rest_is_to_do(space: Workspace) 
     assert stock.reused == 6
     assert stock.reasons == {}
     assert [r.frame for r in stock.records] == [0, 1, 2, 3, 4, 5]
-    assert stock.open_segments(plan.sources[0]) == 1
+    assert len(stock.missing(plan.sources[0])) == 1
     (todo,) = todos(plan, stock, space)
     assert list(todo.missing) == [6, 7, 8, 9]
     assert (todo.job.name, todo.job.first, todo.job.stop) == ("clip.mp4[4-9]", 4, 10)
@@ -61,7 +61,7 @@ def test_a_finished_plan_leaves_nothing_to_do(space: Workspace) -> None:
     stock = take_stock(plan, space)
     assert stock.reused == plan.frames == 5
     assert todos(plan, stock, space) == []
-    assert [stock.open_segments(source) for source in plan.sources] == [0, 0]
+    assert [len(stock.missing(source)) for source in plan.sources] == [0, 0]
 
 
 def test_the_reasons_say_what_changed(space: Workspace) -> None:

@@ -34,6 +34,7 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "style_size": ([None, 32], [31]),
     "style_scale": ([0.01, 16.0], [0.0, 16.1, NAN]),
     "tolerance": ([0.0, 0.999], [-0.1, 1.0, NAN]),
+    "warm_tolerance": ([0.0, 0.999], [-0.1, 1.0, NAN]),
     "tile": (["auto", None, 64], ["all", 63, 0, True]),
     "seed": ([0, 2**63 - 1], [-1, 2**63]),
 }  # fmt: skip

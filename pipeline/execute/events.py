@@ -63,8 +63,13 @@ Event = FrameFinished | SegmentFinished | SegmentFailed | WorkerLost | Pulse
 
 @dataclass
 class Todo:
-    """A segment with the frames that are still missing, in order, and how often its next frame killed a worker."""
+    """A segment with the frames that are still missing, in order, and how often its next frame killed a worker.
+
+    `needs`: the keys of the segments that have to be finished before this one can begin.
+    """
 
     job: SegmentJob
     missing: deque[int]
     deaths: int = 0
+    key: str = ""
+    needs: frozenset[str] = frozenset()

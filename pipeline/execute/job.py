@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.config import Transfer
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.segments import Kind
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,29 @@ class WorkerSettings:
     transfer: Transfer
     threads: int | None  # None: as many as the machine has
     warm_start: str  # flow | previous | none
+    temporal_weight: float = 0.0
+    long_term: tuple[int, ...] = ()
     may_use_gpu: bool = True
     gpu_share: float = 1.0  # of one GPU
     content_mask: Path | None = None
     memory_gib: float | None = None
 
 
+class Stretch(NamedTuple):
+    """Frames first … stop−1, finished, in a segment's folder."""
+
+    first: int
+    stop: int
+    folder: Path
+
+
 @dataclass(frozen=True)
 class SegmentJob:
-    """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`."""
+    """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`.
+
+    `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
+    the result; None: all of them.
+    """
 
     name: str
     source: Source
@@ -49,6 +65,11 @@ class SegmentJob:
     stop: int
     size: tuple[int, int]
     folder: Path
+    kind: Kind = "paint"
+    step: int = 1
+    effort: float = 1.0
+    drafts: tuple[Stretch, ...] = ()
+    own: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class Farm:
         self._is_guest = ray.is_initialized()
         self._slots: list[_Slot] = []
         self._pool = Pool(0, 0, 0, 0)
+        self._unfinished: set[str] = set()  # keys of the segments that are not
 
     def __enter__(self) -> Self:
         """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
@@ -119,6 +120,7 @@ class Farm:
         queue = deque(
             sorted(todos, key=lambda todo: -len(todo.missing) * todo.job.size[0] * todo.job.size[1])
         )
+        self._unfinished = {todo.key for todo in todos}
         self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
         pulsed_s = 0.0
         while queue or any(slot.todo for slot in self._slots):
@@ -127,8 +129,8 @@ class Farm:
             for slot in self._slots:
                 if slot.pending is None and stopping:
                     slot.todo = None
-                elif slot.pending is None and (slot.todo or queue):
-                    self._assign(slot, slot.todo or queue.popleft())
+                elif slot.pending is None and (todo := slot.todo or self._next(queue)):
+                    self._assign(slot, todo)
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             ready = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)[0] if waiting else ()
             for reference in ready:
@@ -150,6 +152,14 @@ class Farm:
     def _ask(self, slot: _Slot) -> Any:
         """Ask for a worker's progress, which it answers beside its work, and as soon as its process lives."""
         return slot.actor.progress.remote()
+
+    def _next(self, queue: deque[Todo]) -> Todo | None:
+        """Take the first segment from the queue that waits for no other."""
+        for todo in queue:
+            if not todo.needs & self._unfinished:
+                queue.remove(todo)
+                return todo
+        return None
 
     def _assign(self, slot: _Slot, todo: Todo) -> None:
         """Ask a worker for the next missing frame of a segment."""
@@ -185,6 +195,7 @@ class Farm:
         yield FrameFinished(record, todo.job)
         if not todo.missing:
             slot.todo = slot.progress = None
+            self._unfinished.discard(todo.key)
             yield SegmentFinished(todo.job)
 
     def _replace(self, slot: _Slot, reason: str, queue: deque[Todo]) -> Iterator[Event]:

@@ -9,33 +9,30 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config import Transfer
 from pipeline.errors import DivergenceError, FrameError
+from pipeline.execute.chain import Beginning, Chain
 from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import available_cores
-from pipeline.frames import Frame, decode_frame, encode_frame
+from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.frames import Frame, encode_frame
 from pipeline.media.decode import decode_frames
-from pipeline.media.geometry import fit
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
-from pipeline.motion.flow import Motion, estimate_motion
-from pipeline.motion.warm import unit, warm_start, warping_error
-from pipeline.style import Settings, Style, Stylizer
+from pipeline.motion.measures import look_of
+from pipeline.motion.warm import unit
+from pipeline.style import Settings, Style, Stylization, Stylizer
 from pipeline.weights import load_weights
-from pipeline.workspace import FrameRecord, commit_frame, finished_frames, frame_path
-
-Floats = NDArray[np.float32]
-
+from pipeline.workspace import FrameRecord, commit_frame, finished_frames
 
 Watch = Callable[[Progress], None]
 
@@ -47,7 +44,7 @@ class Worker:
         self._settings = settings
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._stylizer: Stylizer | None = None
-        self._segment: _Segment | None = None
+        self._chain: Chain | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
@@ -77,9 +74,55 @@ class Worker:
         """
         self._limit_threads()
         if job is not None:
-            self._segment = _Segment(job, self._settings.warm_start)
-        assert self._segment is not None and self._stylizer is not None, "set_up and a segment come first"
-        return self._segment.stylize(index, self._stylizer, self._name, self._watch)
+            self._chain = Chain(job, self._settings)
+        assert self._chain is not None and self._stylizer is not None, "set_up and a segment come first"
+        return self._make(index, self._chain, self._stylizer)
+
+    def _make(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
+        """Paint a frame, measure it, and commit it; the record is the committed one's, whoever made it."""
+        began, job = time.monotonic(), chain.job
+        beginning = chain.begin(index)
+        try:
+            result = self._paint(index, beginning, job, stylizer)
+        except DivergenceError as error:
+            raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
+        painted = beginning.copy if beginning.copy is not None else as_frame(result.image)
+        data, look, own = encode_frame(painted), look_of(painted), job.own or (job.first, job.stop)
+        record = FrameRecord(
+            source=job.source.name,
+            frame=index,
+            segment=job.name,
+            start="cold" if beginning.start is None and beginning.copy is None else "warm",
+            iterations=len(result.trace),
+            loss=result.loss,
+            trace=result.trace,
+            megapixel_iterations=result.megapixel_iterations,
+            warp_error=chain.warping_error(index, painted),
+            seconds=round(time.monotonic() - began, 3),
+            worker=self._name,
+            bytes=len(data),
+            tile=result.tile_px,
+            temporal_loss=result.anchored,
+            settled=chain.settled(beginning, result.loss, len(result.trace)),
+            draft=not own[0] <= index < own[1],
+            **asdict(look),
+        )
+        if not commit_frame(job.folder, record, data):
+            record = finished_frames(job.folder, clean=False)[index]  # others may be writing here
+        chain.note(record)
+        return record
+
+    def _paint(self, index: int, beginning: Beginning, job: SegmentJob, stylizer: Stylizer) -> Stylization:
+        start, effort = beginning.start, beginning.effort
+        if beginning.copy is not None:  # one evaluation, for the record
+            start, effort = unit(beginning.copy), 0.0
+        return stylizer.stylize(
+            as_tensor(beginning.content),
+            None if start is None else as_tensor(start),
+            lambda it: self._watch(Progress(job.name, index, it.iteration, it.loss)),
+            guidance=beginning.guidance,
+            effort=effort,
+        )
 
     def progress(self) -> Progress | None:
         """Where the worker is; may be asked from another thread while a frame is being made."""
@@ -91,77 +134,6 @@ class Worker:
 
     def _watch(self, progress: Progress) -> None:
         self._progress = progress
-
-
-class _Segment:
-    """One segment being worked on: the open decoder and the last content it gave."""
-
-    def __init__(self, job: SegmentJob, warm_start: str) -> None:
-        self._job, self._mode = job, warm_start
-        self._decoder: Iterator[Frame] = iter(())
-        self._next = -1  # the index of the frame that the decoder gives next
-        self._contents: dict[int, Frame] = {}  # the last two, at the final size
-
-    def stylize(self, index: int, stylizer: Stylizer, worker: str, watch: Watch) -> FrameRecord:
-        began, job = time.monotonic(), self._job
-        warm = index > job.first and self._mode != "none"
-        start, previous, motion = self._start(index) if warm else (None, None, None)
-        content = self._content(index)
-        try:
-            result = stylizer.stylize(
-                as_tensor(content),
-                None if start is None else as_tensor(start),
-                lambda it: watch(Progress(job.name, index, it.iteration, it.loss)),
-            )
-        except DivergenceError as error:
-            raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
-        painted = as_frame(result.image)
-        data = encode_frame(painted)
-        record = FrameRecord(
-            source=job.source.name,
-            frame=index,
-            segment=job.name,
-            start="warm" if warm else "cold",
-            iterations=len(result.trace),
-            loss=result.loss,
-            trace=result.trace,
-            megapixel_iterations=result.megapixel_iterations,
-            warp_error=None
-            if motion is None or previous is None
-            else warping_error(painted, previous, motion),
-            seconds=round(time.monotonic() - began, 3),
-            worker=worker,
-            bytes=len(data),
-            tile=result.tile_px,
-        )
-        return record if commit_frame(job.folder, record, data) else self._committed(index)
-
-    def _start(self, index: int) -> tuple[Floats, Frame, Motion]:
-        """The warm start of a frame, its predecessor's painting as committed, and the motion between them."""
-        previous = decode_frame(frame_path(self._job.folder, index - 1))
-        before, content = self._content(index - 1), self._content(index)
-        motion = estimate_motion(before, content)
-        if self._mode == "flow":
-            return warm_start(previous, before, content, motion), previous, motion
-        return unit(previous), previous, motion
-
-    def _content(self, index: int) -> Frame:
-        """The source's frame at the final size; read in order, or by seeking where the order is broken."""
-        if index in self._contents:
-            return self._contents[index]
-        job = self._job
-        if index != self._next:
-            self._decoder = decode_frames(job.source, job.probe, index, job.stop)
-        frame = next(self._decoder, None)
-        if frame is None:
-            raise FrameError(f"{job.source.name}: frame {index} is not there any more", index)
-        self._next = index + 1
-        self._contents = {i: f for i, f in self._contents.items() if i >= index - 1}
-        self._contents[index] = fit(frame, job.size)
-        return self._contents[index]
-
-    def _committed(self, index: int) -> FrameRecord:
-        return finished_frames(self._job.folder, clean=False)[index]  # others may be writing here
 
 
 def style_settings(transfer: Transfer) -> Settings:
@@ -191,16 +163,3 @@ def load_style(files: StyleFiles) -> Style:
     """A style with its masks, out of their files."""
     mask, part = (None if path is None else read_mask(path) for path in (files.mask, files.part))
     return Style(as_tensor(read_style(files.image)), files.weight, mask, part)
-
-
-def as_tensor(frame: Frame | Floats) -> Tensor:
-    """(1, 3, h, w), float32, 0–1, of a frame (h, w, 3), uint8 or float32 in 0–1."""
-    scale = 255 if frame.dtype == np.uint8 else 1
-    tensor = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
-    return (tensor.float() / scale).contiguous()
-
-
-def as_frame(image: Tensor) -> Frame:
-    """A frame, uint8 (h, w, 3), of a tensor (1, 3, h, w) in 0–1: rounded, as it is committed."""
-    rounded = (image[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
-    return np.ascontiguousarray(rounded.to(torch.uint8).numpy())

@@ -1,11 +1,18 @@
-"""The start of a frame that has a predecessor: the predecessor's painting, carried along."""
+"""What a frame takes from its neighbors: where it starts, what it is held to, and what it has to paint anew."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from .flow import Floats, Frame, Motion, sample, warp
+
+FRESH_EDGE_PX = 2.0
+LEAST_FRESH = 0.005
+"""Part of the picture below which nothing is asked for once more."""
 
 TINT_BLUR = 1 / 32
 """Standard deviation of the blur of the tint, as a part of the longer side."""
@@ -30,17 +37,49 @@ def _carried_tint(painted: Frame, before: Frame, motion: Motion) -> Floats:
     return sample(np.asarray(tint, dtype=np.float32), motion.flow)
 
 
-def warping_error(painted: Frame, previous: Frame, motion: Motion) -> float | None:
-    """The mean squared difference between a painting and its predecessor's, carried along by the source's flow.
+@dataclass(frozen=True)
+class Carried:
+    """An earlier painting, carried along: float32 (h, w, 3) in 0–1, and its confidence, (h, w) in 0–1."""
 
-    Values in 0–1, over the pixels whose motion is reliable (None where there are none). After the short-term
-    consistency of Ruder et al. 2016, section 5, with linear units instead of the root.
+    image: Floats
+    confidence: Floats
+
+
+def carry(earlier: Sequence[tuple[Frame, Motion]]) -> list[Carried]:
+    """Earlier paintings, uint8 (h, w, 3), nearest first, as what the frame should look like now.
+
+    Where a nearer one says something, the farther ones are silent: c_j = max(c_j − Σ nearer c, 0), the long-term terms
+    of Ruder et al. 2016, section 3.3. So what was hidden for a while comes back as it was.
     """
-    if not motion.reliable.any():
-        return None
-    carried = warp(unit(previous), motion.flow)
-    difference = np.square(unit(painted) - carried)[motion.reliable]
-    return float(difference.mean(dtype=np.float64))
+    found: list[Carried] = []
+    said: Floats | float = 0.0
+    for painted, motion in earlier:
+        confidence = np.clip(motion.confidence - said, 0, 1)
+        said = said + confidence
+        found.append(Carried(warp(unit(painted), motion.flow), confidence))
+    return found
+
+
+def uncovered(motion: Motion) -> Floats | None:
+    """Where there is no painting yet, float32 (h, w) in 0–1, soft at its edges; None where that is next to nothing."""
+    covered = motion.reliable.astype(np.float32)
+    fresh = 1 - np.asarray(cv2.GaussianBlur(covered, (0, 0), FRESH_EDGE_PX), dtype=np.float32)
+    return fresh if float(fresh.mean()) > LEAST_FRESH else None
+
+
+def level(place: float) -> float:
+    """How much of a neighbor's look is left at `place` of a blend, from 0 (all of it) to 1 (nothing).
+
+    Half a straight line and half a smooth step: with the first alone the painting jumps at the end, because what the
+    iterations repair lags behind; with the second it runs in the middle (scripts/bench_seams.py).
+    """
+    return 0.5 * (1 - place) + 0.5 * (1 - place * place * (3 - 2 * place))
+
+
+def mix(draft: Frame, carried: Carried, share: float) -> Floats:
+    """A draft, uint8 (h, w, 3), drawn by `share` towards what is carried along, where that is sure; in 0–1."""
+    pull = share * carried.confidence[..., None]
+    return np.clip((1 - pull) * unit(draft) + pull * carried.image, 0, 1)
 
 
 def unit(frame: Frame) -> Floats:

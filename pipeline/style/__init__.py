@@ -1,9 +1,20 @@
 """Neural style transfer on tensors: pictures in, paintings out. Knows torch, and nothing of files, YAML or Ray."""
 
+from .guidance import Anchor, Guidance
 from .one_call import stylize
 from .settings import Settings
 from .styles import Style
 from .stylizer import Iterate, Stylization, Stylizer
 from .weights import Weights
 
-__all__ = ["Iterate", "Settings", "Style", "Stylization", "Stylizer", "Weights", "stylize"]
+__all__ = [
+    "Anchor",
+    "Guidance",
+    "Iterate",
+    "Settings",
+    "Style",
+    "Stylization",
+    "Stylizer",
+    "Weights",
+    "stylize",
+]

@@ -189,6 +189,9 @@ class Evaluator:
             roughness = self._objective.tv_weight * total_variation(leaf)
             gradients += torch.autograd.grad(roughness.sum(), leaf)[0]
             losses = losses + roughness.detach()
+        for term in self._objective.pixels:
+            value, slope = term.evaluate(images.detach(), which)
+            losses, gradients = losses + value, gradients + slope
         return losses, gradients
 
     def _whole(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:

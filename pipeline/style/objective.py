@@ -65,12 +65,33 @@ class StyleTerm:
 
 
 @dataclass(frozen=True)
+class PixelTerm:
+    """weight · mean(c (x − w)²) of the pixels themselves: the temporal loss of Ruder et al. 2016, section 3.2.
+
+    `target` is w, (batch, 3, h, w), what earlier paintings say the picture should be; `confidence` is c,
+    (batch, 1, h, w) in 0–1. The gradient is that of x alone, and where c is 0 there is none.
+    """
+
+    weight: float
+    target: Tensor
+    confidence: Tensor
+
+    def evaluate(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Value, (len(which),), and gradient, (len(which), 3, h, w), at `images`."""
+        difference = images - of(self.target, which)
+        pulled = difference * of(self.confidence, which)
+        scale = self.weight / images[0].numel()
+        return scale * (pulled * difference).flatten(1).sum(1), 2 * scale * pulled
+
+
+@dataclass(frozen=True)
 class Objective:
     """The sum of its terms, and `tv_weight` · total variation."""
 
     content: tuple[ContentTerm, ...]
     style: tuple[StyleTerm, ...]
     tv_weight: float = 0.0
+    pixels: tuple[PixelTerm, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import DivergenceError
 from .adam import LEARNING_RATE, AdamMoments, adam
-from .lbfgs import WORSE, Curvature, lbfgs
+from .lbfgs import FIRST_STEP, WORSE, Curvature, lbfgs
 from .scaling import SCALINGS
 from .steps import Steps
 
@@ -32,6 +32,9 @@ Watch = Callable[[int, float, Tensor], None]
 WINDOW = 50
 """Iterations over which `tolerance` looks for a change of the loss, as Ruder et al. 2016 do."""
 
+WARM_WINDOW = 10
+"""The same of a warm frame, for `warm_tolerance`."""
+
 SAFER_RATE = 0.005
 """Adam's learning rate where a picture's loss could not be kept finite the first time."""
 
@@ -46,6 +49,8 @@ class Method:
     variables: str = "frequencies"
     bounded: bool = True
     tolerance: float = 0.0
+    window: int = WINDOW
+    first_step: float = FIRST_STEP
     averaging: float = 0.0
 
 
@@ -70,17 +75,19 @@ def minimize(
     iterations: int,
     states: Sequence[State | None] | None = None,
     at_once: int = 1,
+    enough: float | None = None,
     watch: Watch | None = None,
 ) -> list[Minimum | DivergenceError]:
     """Minimize from `starts`, (batch, 3, h, w), for `iterations` evaluations, or until a picture stands still.
 
-    A start is evaluated in any case, and so 0 iterations are as 1. At most `at_once` pictures are evaluated together.
+    A start is evaluated in any case, and so 0 iterations are as 1; one whose loss is at most `enough` is the result.
+    At most `at_once` pictures are evaluated together.
     `states`, of the batch's pictures, are gone on from. A picture whose loss cannot be kept finite is tried once more
     with Adam at a small rate, and is a `DivergenceError` in the result if that does not help.
     """
     states = states or [None] * len(starts)
     runs = [
-        _Run(index, start, method, max(1, iterations), state, watch)
+        _Run(index, start, method, max(1, iterations), state, enough, watch)
         for index, (start, state) in enumerate(zip(torch.split(starts, 1), states, strict=True))
     ]
     while active := [run for run in runs if run.wanted is not None]:
@@ -106,11 +113,13 @@ class _Run:
         method: Method,
         iterations: int,
         state: State | None,
+        enough: float | None,
         watch: Watch | None,
     ) -> None:
         self.index = index
         self.wanted: Tensor | None = None
         self._start, self._method, self._iterations, self._watch = start, method, iterations, watch
+        self._enough = enough
         self._average = Average(method.averaging) if method.averaging else None
         self._best: tuple[float, Tensor] | None = None
         self._bests: list[float] = []
@@ -123,7 +132,9 @@ class _Run:
         image = self.wanted
         assert image is not None, "there is an answer to what was wanted only"
         self._record(loss, image)
-        if self._average and self._average.is_given(image):
+        if self._enough is not None and len(self._trace) == 1 and loss <= self._enough:
+            self.wanted = None
+        elif self._average and self._average.is_given(image):
             self._best, self.wanted = (loss, image) if math.isfinite(loss) else self._best, None
         elif len(self._trace) >= self._iterations or self._stands_still():
             self.wanted = self._average.value() if self._average and self._best else None
@@ -165,9 +176,9 @@ class _Run:
             self._watch(self.index, loss, image)
 
     def _stands_still(self) -> bool:
-        if self._method.tolerance == 0 or len(self._bests) <= WINDOW:
+        if self._method.tolerance == 0 or len(self._bests) <= self._method.window:
             return False
-        before, now = self._bests[-1 - WINDOW], self._bests[-1]
+        before, now = self._bests[-1 - self._method.window], self._bests[-1]
         return before - now <= self._method.tolerance * abs(before)  # equal where the loss is 0
 
 
@@ -196,7 +207,7 @@ def _steps(method: Method, start: Tensor, state: State | None) -> tuple[State, S
     """The optimizer of one picture, and the state that it keeps up to date."""
     scaling = SCALINGS[method.variables](start)
     if method.optimizer == "lbfgs":
-        known = state if isinstance(state, Curvature) else Curvature()
+        known = state if isinstance(state, Curvature) else Curvature(first_step=method.first_step)
         return known, lbfgs(start, scaling, known, rate=method.learning_rate or 1.0, bounded=method.bounded)
     moments = state if isinstance(state, AdamMoments) else AdamMoments()
     rate = method.learning_rate or LEARNING_RATE

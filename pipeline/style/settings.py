@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeGuard
 
 from ..errors import ConfigError
+from .lbfgs import WARM_FIRST_STEP
 from .losses import GRAM_LOSSES, STYLE_LOSSES, StyleLoss
-from .optimize import Method
+from .optimize import WARM_WINDOW, Method
 from .scaling import SCALINGS
 from .vgg import POOLS, Padding, Pooling
 from .weights import CONV_CHANNELS
@@ -90,6 +91,8 @@ class Settings:
     """keep | stretch, which brings them to the picture's shape."""
     tolerance: float = 1e-4
     """In [0, 1): stop where the loss changes relatively less over 50 evaluations; 0: never."""
+    warm_tolerance: float = 0.02
+    """In [0, 1): a warm frame stops where its loss changes relatively less over 10 evaluations; 0: never."""
     preserve_color: str = "none"
     """none | luminance | match | histogram, see `color`."""
     tile: str | int | None = "auto"
@@ -111,7 +114,7 @@ class Settings:
             )
         for name in ("content_weight", "style_weight", "tv_weight"):
             self._check(name, _is_weight, "at least 0")
-        for name in ("averaging", "tolerance"):
+        for name in ("averaging", "tolerance", "warm_tolerance"):
             self._check(name, _is_fraction, "at least 0 and below 1")
         self._check("learning_rate", partial(_is_none_or, _is_positive), "above 0, or None")
         self._check("style_scale", lambda value: _is_positive(value) and value <= 16, "above 0, at most 16")
@@ -164,6 +167,13 @@ class Settings:
             bounded=self.clamp,
             tolerance=self.tolerance,
             averaging=self.averaging,
+        )
+
+    @property
+    def warm_method(self) -> Method:
+        """How to minimize from a start that is nearly there already."""
+        return replace(
+            self.method, tolerance=self.warm_tolerance, window=WARM_WINDOW, first_step=WARM_FIRST_STEP
         )
 
 

@@ -5,6 +5,7 @@ Owns the network and what it has seen of the styles; knows nothing of files, vid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,9 +16,10 @@ from ..errors import ConfigError, DivergenceError
 from . import color, scales
 from .devices import budget_bytes, precision
 from .evaluate import Evaluator, features_of
+from .guidance import Guidance
 from .memory import shrinking, tile_for
 from .normalize import normalization_means
-from .objective import Objective, content_terms, style_terms
+from .objective import Objective, PixelTerm, Region, content_terms, style_terms
 from .optimize import Minimum, State, minimize
 from .settings import Settings
 from .styles import Style, Styles, mask_at
@@ -50,6 +52,7 @@ class Stylization:
     clipped to 0–1 (which matters without `clamp`) and before it got its chroma back (with `luminance`).
     `trace`: the loss at each evaluation, coarse sizes first. `megapixel_iterations`: evaluations × pixels / 1e6.
     `tile_px`: the longest side of the tiles at the final size, None where the picture was evaluated in one piece.
+    `anchored`: what of `loss` is the anchors', see `Guidance`.
     """
 
     image: Tensor
@@ -57,6 +60,7 @@ class Stylization:
     trace: tuple[float, ...]
     megapixel_iterations: float
     tile_px: int | None = None
+    anchored: float = 0.0
 
 
 class Stylizer:
@@ -99,14 +103,21 @@ class Stylizer:
         self._largest_px: dict[scales.Shape, int] = {}
 
     def stylize(
-        self, content: Tensor, start: Tensor | None = None, callback: Callback | None = None
+        self,
+        content: Tensor,
+        start: Tensor | None = None,
+        callback: Callback | None = None,
+        *,
+        guidance: Guidance | None = None,
+        effort: float = 1.0,
     ) -> Stylization:
         """Paint `content`, (1, 3, h, w), float32, sRGB, 0–1; the result has its size.
 
-        `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there.
+        `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there; `guidance`
+        is then what else the neighbors of the frame say. `effort` multiplies every number of iterations.
         Raises `DivergenceError` where no setting keeps the loss finite.
         """
-        (result,) = self.stylize_batch(content, start, callback)
+        (result,) = self._paint(content, start, _Work(len(content), callback, guidance, effort))
         if isinstance(result, DivergenceError):
             raise result
         return result
@@ -120,11 +131,16 @@ class Stylizer:
         pictures are evaluated one by one, and a picture's bits are those it has alone; elsewhere together, and they
         are equal but for the rounding of the kernels that the device's library takes for the batch's size.
         """
+        return self._paint(contents, starts, _Work(len(contents), callback))
+
+    def _paint(
+        self, contents: Tensor, starts: Tensor | None, work: _Work
+    ) -> list[Stylization | DivergenceError]:
         _check(contents, contents if starts is None else starts)
         given = _on(contents, self.device)
         is_gray = self.settings.preserve_color == "luminance"
         contents = color.luminance(given) if is_gray else given
-        work = _Work(len(contents), callback)
+        work.is_cold = starts is None
         if starts is None:
             minima = self._cold(contents, work)
         else:
@@ -138,11 +154,12 @@ class Stylizer:
     ) -> Stylization | DivergenceError:
         if isinstance(minimum, DivergenceError):
             return minimum
+        anchored = sum(float(term.evaluate(minimum.image, [0])[0]) for term in work.anchors)
         image = minimum.image.clamp(0, 1)
         if self.settings.preserve_color == "luminance":
             image = color.with_chroma_of(image, given)
         trace, megapixels = tuple(work.traces[index]), work.megapixels[index]
-        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px)
+        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px, anchored)
 
     def _cold(self, contents: Tensor, work: _Work) -> list[Minimum | DivergenceError]:
         sizes = scales.schedule(max(contents.shape[-2:]), self.settings.scales)
@@ -206,14 +223,18 @@ class Stylizer:
             at_once = -(-at_once // 2)  # rather fewer pictures at once than tiles with their margins
         planned = self._tile(shape, at_once)
         objective, tile_px = shrinking(
-            lambda tile_px: self._objective(contents, factor, tile_px), (largest_px, largest_px), planned
+            lambda tile_px: self._objective(contents, factor, tile_px, work),
+            (largest_px, largest_px),
+            planned,
         )
+        work.anchors = objective.pixels
         evaluator = Evaluator(self._network, objective, tile_px)
         minima = minimize(
             evaluator,
             starts,
-            self.settings.method,
-            iterations=iterations,
+            self.settings.method if work.is_cold else self.settings.warm_method,
+            iterations=math.ceil(iterations * work.effort),
+            enough=work.guidance.enough if work.guidance else None,
             states=states,
             at_once=at_once,
             watch=work,
@@ -224,18 +245,29 @@ class Stylizer:
         self._tile_px = None if is_whole else evaluator.tile_px
         return minima
 
-    def _objective(self, contents: Tensor, factor: float, tile_px: int | None) -> Objective:
+    def _objective(self, contents: Tensor, factor: float, tile_px: int | None, work: _Work) -> Objective:
         settings, mask = self.settings, self._content_mask
         if mask is not None:
             mask = mask_at(mask.to(self.device, torch.float32), scales.shape_of(contents))
         layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
         regions = self._styles.regions(contents, factor, tile_px) if settings.style_weight else []
+        if work.guidance:
+            regions = self._with_fresh(regions, work.guidance.fresh)
         return Objective(
             content_terms(targets, settings.content_layers, settings.content_weight, mask),
             style_terms(regions, settings.style_layers, settings.style_weight, settings.loss),
             settings.tv_weight,
+            work.guidance.terms(self.device) if work.guidance else (),
         )
+
+    def _with_fresh(self, regions: list[Region], fresh: Tensor | None) -> list[Region]:
+        """The regions, and where there is something fresh each one's part in that once more."""
+        if fresh is None:
+            return regions
+        fresh = fresh.to(self.device, torch.float32)
+        parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
+        return regions + [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
 
     def _tile(self, shape: scales.Shape, batch: int) -> int | None:
         """The tile to begin with: as set, or what is likely to fit, and none with which memory ran out before."""
@@ -276,10 +308,14 @@ def _on(images: Tensor, device: torch.device) -> Tensor:
 
 @dataclass
 class _Work:
-    """Sees every evaluation: keeps the traces, counts the work, and passes it on to the caller's callback."""
+    """One call: what was asked for besides pictures, and every evaluation, for the traces and the caller's callback."""
 
     pictures: int
     callback: Callback | None
+    guidance: Guidance | None = None
+    effort: float = 1.0
+    is_cold: bool = False
+    anchors: tuple[PixelTerm, ...] = ()
     traces: list[list[float]] = field(init=False)
     megapixels: list[float] = field(init=False)
 

@@ -126,13 +126,13 @@ def test_motion_has_the_same_bits_for_any_number_of_threads(threads: int) -> Non
 
 def test_the_flow_is_found_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
-    original = flow._dis
+    original = flow.dis
 
     def noted(*frames: Any) -> Any:
         threads.append(cv2.getNumThreads())
         return original(*frames)
 
-    monkeypatch.setattr(flow, "_dis", noted)
+    monkeypatch.setattr(flow, "dis", noted)
     cv2.setNumThreads(4)
     estimate_motion(window(0, 0), window(1, 0))
     assert threads == [1, 1]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.motion.flow import Motion, estimate_motion
-from pipeline.motion.warm import unit, warm_start, warping_error
+from pipeline.motion.measures import warping_error
+from pipeline.motion.warm import unit, warm_start
 
 from .pictures import Frame, window
 

@@ -18,6 +18,7 @@ NUMBERS = (
     "style_weight",
     "tv_weight",
     "averaging",
+    "warm_tolerance",
     "tolerance",
     "learning_rate",
     "style_scale",
@@ -38,6 +39,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("adam_betas", 0.9),
     ("averaging", 1.0),
     ("averaging", -0.1),
+    ("warm_tolerance", 1.0),
     ("tolerance", 1.0),
     ("tolerance", -1e-4),
     ("content_layers", {"conv9_9": 1.0}),
@@ -89,6 +91,7 @@ WITHIN: list[tuple[str, Any]] = [
     ("adam_betas", (0.0, 0.0)),
     ("adam_betas", [0.9, 0.999]),  # as from YAML
     ("averaging", 0.99),
+    ("warm_tolerance", 0),
     ("tolerance", 0),
     ("content_weight", 0),
     ("style_weight", 0),

@@ -1,0 +1,178 @@
+"""How a shot is cut into segments, and in which stages they are made. Pure: no file, no worker is known here.
+
+A shot no longer than `segment_frames` is one segment, made in order. A longer one is cut, and all of its segments are
+painted at once; then, at each seam between two of them, the first frames of the later one are made once more, drawn
+from the look of the earlier one's last frame to their own (`blend`). Neither end of a blend moves, so all blends can be
+made at once, too. Passes go over the shot again, backward and forward in turn, each segment taking the frames at its
+ends from its neighbors' pass before: Schwarz's alternating method, in time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["paint", "blend", "pass"]
+
+OPENING_EFFORT = 1 / 3
+"""Of a cold frame's iterations, for the first frame of a segment within a shot: it is blended into its neighbor."""
+
+BLEND_EFFORT = 1 / 4
+"""Of a warm frame's iterations: they bring back the strokes that a mean of two paintings has lost."""
+
+PASS_EFFORT = 1 / 2
+"""Of a warm frame's iterations, in a pass over frames that are painted already."""
+
+
+class Home(NamedTuple):
+    """Where the frames first … stop−1 are: in a segment."""
+
+    first: int
+    stop: int
+    segment: Segment
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames first … stop−1 of a source, made by one worker in order, or in reverse where `step` is −1.
+
+    `kind`: paint starts from nothing, blend and pass from `drafts`, where the stage before has the same frames and
+    the neighbors'. `effort` multiplies the iterations: of the first frame in paint, of all in the others.
+    `parts` is everything that changes a pixel of them, by dotted name.
+    """
+
+    source: str
+    first: int
+    stop: int
+    parts: Mapping[str, Any]
+    kind: Kind = "paint"
+    step: int = 1
+    effort: float = 1.0
+    drafts: tuple[Home, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of `parts`: two segments with the same one have the same frames."""
+        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """What tells the segment from every other."""
+        return f"{self.source} {self.first} {self.stop} {self.fingerprint}"
+
+    @property
+    def name(self) -> str:
+        """The segment's name in records and messages: the source, the frames, the last one included, and the kind."""
+        kind = "" if self.kind == "paint" else f" {self.kind}"
+        return f"{self.source}[{self.first}-{self.stop - 1}]{kind}"
+
+    @property
+    def order(self) -> range:
+        """Its frames in the order in which they are made."""
+        frames = range(self.first, self.stop)
+        return frames if self.step == 1 else frames[::-1]
+
+    @property
+    def needs(self) -> tuple[Segment, ...]:
+        """The segments that have to be finished before."""
+        return tuple(home.segment for home in self.drafts)
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How shots are cut: frames per segment (None: shots stay whole), frames of a blend, the number of passes.
+
+    `head_start`: by how many warm frames a shot's first, cold frame costs more than the first of a later segment.
+    """
+
+    segment_frames: int | None
+    blend_frames: int
+    passes: int
+    head_start: int
+
+
+def segments_of(
+    source: str, shot: tuple[int, int], parts: Mapping[str, Any], cutting: Cutting
+) -> tuple[Segment, ...]:
+    """The segments of a shot, stage by stage; later ones take the place of earlier ones in the result."""
+    found = list(_paints(source, shot, parts, cutting))
+    ranges = [(segment.first, segment.stop) for segment in found]
+    found += _blends(source, found, parts, cutting.blend_frames)
+    for number in range(1, cutting.passes):
+        homes = homes_of(found)
+        found += [_pass(source, one, number, parts, _within(homes, one[0] - 1, one[1] + 1)) for one in ranges]
+    return tuple(found)
+
+
+def homes_of(segments: Sequence[Segment]) -> tuple[Home, ...]:
+    """Where each frame's last version is, in order; of two segments with a frame the later one has it."""
+    homes: list[Home] = []
+    for segment in segments:
+        before = [Home(h.first, min(h.stop, segment.first), h.segment) for h in homes]
+        after = [Home(max(h.first, segment.stop), h.stop, h.segment) for h in homes]
+        homes = [h for h in (*before, Home(segment.first, segment.stop, segment), *after) if h.first < h.stop]
+    return tuple(sorted(homes, key=lambda home: home.first))
+
+
+def stretches(first: int, stop: int, length: int | None, head_start: int) -> list[tuple[int, int]]:
+    """Ranges of about equal work, at most about `length` frames each; the first is shorter by `head_start`.
+
+    >>> stretches(0, 96, 12, 5)
+    [(0, 8), (8, 20), (20, 33), (33, 45), (45, 58), (58, 71), (71, 83), (83, 96)]
+    >>> stretches(0, 40, None, 5), stretches(0, 40, 96, 5)
+    ([(0, 40)], [(0, 40)])
+    """
+    count = 1 if length is None else -(-(stop - first) // length)
+    share = (stop - first) / count
+    lead = min(head_start, share / 2) if count > 1 else 0.0
+    share = (stop - first + lead) / count
+    edges = [first, *(first + round(share * index - lead) for index in range(1, count)), stop]
+    return list(pairwise(edges))
+
+
+def _paints(
+    source: str, shot: tuple[int, int], parts: Mapping[str, Any], cutting: Cutting
+) -> Iterator[Segment]:
+    for first, stop in stretches(*shot, cutting.segment_frames, cutting.head_start):
+        effort = 1.0 if first == shot[0] else OPENING_EFFORT
+        opening = {} if effort == 1 else {"opening": round(effort, 6)}
+        yield Segment(source, first, stop, {**parts, **opening, "frames": [first, stop]}, effort=effort)
+
+
+def _blends(
+    source: str, paints: Sequence[Segment], parts: Mapping[str, Any], frames: int
+) -> Iterator[Segment]:
+    for before, after in pairwise(paints):
+        stop = min(after.first + frames, after.stop)
+        drafts = (Home(before.stop - 1, before.stop, before), Home(after.first, stop, after))
+        blend = Segment(source, after.first, stop, parts, "blend", effort=BLEND_EFFORT, drafts=drafts)
+        yield _with_parts(blend, parts)
+
+
+def _pass(
+    source: str, frames: tuple[int, int], number: int, parts: Mapping[str, Any], drafts: tuple[Home, ...]
+) -> Segment:
+    step = -1 if number % 2 else 1
+    again = Segment(source, *frames, parts, "pass", step=step, effort=PASS_EFFORT, drafts=drafts)
+    return _with_parts(again, {**parts, "pass": number})
+
+
+def _with_parts(segment: Segment, parts: Mapping[str, Any]) -> Segment:
+    """A later stage with its fingerprint's parts, the stage before being one of them."""
+    own = {
+        "stage": segment.kind,
+        "frames": [segment.first, segment.stop],
+        "effort": segment.effort,
+        "drafts": [[home.first, home.stop, home.segment.fingerprint] for home in segment.drafts],
+    }
+    return replace(segment, parts={**parts, **own})
+
+
+def _within(homes: Sequence[Home], first: int, stop: int) -> tuple[Home, ...]:
+    clipped = (Home(max(h.first, first), min(h.stop, stop), h.segment) for h in homes)
+    return tuple(home for home in clipped if home.first < home.stop)
