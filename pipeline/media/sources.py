@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -38,9 +38,10 @@ class Source:
 
     kind: Literal["video", "sequence", "still"]
     path: Path  # absolute; the file, or the folder of a sequence
-    name: str  # of the output below the output folder, posix style: "a/clip.mp4"
+    name: str  # below the output folder, posix style: "a/clip.mp4"; the same whatever it is encoded as
     files: tuple[Path, ...]  # the pictures of a sequence in order; else (path,)
     guess: str | None = None  # of a folder in `auto`: why it was taken as a sequence
+    output: str | None = None  # the output's own name, where its container is another one; None: `name`
 
 
 @dataclass(frozen=True)
@@ -253,13 +254,20 @@ def _with_unique_names(sources: Iterable[Source]) -> Iterator[Source]:
     """The same sources; a name that is taken gets -2, -3, … before its suffixes, in order."""
     taken: set[str] = set()
     for source in sources:
-        path = PurePosixPath(source.name)
-        stem, dot, suffixes = (
-            path.name.partition(".") if path.suffix == ".mkv" else (path.stem, "", path.suffix)
-        )
-        name, count = source.name, 1
-        while name.casefold() in taken:  # casefold: two names that differ in case are one file on some disks
-            count += 1
-            name = str(path.with_name(f"{stem}-{count}{dot}{suffixes}"))
-        taken.add(name.casefold())
+        name = numbered(source.name, lambda name: name.casefold() in taken)
+        taken.add(name.casefold())  # casefold: two names that differ in case are one file on some disks
         yield replace(source, name=name)
+
+
+def numbered(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name, or where it is taken the first free one with -2, -3, … before its suffixes.
+
+    >>> numbered("a/clip.avi.mkv", {"a/clip.avi.mkv"}.__contains__)
+    'a/clip-2.avi.mkv'
+    """
+    path, found, count = PurePosixPath(name), name, 1
+    stem, dot, suffixes = path.name.partition(".") if path.suffix == ".mkv" else (path.stem, "", path.suffix)
+    while is_taken(found):
+        count += 1
+        found = str(path.with_name(f"{stem}-{count}{dot}{suffixes}"))
+    return found
