@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline import config_values as kinds
+from pipeline.config_encoding import Encoding, without_range
 from pipeline.config_errors import complaints, conflicts, unknown_setting
 from pipeline.config_paths import (
     absolute,
@@ -28,7 +29,6 @@ from pipeline.config_paths import (
     mask_trouble,
     root_of,
 )
-from pipeline.config_encoding import Encoding, without_range
 from pipeline.config_sections import Execution, Section, StyleImage, Transfer, Video
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text

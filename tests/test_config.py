@@ -378,9 +378,7 @@ WRONG = {  # the YAML from line 4 on (the first three are JOB): the sentence
     "video: {hdr: tonmap}": (
         "video.hdr must be one of tonemap, keep, fail, got 'tonmap' (video.yaml:4); did you mean tonemap?"
     ),
-    "video: {deinterlace: true}": (
-        "video.deinterlace must be one of auto, none, got true (video.yaml:4)"
-    ),
+    "video: {deinterlace: true}": ("video.deinterlace must be one of auto, none, got true (video.yaml:4)"),
     "execution: {workers: 5000}": (
         "execution.workers must be auto, or a whole number from 1 to 4096, got 5000 (video.yaml:4)"
     ),
@@ -446,7 +444,8 @@ JUST_OUTSIDE = (
     "transfer.scales=[512, 512]", "transfer.style_size=31", "transfer.style_scale=0", "transfer.style_scale=16.001",
     "transfer.tolerance=1", "transfer.tolerance=-0.001", "transfer.tile=63", "transfer.seed=-1",
     "transfer.seed=9223372036854775808", "video.frames=[-1, 5]", "video.frames=[5, 5]", "video.cuts=[0]",
-    "video.cuts=[4, 4]", "encoding.quality=0", "encoding.quality=101", "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
+    "video.cuts=[4, 4]", "encoding.quality=0", "encoding.quality=101",
+    "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
     "execution.gpus_per_worker=-0.001", "execution.gpus_per_worker=1.001", "execution.memory_per_worker=0",
     "execution.address=host:0", "execution.address=host:65536", "rate=0", "style=[{image: swirl.png, weight: 0}]",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the output of each source is called: the source's name, in the container that was asked for."""
+"""What the output of each source is called, and how it is encoded: as was asked for, where that is possible."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from pipeline.media.formats import CODECS, Encoding, container_of
+from pipeline.media.formats import CODECS, Coding, Encoding, coding_of, container_of
+from pipeline.media.probe import Probe
 from pipeline.media.sources import Source, numbered
 
 
@@ -20,6 +21,16 @@ def name_outputs(sources: Iterable[Source], encoding: Encoding) -> tuple[Source,
     return tuple(replace(source, output=output) for source, output in _apart(named))
 
 
+def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding | None:
+    """How the result of a source with a named output is encoded; None for stills, whose format says it all."""
+    if source.kind == "still":
+        return None
+    output = PurePosixPath(source.output or source.name)
+    container = "png" if encoding.container == "png" else container_of(output)
+    is_hdr = probe.hdr is not None and not probe.is_tonemapped
+    return coding_of(encoding, container or "mkv", is_hdr=is_hdr)
+
+
 def _output(source: Source, encoding: Encoding) -> str:
     """The name of one output, which another source may want as well."""
     if source.kind == "still":
@@ -31,7 +42,11 @@ def _output(source: Source, encoding: Encoding) -> str:
             return source.name
         return str(path.with_suffix(".mkv")) if source.kind == "sequence" else f"{source.name}.mkv"
     bare = path.with_suffix("")
-    if source.kind == "video" and path.suffix == ".mkv" and source.path.suffix.lower() == bare.suffix.lower() != "":
+    if (
+        source.kind == "video"
+        and path.suffix == ".mkv"
+        and source.path.suffix.lower() == bare.suffix.lower() != ""
+    ):
         bare = bare.with_suffix("")  # clip.avi.mkv is clip.avi's name
     return str(bare) if encoding.container == "png" else f"{bare}.{encoding.container}"
 
@@ -43,7 +58,6 @@ def _apart(named: list[tuple[Source, str]]) -> Iterator[tuple[Source, str]]:
     }
     taken: set[str] = set()
     for source, output in named:
-        others = taken if PurePosixPath(output).suffix else taken | folders
-        name = numbered(output, lambda name, others=others: name.casefold() in others)
+        name = numbered(output, lambda name: name.casefold() in taken | folders)
         taken.add(name.casefold())
         yield source, name
