@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import count, islice
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from pipeline.media.stills import reading_picture, to_srgb
 
 DEFAULT_MS = 100
 """What a frame without a duration is shown for: as in every browser."""
+
+_WEBP_ALPHA = 0x10  # a flag of the chunk VP8X
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Timing:
 
 def read_timing(path: Path) -> Timing:
     """How an animation runs, found by decoding it; raises MediaError where it is damaged."""
-    with reading_picture(path), Image.open(path) as picture:
+    with reading_picture(path), _open(path) as picture:
         size, is_gif = picture.size, picture.format == "GIF"
         found = [round(frame.info.get("duration", 0)) for frame in _frames(picture, path)]
         plays = _plays(picture.info, is_gif=is_gif)
@@ -54,9 +57,23 @@ def read_animation(path: Path, first: int, stop: int) -> Iterator[npt.NDArray[np
 
     A frame builds on those before it, so all are decoded up to the last. Raises MediaError where it is damaged.
     """
-    with reading_picture(path), Image.open(path) as picture:
+    with reading_picture(path), _open(path) as picture:
         for frame in islice(_frames(picture, path), first, stop):
             yield np.array(to_srgb(frame), dtype=np.uint8)
+
+
+def _open(path: Path) -> Image.Image:
+    """An animation, opened; a WebP as one with transparency.
+
+    Its encoder says that there is none where each frame by itself is opaque, though frames may be smaller than the
+    picture; what none of them covers would come out black.
+    """
+    if path.suffix.lower() != ".webp":
+        return Image.open(path)
+    data = bytearray(path.read_bytes())
+    if data[12:16] == b"VP8X":
+        data[20] |= _WEBP_ALPHA
+    return Image.open(BytesIO(data))
 
 
 def _frames(picture: Image.Image, path: Path) -> Iterator[Image.Image]:
