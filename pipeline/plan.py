@@ -224,7 +224,12 @@ def _reading(probe: Probe) -> dict[str, Any]:
     """How the source is read, where there is more than one way."""
     hdr = {"video.hdr": "tonemap" if probe.is_tonemapped else "keep"}
     fields = {"video.deinterlace": "auto" if probe.is_deinterlaced else "none"}
-    return {**(hdr if probe.hdr else {}), **(fields if probe.interlaced else {})}
+    depth = {"source.bits": probe.bits}
+    return {
+        **(hdr if probe.hdr else {}),
+        **(fields if probe.interlaced else {}),
+        **(depth if probe.is_deep_and_full else {}),
+    }
 
 
 def _chain(config: Config, found: Inspected, *, is_warm: bool) -> dict[str, Any]:

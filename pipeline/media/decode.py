@@ -23,6 +23,7 @@ from pipeline.errors import MediaError
 from pipeline.media.animation import read_animation
 from pipeline.media.color import resolve_tags, swscale_matrix
 from pipeline.media.container import decoding, open_media, video_stream
+from pipeline.media.deep import deep_rgb, in_8_bits
 from pipeline.media.deinterlace import LEAD, deinterlaced
 from pipeline.media.probe import Probe, quarter_turns
 from pipeline.media.sources import Source
@@ -120,20 +121,26 @@ def _reader(probe: Probe) -> Callable[[VideoFrame], Rgb]:
     """What turns a decoded frame into sRGB, uint8 (h, w, 3), by the tags of its source."""
     tags, converter = resolve_tags(probe.color, probe.coded_height_px), VideoReformatter()
 
-    def converted(frame: VideoFrame, pixels: str) -> npt.NDArray[Any]:
+    def converted(frame: VideoFrame, pixels: str, color_range: int) -> npt.NDArray[Any]:
         return converter.reformat(
             frame,
             format=pixels,
             src_colorspace=swscale_matrix(tags),
+            dst_colorspace=swscale_matrix(tags),
             src_color_range=tags.range,
-            dst_color_range=ColorRange.JPEG,
+            dst_color_range=color_range,
             interpolation=_QUALITY,
             threads=1,
         ).to_ndarray()
 
+    def deep(frame: VideoFrame) -> npt.NDArray[np.uint16]:
+        return deep_rgb(converted(frame, "yuv444p16le", tags.range), tags, probe.bits)
+
     if probe.is_tonemapped:
-        return lambda frame: tone_map(converted(frame, "rgb48le"), tags.transfer)
-    return lambda frame: converted(frame, "rgb24")
+        return lambda frame: tone_map(deep(frame), tags.transfer)
+    if probe.is_deep_and_full:
+        return lambda frame: in_8_bits(deep(frame))
+    return lambda frame: converted(frame, "rgb24", ColorRange.JPEG)
 
 
 def _frames_from(source: Source, probe: Probe, first: int) -> Generator[VideoFrame]:

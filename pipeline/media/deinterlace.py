@@ -34,6 +34,7 @@ def deinterlaced(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
 def _graph(frame: VideoFrame) -> Graph:
     """Source → bwdif → sink for frames such as this one."""
     graph = Graph()
+    graph.threads = 1
     nodes = (
         graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
@@ -42,7 +43,6 @@ def _graph(frame: VideoFrame) -> Graph:
         graph.add("buffersink"),
     )
     graph.link_nodes(*nodes).configure()
-    graph.threads = 1
     return graph
 
 

@@ -1,8 +1,7 @@
 """Frames → a video file, with the timestamps, the shape and the color tags of the source, and its sound.
 
 Timestamps in MP4, MOV and MPEG-TS are exactly the source's. Matroska and WebM count milliseconds, so there
-each is off by half of one at most, and a start before zero is moved to zero with everything else. Animations start
-at zero; WebP counts milliseconds, GIF hundredths of a second.
+each is off by half of one at most. Animations start at zero; WebP counts milliseconds, GIF hundredths of a second.
 """
 
 from __future__ import annotations
@@ -50,6 +49,7 @@ from pipeline.media.writing import writing
 __all__ = ["encode_video", "write_still"]
 
 _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+_X265_DELAY = 4  # frames; of 1 and 2 the times were random (x265 4.2), of 3 and more never
 _LARGEST_TIMESCALE = 2**31 - 1
 
 Rgb = npt.NDArray[np.uint8]
@@ -165,9 +165,9 @@ def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> di
 
     MOV and MP4 store a late start in ticks of the movie, by default milliseconds: so these are made a
     multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
-    B-frames, which lie before those of showing, do not fall below zero.
+    B-frames, which lie before those of showing, do not fall below zero; Matroska, that the priming of AAC does not.
     """
-    if format_name == "mpegts":
+    if format_name in ("mpegts", "matroska", "webm"):
         return {"avoid_negative_ts": "disabled"}
     if format_name in ANIMATIONS:
         plays = probe.plays or 0
@@ -189,6 +189,8 @@ def _add_video(
     options = dict(codec.options)
     if coding.strength is not None:
         options["crf" if codec.worst else "quality"] = str(coding.strength)
+    if coding.codec == "h265" and clock.stop - clock.first < _X265_DELAY:
+        options["x265-params"] += ":bframes=0"  # else its decoding times are from memory that was never set
     if coding.codec == "av1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only; by default it tells its settings on stderr
     stream: Any = out.add_stream(codec.encoder, rate=probe.rate.limit_denominator(100_000), options=options)

@@ -6,6 +6,7 @@ A sequence keeps its own names, so that 1001 stays 1001; frames of a video are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def write_pictures(
 def _left_out(source: Source, probe: Probe) -> Iterator[str]:
     """What a folder of pictures cannot hold."""
     if source.kind != "sequence":
-        steps = {b - a for a, b in zip(probe.pts, probe.pts[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(probe.pts)}
         pace = f"at {probe.rate} frames per second" if len(steps) < 2 else "at a variable rate"
         yield f"timestamps are left out: the source runs {pace}"
     for count, what in ((probe.audio_streams, "sound"), (probe.subtitle_streams, "subtitle")):

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import MediaError
 from pipeline.media.animation import read_timing
-from pipeline.media.color import HLG, PQ, ColorTags, resolve_tags
+from pipeline.media.color import FULL, HLG, PQ, ColorTags, resolve_tags
 from pipeline.media.container import is_picture, open_media, video_stream
 from pipeline.media.scan import TOLERANCE_S, Tally, check_complete, check_order, decode_all, video_end_s
 from pipeline.media.sources import Source
@@ -71,6 +71,11 @@ class Probe:
     def hdr(self) -> str | None:
         """The kind of high dynamic range, "PQ" or "HLG"; None where there is none."""
         return _HDR_TRANSFERS.get(self.color.transfer)
+
+    @property
+    def is_deep_and_full(self) -> bool:
+        """Whether it has more than 8 bits and uses all of their values, which libswscale does not read well."""
+        return self.bits > 8 and resolve_tags(self.color, self.coded_height_px).range == FULL
 
     @property
     def shown(self) -> ColorTags:

@@ -147,7 +147,14 @@ def _compare_packets(
 def _digests(packets: Iterator[tuple[Packet[Stream], Fraction]]) -> Iterator[tuple[bytes, Fraction]]:
     """Digest and time of each packet."""
     for packet, time_s in packets:
-        yield sha256(bytes(packet)).digest(), time_s
+        yield sha256(_bare(packet)).digest(), time_s
+
+
+def _bare(packet: Packet[Stream]) -> bytes:
+    """The bytes of a packet, without the ADTS header that AAC has in MPEG-TS and nowhere else."""
+    data, context = bytes(packet), packet.stream.codec_context
+    is_adts = context is not None and context.name == "aac" and data[:1] == b"\xff" and data[1] & 0xF6 == 0xF0
+    return data[7 if data[1] & 1 else 9 :] if is_adts else data
 
 
 def _joined(packets: Iterator[tuple[Packet[Stream], Fraction]]) -> Iterator[tuple[bytes, Fraction]]:

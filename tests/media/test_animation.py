@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def converted(path: Path, target: Path, first: int = 0, stop: int | None = None)
 
 def durations_ms(found: Probe) -> list[Fraction]:
     edges = [*found.pts, found.pts[-1] + found.last_duration]
-    return [(b - a) * found.time_base * 1000 for a, b in zip(edges, edges[1:], strict=False)]
+    return [(b - a) * found.time_base * 1000 for a, b in pairwise(edges)]
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
@@ -141,9 +142,7 @@ def test_frames_that_are_equal_stay_two(tmp_path: Path) -> None:
 
 
 def test_a_video_becomes_an_animation_that_is_played_for_ever(tmp_path: Path) -> None:
-    path = write_clip(
-        tmp_path / "a.mp4", time_base=Fraction(1, 1000), pts=[500, 540, 640, 700], sound_s=0.5
-    )
+    path = write_clip(tmp_path / "a.mp4", time_base=Fraction(1, 1000), pts=[500, 540, 640, 700], sound_s=0.5)
     source, was = source_of(path), probe(source_of(path), rate=RATE)
     for target in (tmp_path / "b.gif", tmp_path / "b.webp"):
         notes = encode_video(decode_frames(source, was, 0, 4), target, source, was, 0, 4)
