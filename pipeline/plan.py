@@ -161,7 +161,8 @@ def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
         for segment in segments_of(source.name, shot, common, cutting)
     )
     coding = coding_for(source, probe, config.encoding.wish)
-    return SourcePlan(found, first, stop, size, segments, is_warm, _notes(config, found, stop), coding)
+    notes = (*_notes(config, found, stop), *_coding_notes(config, found, coding))
+    return SourcePlan(found, first, stop, size, segments, is_warm, notes, coding)
 
 
 def _cutting(config: Config, *, is_warm: bool) -> Cutting:
@@ -254,7 +255,7 @@ def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
 
 
 def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
-    notes = [*found.probe.notes, *_reading_notes(found.probe), *_coding_notes(config, found)]
+    notes = [*found.probe.notes, *_reading_notes(found.probe)]
     if found.source.guess:
         notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
     if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
@@ -277,9 +278,12 @@ def _reading_notes(probe: Probe) -> Iterator[str]:
         yield f"{probe.bits} bits per channel: painted with 8"
 
 
-def _coding_notes(config: Config, found: Inspected) -> Iterator[str]:
-    """Where the result is not in the container that the source is in, though that was asked for."""
+def _coding_notes(config: Config, found: Inspected, coding: Coding | None) -> Iterator[str]:
+    """Where the result is encoded otherwise than was asked for."""
     source, encoding = found.source, config.encoding
+    is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
+    if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
+        yield f"written with 8 bits per channel, {coding.codec} has no more"
     if encoding.container == "source" and (source.output or source.name) != source.name:
         yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"
 

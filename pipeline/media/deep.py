@@ -35,8 +35,8 @@ def deep_rgb(yuv: npt.NDArray[np.uint16], tags: ColorTags, bits: int) -> npt.NDA
     r = luma + np.float32(2 * (1 - red)) * chroma[..., 1]
     b = luma + np.float32(2 * (1 - blue)) * chroma[..., 0]
     g = (luma - np.float32(red) * r - np.float32(blue) * b) / np.float32(1 - red - blue)
-    rgb = np.stack([r, g, b], axis=-1)
-    return np.rint(65535 * np.clip(rgb, 0, 1)).astype(np.uint16)
+    rgb: Floats = np.clip(np.stack([r, g, b], axis=-1), 0, 1)
+    return np.rint(65535 * rgb).astype(np.uint16)
 
 
 def in_8_bits(rgb: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
