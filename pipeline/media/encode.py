@@ -167,7 +167,7 @@ def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> di
     multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
     B-frames, which lie before those of showing, do not fall below zero; Matroska, that the priming of AAC does not.
     """
-    if format_name in ("mpegts", "matroska", "webm"):
+    if format_name == "mpegts" or (format_name in ("matroska", "webm") and probe.pts[0] >= 0):
         return {"avoid_negative_ts": "disabled"}
     if format_name in ANIMATIONS:
         plays = probe.plays or 0
