@@ -70,7 +70,7 @@ def to_srgb(picture: Image.Image) -> Image.Image:
 def write_still(rgb: npt.NDArray[np.uint8], target: Path) -> None:
     """Writes uint8 (height, width, 3) sRGB in the format of the suffix of `target`.
 
-    JPEG and WebP at quality 95, JPEG without chroma subsampling, TIFF with LZW, GIF in its best 256 colors.
+    JPEG and WebP at quality 95, JPEG without chroma subsampling, TIFF with LZW, GIF in 256 colors of its own.
     Raises SpaceError without room or permission, MediaError for a suffix that names no format.
     """
     options: dict[str, Any] = {}
@@ -81,9 +81,8 @@ def write_still(rgb: npt.NDArray[np.uint8], target: Path) -> None:
             options = {"quality": _WEBP_QUALITY, "method": 4}
         case ".tif" | ".tiff":
             options = {"compression": "tiff_lzw"}
-    picture = Image.fromarray(rgb)
     with writing(target):
-        (to_palette(picture) if target.suffix.lower() == ".gif" else picture).save(target, **options)
+        Image.fromarray(rgb).save(target, **options)
 
 
 def to_palette(picture: Image.Image) -> Image.Image:
