@@ -115,6 +115,7 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
         write_still(next(_frames(source, space)), partial)
         return ()
     if source.is_folder:
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
         notes = write_pictures(_frames(source, space), partial, *part)
         differences = compare_pictures(partial, *part, source.size)
     else:

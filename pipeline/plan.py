@@ -284,6 +284,8 @@ def _coding_notes(config: Config, found: Inspected, coding: Coding | None) -> It
     is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
     if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
         yield f"written with 8 bits per channel, {coding.codec} has no more"
+    if coding is not None and coding.strength is None and encoding.quality is not None:
+        yield f"encoding.quality counts for nothing, {coding.codec} has none"
     if encoding.container == "source" and (source.output or source.name) != source.name:
         yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"
 

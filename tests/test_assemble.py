@@ -163,6 +163,19 @@ def test_frames_of_an_earlier_result_leave_the_folder_and_what_is_not_ours_stays
     assert (folder / "out/clip/mine.png").read_bytes() == b"mine"
 
 
+def test_what_a_killed_run_left_of_a_folder_gets_into_no_result(folder: Path) -> None:
+    plan, space = painted(folder, encoding={"container": "png"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.assemble.compare_pictures", lambda *_: pytest.fail("killed"))
+        patch.setattr("pipeline.assemble.shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(pytest.fail.Exception):
+            assemble(named(plan, "clip.mp4"), space)
+    assert list((folder / "out").glob(".*.partial/000005.png"))
+    plan, space = painted(folder, encoding={"container": "png"}, video={"frames": (0, 3)})
+    assert assemble(named(plan, "clip.mp4"), space).frames == 3
+    assert len(list((folder / "out/clip").iterdir())) == 3
+
+
 def test_a_picture_that_was_changed_makes_the_folder_not_current(folder: Path) -> None:
     plan, space = painted(folder, encoding={"container": "png"})
     assemble(named(plan, "clip.mp4"), space)

@@ -295,6 +295,14 @@ def test_a_result_with_fewer_bits_than_asked_for_is_noted() -> None:
     assert kept.notes[-1] == "written with 8 bits per channel, ffv1 has no more"
 
 
+def test_a_quality_that_counts_for_nothing_is_noted() -> None:
+    gif = inspected(kind="animation", name="a.gif")
+    assert planned(gif, encoding={"quality": 70}).notes == (
+        "encoding.quality counts for nothing, gif has none",
+    )
+    assert planned(encoding={"quality": 70}).notes == ()
+
+
 def test_high_dynamic_range_that_is_kept_is_coded_with_10_bits() -> None:
     assert planned(inspected(color=HDR, bits=10)).coding == Coding("h265", 18, 10)
     assert planned(inspected(color=HDR, bits=10, is_tonemapped=True)).coding == Coding("h264", 16, 8)

@@ -68,7 +68,7 @@ def test_ten_bits_are_written_where_they_are_asked_for(tmp_path: Path, clip: Pat
     assert became.bits == 10 and codec_of(tmp_path / "b.mkv")[1] == "yuv420p10le"
 
 
-def test_lossless_gives_every_pixel_back_and_no_other_default_does(tmp_path: Path, clip: Path) -> None:
+def test_lossless_gives_every_pixel_back(tmp_path: Path, clip: Path) -> None:
     source, was = source_of(clip), probe(source_of(clip), rate=RATE)
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     target = tmp_path / "b.mkv"
