@@ -142,6 +142,8 @@ def _unsaid(probe: Probe, container: str) -> Iterator[str]:
     """What the source says of its picture and the output cannot."""
     if probe.plays not in (None, 1) and container not in ANIMATIONS:
         yield f"how often the animation is played is left out: {container} cannot hold it"
+    if probe.sample_aspect != 1 and container in ANIMATIONS:
+        yield f"the sample aspect {probe.sample_aspect} is left out: {container} cannot hold it"
     if probe.hdr and not probe.is_tonemapped:
         yield "what the source says of its mastering display and its brightest frame is left out"
 

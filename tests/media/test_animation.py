@@ -169,6 +169,13 @@ def test_a_gif_that_browsers_slow_down_is_noted(tmp_path: Path) -> None:
     assert notes == ("2 frames are shown for less than 20 ms, which browsers show for 100 ms",)
 
 
+def test_pixels_that_are_not_square_are_noted(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", frames=3, aspect=Fraction(128, 117))
+    source, was = source_of(path), probe(source_of(path), rate=RATE)
+    notes = encode_video(decode_frames(source, was, 0, 3), tmp_path / "b.gif", source, was, 0, 3)
+    assert notes == ("the sample aspect 128/117 is left out: gif cannot hold it",)
+
+
 def test_frames_without_a_duration_are_shown_as_browsers_show_them(tmp_path: Path) -> None:
     found = probed(write_animation(tmp_path / "a.gif", [50, 0, 50]))
     assert durations_ms(found) == [50, 100, 50]
