@@ -1,4 +1,4 @@
-"""Films for the benchmarks, some of known motion, and the way a job makes them: its plan and its worker, without Ray."""
+"""Films for the benchmarks, some of known motion, made as a job makes them: by its plan and its worker, without Ray."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
-from pipeline.motion.flow import Estimate, Floats, Frame, Motion, estimate_motion
+from pipeline.motion.flow import Estimate, Floats, Frame, Mask, Motion, estimate_motion
 from pipeline.resume import folder_of, todos
 from pipeline.run import look
 from pipeline.workspace import FrameRecord, Workspace, frame_path
@@ -99,9 +99,9 @@ def parallax(count: int, size: tuple[int, int], near: float = 3.3, far: float = 
     width, height = size
     radii = (0.22 * width, 0.34 * height)
 
-    def inside(i: int, x: Floats, y: Floats) -> Floats:
+    def inside(i: int, x: Floats, y: Floats) -> Mask:
         cx, cy = 0.28 * width + near * i, 0.55 * height
-        return np.square((x - cx) / radii[0]) + np.square((y - cy) / radii[1]) <= 1
+        return np.asarray(np.square((x - cx) / radii[0]) + np.square((y - cy) / radii[1]) <= 1)
 
     def frame(i: int) -> Frame:
         x, y = _grid(size)
@@ -216,7 +216,7 @@ def _photograph(name: str, longest_px: int) -> Floats:
 def _read(picture: Floats, x: Floats, y: Floats) -> Frame:
     """The picture at (x, y), which must lie inside: rounded to 8 bits, as a camera does."""
     found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return np.clip(np.round(found), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(found), 0, 255), dtype=np.uint8)
 
 
 def _grid(size: tuple[int, int]) -> tuple[Floats, Floats]:

@@ -39,7 +39,7 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames; `set_up` once, then `stylize_frame` again and again. `estimate`: the optical flow's, if not DIS."""
+    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate`: the flow; None: DIS."""
 
     def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
         self._settings, self._estimate = settings, estimate
