@@ -71,16 +71,19 @@ def show(first: int, film: Film, cold: Made, warm: Made) -> None:
     console = Console(width=140)
     console.print(table)
     missed = sum(count is None for count in to_warm)
-    counted = [
-        w.iterations if count is None else count for w, count in zip(warm.records[1:], to_warm, strict=True)
-    ]
-    console.print(f"to within 10 %: a cold frame {fmean(to_cold):.1f} iterations, a warm one {fmean(counted):.1f}, "
-                  f"{fmean(counted) / fmean(to_cold):.3f} of it; {missed} of {len(counted)} warm frames never come there")  # fmt: skip
-    console.print(f"all iterations of a warm frame: {fmean(w.iterations for w in warm.records[1:]):.1f}; "
-                  f"loss / cold: first {END} warm frames {fmean(losses[:END]):.3f}, last {END} {fmean(losses[-END:]):.3f}, "
-                  f"worst {max(losses):.3f}")  # fmt: skip
-    console.print(f"warping error, none / default: of the means {fmean(c for c, _ in flicker) / fmean(w for _, w in flicker):.1f}, "
-                  f"worst frame {min(c / w for c, w in flicker):.1f}")  # fmt: skip
+    spent = [w.iterations for w in warm.records[1:]]
+    counted = [all_ if count is None else count for all_, count in zip(spent, to_warm, strict=True)]
+    cold_error, warm_error = (fmean(one) for one in zip(*flicker, strict=True))
+    for line in (
+        f"to within 10 %: a cold frame {fmean(to_cold):.1f} iterations, a warm one {fmean(counted):.1f}, which is "
+        f"{fmean(counted) / fmean(to_cold):.3f} of it; {missed} of {len(spent)} warm frames never come there",
+        f"all iterations of a warm frame: {fmean(spent):.1f}",
+        f"loss / cold: first {END} warm frames {fmean(losses[:END]):.3f}, last {END} {fmean(losses[-END:]):.3f}, "
+        f"worst {max(losses):.3f}",
+        f"warping error, none / default: of the means {cold_error / warm_error:.1f}, "
+        f"worst frame {min(c / w for c, w in flicker):.1f}",
+    ):
+        console.print(line)
 
 
 if __name__ == "__main__":
