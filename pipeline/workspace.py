@@ -39,9 +39,9 @@ class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
-    tiles: in one piece. `temporal_loss`: what of the loss holds the frame to its neighbors. `settled`: the loss at
-    which the chain settled last. `draft`: a later stage has its own version of the frame. The last three: see
-    `motion.measures.Look`.
+    tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
+    style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
+    later stage has its own version of the frame. The last three: see `motion.measures.Look`.
     """
 
     source: str
@@ -66,7 +66,7 @@ class FrameRecord:
 
     @property
     def base_loss(self) -> float:
-        """The loss without what holds the frame to its neighbors: what a cold frame's is made of."""
+        """The loss without what its neighbors add: what a cold frame's is made of."""
         return self.loss - self.temporal_loss
 
 

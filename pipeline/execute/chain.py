@@ -72,7 +72,7 @@ class Chain:
         return warping_error(painted, before, self._motion(index - 1, index))
 
     def settled(self, begun: Beginning, loss: float, evaluations: int) -> float:
-        """The loss at which the chain settled last, once the frame is done with `loss` after so many evaluations."""
+        """The loss at which the chain settled last, once the frame is done; `loss`: what it has on its own then."""
         enough = None if begun.guidance is None else begun.guidance.enough
         return loss if enough is None or evaluations > 1 or loss > enough else enough / ENOUGH
 
@@ -131,7 +131,7 @@ class Chain:
         enough = None
         if loss is None:
             record = self._record(index - 1)
-            loss, enough = record.base_loss, ENOUGH * (record.settled or record.loss)
+            loss, enough = record.base_loss, ENOUGH * (record.settled or record.base_loss)
         anchors = tuple(
             Anchor(as_tensor(one.image), as_map(one.confidence), self._weight * loss)
             for one in carried
