@@ -34,6 +34,8 @@ FORMATS = {
     ".ts": "mpegts",
 }
 _COPIED = ("audio", "subtitle", "attachment")
+MATROSKA = ("matroska", "webm")
+_MATROSKA_TICK_S = Fraction(1, 1000)
 # Facts about the file that was, not about what it shows; the muxer writes its own.
 _NOT_COPIED_TAGS = frozenset(
     ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "rotate", "vendor_id")
@@ -52,6 +54,9 @@ class Part:
         """Whether a packet of that time belongs to the part."""
         after = self.start_s is None or time_s >= self.start_s
         return after and (self.end_s is None or time_s < self.end_s)
+
+
+WHOLE = Part(offset_s=Fraction(0), start_s=None, end_s=None)
 
 
 def part_of(probe: Probe, first: int, stop: int) -> Part:
@@ -124,6 +129,29 @@ def add_copy(out: OutputContainer, stream: Stream) -> Stream:
 def kept_tags(metadata: dict[str, str]) -> dict[str, str]:
     """The metadata that is about what the file shows."""
     return {key: value for key, value in metadata.items() if key.lower() not in _NOT_COPIED_TAGS}
+
+
+def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
+    """What of the kept metadata a format can hold, as it is read back: keys in small letters, times reformatted.
+
+    MPEG-TS holds none, Matroska any, QuickTime and MP4 a list of their own, which is found by trying in memory.
+    """
+    tags = kept_tags(metadata)
+    if format_name not in ("mp4", "mov"):
+        return {key.lower(): value for key, value in tags.items()} if format_name in MATROSKA else {}
+    trial = io.BytesIO()
+    with av.open(trial, "w", format=format_name) as out:
+        out.add_mux_stream("mpeg4", rate=1, width=16, height=16)
+        out.metadata.update(tags)
+        out.start_encoding()
+    trial.seek(0)
+    with av.open(trial, metadata_errors="replace") as read:
+        return {key.lower(): value for key, value in kept_tags(read.metadata).items()}
+
+
+def tolerance_s(one: Fraction | None, other: Fraction | None, format_name: str | None) -> Fraction:
+    """How far two times may lie apart that mean the same, in seconds, given their time bases and the format."""
+    return _MATROSKA_TICK_S if format_name in MATROSKA else max(one or Fraction(0), other or Fraction(0)) / 2
 
 
 def chapters_of(container: InputContainer, part: Part) -> list[Chapter]:
