@@ -18,7 +18,15 @@ from av.video.stream import VideoStream
 from pipeline.errors import MediaError
 from pipeline.media.color import ColorTags
 from pipeline.media.container import is_picture, open_media, video_stream
-from pipeline.media.scan import TOLERANCE_S, Tally, check_complete, check_order, decode_all, video_end_s
+from pipeline.media.scan import (
+    TOLERANCE_S,
+    Tally,
+    check_complete,
+    check_order,
+    declares_durations,
+    decode_all,
+    video_end_s,
+)
 from pipeline.media.sources import Source
 from pipeline.media.stills import read_header
 
@@ -189,7 +197,7 @@ def _notes(container: InputContainer, stream: VideoStream, tally: Tally, rate: F
         end_s = tally.ends_s.get(sound.index)
         if end_s is None:
             yield f"sound stream {sound.index} is empty"
-        elif sound.duration and sound.time_base:
+        elif declares_durations(container) and sound.duration and sound.time_base:
             promised_s = ((sound.start_time or 0) + sound.duration) * sound.time_base
             if promised_s - end_s > TOLERANCE_S and end_s < pictures_end_s:
                 yield f"sound stream {sound.index} ends at {float(end_s):.2f} s of {float(promised_s):.2f}"

@@ -77,7 +77,7 @@ SOURCES = {
     "AV1 in webm": Clip(".webm", "libsvtav1", size=(64, 64), subtitles=["eng"]),
     "MPEG-2 in mpg": Clip(".mpg", "mpeg2video", b_frames=2, sounds=[Sound("mp2")]),
     "MPEG-2 in ts": Clip(".ts", "mpeg2video", b_frames=2, sounds=[Sound("ac3", "5.1")]),
-    "MPEG-4 in avi": Clip(".avi", "mpeg4", sounds=[Sound("libmp3lame")]),
+    "MPEG-4 in avi": Clip(".avi", "mpeg4", sounds=[Sound("mp2")]),
     "MPEG-4 in avi with B-frames": Clip(".avi", "mpeg4", b_frames=2, sounds=[Sound("pcm_s16le")]),
     "MPEG-4 in mp4": Clip(codec="mpeg4", b_frames=2),
     "MS-MPEG-4 in wmv": Clip(".wmv", "msmpeg4", sounds=[Sound("libmp3lame")]),
