@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import MediaError
 from pipeline.frames import Frame, decode_frame
 from pipeline.media.encode import encode_video, write_still
-from pipeline.media.verify import verify_video
+from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
@@ -20,6 +20,9 @@ from pipeline.workspace import Workspace, append_journal, frame_path, read_journ
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
+
+Standing = Literal["missing", "foreign", "outdated", "changed", "current"]
+"""Of an output: not there; made by no run here; of other frames; made by a run, but changed since; as it should be."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,32 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     return Output(source.name, target, source.frames, notes)
 
 
+def certify_output(source: SourcePlan, target: Path) -> Certificate:
+    """What `target` is, compared with the source; `MediaError` where the source can no longer be read."""
+    found = source.inspected
+    return certify(target, found.source, found.probe, source.first, source.stop, source.size)
+
+
+def standing_of(source: SourcePlan, space: Workspace, entries: Mapping[Any, dict[str, Any]]) -> Standing:
+    """Whether the output is there, and whose it is, by the entries of the journal of outputs."""
+    entry, state = entries.get(source.name), _state(space.output / source.name)
+    if state["bytes"] is None:
+        return "missing"
+    if entry is None:
+        return "foreign"
+    if any(entry.get(key) != value for key, value in _stamp(source).items()):
+        return "outdated"
+    return "current" if all(entry.get(key) == value for key, value in state.items()) else "changed"
+
+
+def output_entries(space: Workspace) -> dict[Any, dict[str, Any]]:
+    """The last entry of every output in the journal, by its source's name."""
+    return {entry.get("source"): entry for entry in read_journal(space.outputs)}
+
+
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
     """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
-    ours = {entry.get("source") for entry in read_journal(space.outputs)}
+    ours = output_entries(space)
     taken = [s for s in plan.sources if s.name not in ours and (space.output / s.name).exists()]
     failures = [
         Failure(
@@ -78,23 +104,27 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
     """The outputs that are there, untouched, and made of just these segments, by the source's name."""
-    stamps = {entry.get("source"): entry for entry in read_journal(space.outputs)}
-    found = {}
-    for source in sources:
-        target, stamp = space.output / source.name, stamps.get(source.name, {})
-        expected: dict[str, Any] = {**_stamp(source), **_state(target)}
-        if expected["bytes"] is not None and all(stamp.get(key) == value for key, value in expected.items()):
-            found[source.name] = Output(source.name, target, source.frames, tuple(stamp.get("notes", ())))
-    return found
+    entries = output_entries(space)
+    return {
+        source.name: Output(
+            source.name,
+            space.output / source.name,
+            source.frames,
+            tuple(entries[source.name].get("notes", ())),
+        )
+        for source in sources
+        if standing_of(source, space, entries) == "current"
+    }
 
 
 def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
     original, found = source.inspected.source, source.inspected.probe
+    notes: tuple[str, ...] = ()
     if original.kind == "still":
         write_still(next(_frames(source, space)), partial)
-        return ()
-    notes = encode_video(_frames(source, space), partial, original, found, source.first, source.stop)
-    differences = verify_video(partial, original, found, source.first, source.stop, source.size)
+    else:
+        notes = encode_video(_frames(source, space), partial, original, found, source.first, source.stop)
+    differences = certify_output(source, partial).differences
     if differences:
         raise MediaError(
             f"{source.name} was encoded, but is not true to its source: {'; '.join(differences)}"

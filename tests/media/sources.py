@@ -5,10 +5,12 @@ Every frame carries its own number, as in `clips`, in the upright picture.
 
 from __future__ import annotations
 
+import heapq
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +109,18 @@ def write_source(path: Path, clip: Clip) -> Path:
             for packet in packets:
                 packet.stream = stream
                 out.mux(packet)
-        for frame in _frames(clip):
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        for stream, sound in sounds:
-            for samples in _noise(sound):
-                out.mux(stream.encode(samples))
+        sources = [(video, _frames(clip)), *((stream, _noise(sound)) for stream, sound in sounds)]
+        timed = [_timed(stream, frames) for stream, frames in sources]
+        for _, stream, frame in heapq.merge(*timed, key=itemgetter(0)):
+            out.mux(stream.encode(frame))
+        for stream, _ in sources:
             out.mux(stream.encode(None))
     return path
+
+
+def _timed(stream: Any, frames: Iterator[Any]) -> Iterator[tuple[Fraction, Any, Any]]:
+    for frame in frames:
+        yield frame.pts * frame.time_base, stream, frame
 
 
 def _add_video(out: Any, clip: Clip) -> Any:
