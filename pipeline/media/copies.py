@@ -14,12 +14,13 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from pipeline.media.container import open_media, video_stream
-from pipeline.media.packets import Pair, compare_packets
+from pipeline.media.packets import Pair, compare_packets, is_pcm
 from pipeline.media.streams import (
     FORMATS,
     WHOLE,
     Part,
     chapters_of,
+    named_language,
     select_streams,
     stored_tags,
     tolerance_s,
@@ -27,6 +28,7 @@ from pipeline.media.streams import (
 
 _KINDS = {"audio": "sound", "subtitle": "subtitle"}
 _WITHOUT_CHAPTERS = ("mpegts",)
+_UNKNOWN = (None, "und")
 _WITHOUT_GAPS = ("mp4", "mov")  # the first chapter starts at 0 there, and each lasts until the next
 
 
@@ -68,19 +70,14 @@ def _compare_streams(
     got: dict[str, list[Stream]] = {kind: [s for s in copy.streams if s.type == kind] for kind in _KINDS}
     pairs = {
         kind: [
-            Pair(
-                f"{name} stream {one.index}",
-                one,
-                other,
-                tolerance_s(one.time_base, other.time_base, format_name),
-            )
+            Pair(f"{name} stream {one.index}", one, other, _slack_s(one, other, format_name))
             for one, other in zip(wanted[kind], got[kind], strict=False)
         ]
         for kind, name in _KINDS.items()
     }
     compare_packets(origin, copy, [pair for kind in _KINDS for pair in pairs[kind]], part)
     for kind, name in _KINDS.items():
-        differences = [difference for pair in pairs[kind] for difference in _differences(pair)]
+        differences = [one for pair in pairs[kind] for one in _differences(pair, format_name)]
         if len(got[kind]) != len(wanted[kind]):
             differences.insert(
                 0, f"{_number(len(got[kind]), f'{name} stream')} instead of {len(wanted[kind])}"
@@ -88,10 +85,16 @@ def _compare_streams(
         yield Finding(_in_words(name, pairs[kind]), differences)
 
 
-def _differences(pair: Pair) -> Iterator[str]:
-    """How a copy differs from its stream: in its language, where the source tells it, and in its packets."""
+def _slack_s(one: Stream, other: Stream, format_name: str) -> Fraction:
+    """The tolerance of the times of packets; of blocks of PCM, whose times are interpolated, it is twice that."""
+    return tolerance_s(one.time_base, other.time_base, format_name) * (2 if is_pcm(one) else 1)
+
+
+def _differences(pair: Pair, format_name: str) -> Iterator[str]:
+    """How a copy differs from its stream: in its language, as far as the format knows it, and in its packets."""
     wanted, got = pair.original.language, pair.copy.language
-    if wanted not in (None, "und", got):
+    is_nameless = got in _UNKNOWN and format_name == "mov"
+    if wanted not in _UNKNOWN and got != named_language(wanted or "", format_name) and not is_nameless:
         yield f"{pair.name} is in {wanted}, its copy in {got or 'no language'}"
     if pair.verdict is not None:
         yield pair.verdict

@@ -1,7 +1,7 @@
 """Frames → a video file, with the timestamps, the shape and the color tags of the source, and its sound.
 
 Timestamps in MP4, MOV and MPEG-TS are exactly the source's. Matroska and WebM count milliseconds, so there
-each is off by half of one at most, and a start before zero is moved to zero with everything else.
+each is off by half of one at most.
 """
 
 from __future__ import annotations
@@ -139,13 +139,11 @@ def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> di
     """The muxer's options that keep timestamps exact.
 
     MOV and MP4 store a late start in ticks of the movie, by default milliseconds: so these are made a
-    multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
-    B-frames, which lie before those of showing, do not fall below zero.
+    multiple of the ticks of every stream. The others would move everything so that nothing falls below zero:
+    in MPEG-TS the decoding times of B-frames, in Matroska the priming of AAC, which MP4 has before time 0.
     """
-    if format_name == "mpegts":
-        return {"avoid_negative_ts": "disabled"}
     if format_name not in ("mp4", "mov"):
-        return {}
+        return {"avoid_negative_ts": "disabled"}
     own = probe.time_base.denominator
     ticks = math.lcm(own, *(s.time_base.denominator for s in kept if s.time_base))
     timescale = next(t for t in (ticks, own, 1000) if t <= _LARGEST_TIMESCALE)

@@ -48,7 +48,7 @@ class Pair:
     @property
     def unit(self) -> str:
         """What a mark stands for."""
-        return "block" if _is_pcm(self.original) else "packet"
+        return "block" if is_pcm(self.original) else "packet"
 
     @property
     def count(self) -> int:
@@ -124,7 +124,7 @@ def _change(one: Mark, other: Mark, tolerance_s: Fraction) -> str | None:
 
 def _marks(container: InputContainer, streams: list[Stream], part: Part) -> Iterator[tuple[int, Mark]]:
     """The marks of the streams in the order of the file, each with the index of its stream."""
-    blocks = {stream.index: _Blocks() for stream in streams if _is_pcm(stream)}
+    blocks = {stream.index: _Blocks() for stream in streams if is_pcm(stream)}
     for packet, time_s in packets_of(container, streams, part):
         index = packet.stream.index
         if index in blocks:
@@ -138,7 +138,8 @@ def _marks(container: InputContainer, streams: list[Stream], part: Part) -> Iter
         yield from ((index, mark) for mark in rest.close())
 
 
-def _is_pcm(stream: Stream) -> bool:
+def is_pcm(stream: Stream) -> bool:
+    """Whether a stream is sound without compression, whose packets mean nothing."""
     return stream.codec_context is not None and stream.codec_context.name.startswith("pcm_")
 
 

@@ -34,6 +34,12 @@ FORMATS = {
     ".ts": "mpegts",
 }
 _COPIED = ("audio", "subtitle", "attachment")
+# What MPEG-TS knows; it takes everything else too, but as bytes that nobody can read.
+_IN_MPEGTS = frozenset(
+    ("mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "dvb_teletext")
+)
+# QuickTime has its own names for these languages, and none for many others.
+_IN_MOV = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb", "mkd": "mac"}
 MATROSKA = ("matroska", "webm")
 _MATROSKA_TICK_S = Fraction(1, 1000)
 # Facts about the file that was, not about what it shows; the muxer writes its own.
@@ -109,6 +115,8 @@ def _refusal(stream: Stream, format_name: str) -> str | None:
         )
     if stream.type not in _COPIED:
         return "neither sound nor subtitles"
+    if format_name == "mpegts" and _codec(stream) not in _IN_MPEGTS:
+        return f"{format_name} cannot hold it"
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
             add_copy(trial, stream)
@@ -118,12 +126,23 @@ def _refusal(stream: Stream, format_name: str) -> str | None:
     return None
 
 
+def _codec(stream: Stream) -> str | None:
+    return stream.codec_context.codec.canonical_name if stream.codec_context else None
+
+
 def add_copy(out: OutputContainer, stream: Stream) -> Stream:
     """A stream of the output that takes the packets of `stream`, with its language, title and disposition."""
     copy = out.add_stream_from_template(stream)
     copy.metadata.update(kept_tags(stream.metadata))
+    if stream.language:
+        copy.metadata["language"] = named_language(stream.language, out.format.name)
     copy.disposition = stream.disposition
     return copy
+
+
+def named_language(language: str, format_name: str) -> str:
+    """What a language is called in a format."""
+    return _IN_MOV.get(language, language) if format_name == "mov" else language
 
 
 def kept_tags(metadata: dict[str, str]) -> dict[str, str]:

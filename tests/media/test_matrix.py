@@ -155,6 +155,33 @@ def test_a_part_of_every_source_arrives_and_is_true(name: str, tmp_path: Path) -
     assert numbers(source_of(target)) == [255 - number for number in shown[2:-1]]
 
 
+GAPS = ((80, 160, "One"), (240, 400, "Two"))
+ELSEWHERE = {
+    "everything in mp4": (Clip(sounds=[Sound()], subtitles=["deu"], chapters=CHAPTERS), ".mov .mkv .ts"),
+    "everything in mkv": (
+        Clip(".mkv", sounds=[Sound()], chapters=GAPS, tags={"title": "A film", "mood": "blue"}),
+        ".mp4 .mov .ts .webm",
+    ),
+    "H.264 in ts": (Clip(".ts", b_frames=2, sounds=[Sound(), Sound("mp2")]), ".mp4 .mov .mkv"),
+    "MPEG-2 in mpg": (Clip(".mpg", "mpeg2video", b_frames=2, sounds=[Sound("mp2")]), ".mp4 .ts"),
+    "MPEG-4 in avi": (Clip(".avi", "mpeg4", sounds=[Sound("mp2")]), ".mp4 .mov .ts"),
+    "PCM in avi": (Clip(".avi", "mjpeg", "yuvj420p", sounds=[Sound("pcm_s16le")]), ".mov .mkv"),
+    "H.264 in flv": (Clip(".flv", b_frames=2, sounds=[Sound()]), ".mp4 .ts"),
+    "VP9 in webm": (Clip(".webm", "libvpx-vp9", sounds=[Sound("libopus")]), ".mkv .mp4"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(name, suffix) for name, (_, into) in ELSEWHERE.items() for suffix in into.split()]
+)
+def test_a_source_may_go_into_another_container(name: str, suffix: str, tmp_path: Path) -> None:
+    source, found = looked_at(ELSEWHERE[name][0], tmp_path)
+    for first in (0, 2):
+        target, certificate = painted(source, found, first, found.frames, tmp_path, suffix)
+        assert certificate.differences == ()
+        assert numbers(source_of(target)) == [255 - number for number in range(first, found.frames)]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_is_seen_as_it_was_made(name: str, tmp_path: Path) -> None:
     clip = SOURCES[name]
@@ -183,10 +210,12 @@ def looked_at(clip: Clip, folder: Path) -> tuple[Source, Probe]:
     return source, probe(source, rate=F(25))
 
 
-def painted(source: Source, found: Probe, first: int, stop: int, folder: Path) -> tuple[Path, Certificate]:
-    """An output with the colors inverted, and what verification says of it."""
+def painted(
+    source: Source, found: Probe, first: int, stop: int, folder: Path, into: str | None = None
+) -> tuple[Path, Certificate]:
+    """An output with the colors inverted, and what verification says of it; `into` is its suffix."""
     suffix = source.path.suffix
-    target = folder / (f"output{suffix}" if suffix in WRITABLE_SUFFIXES else f"output{suffix}.mkv")
+    target = folder / f"output{into or (suffix if suffix in WRITABLE_SUFFIXES else f'{suffix}.mkv')}"
     size = output_size(found.width_px, found.height_px, None, even=True)
 
     def paint() -> Iterator[Rgb]:
