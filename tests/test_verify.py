@@ -73,6 +73,9 @@ def test_a_finished_job_is_certified_output_by_output(
     write_still(picture(0), tmp_path / "photo.png")
     path = write_job([clip, tmp_path / "photo.png"])
     paint(path)
+    (next(tmp_path.glob("out/.stylize/segments/*/*")) / ".00000003-killed.tmp").write_bytes(
+        b"of a killed worker"
+    )
     before = tree(tmp_path)
     expected = [("clip.mp4", 8, CHECKS), ("photo.png", 1, ["1 frame", "48x36"])]
     assert said(path) == (

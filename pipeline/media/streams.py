@@ -150,6 +150,12 @@ def kept_tags(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key.lower() not in _NOT_COPIED_TAGS}
 
 
+def tag_flags(tags: dict[str, str], format_name: str) -> str:
+    """The muxer's flag for a MOV with tags as Apple's cameras write them, which are lost without it."""
+    is_apple = any(key.startswith("com.apple.quicktime.") for key in tags)
+    return "+use_metadata_tags" if is_apple and format_name == "mov" else ""
+
+
 def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
     """What of the kept metadata a format can hold, as it is read back: keys in small letters, times reformatted.
 
@@ -159,7 +165,9 @@ def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
     if format_name not in ("mp4", "mov"):
         return {key.lower(): value for key, value in tags.items()} if format_name in MATROSKA else {}
     trial = io.BytesIO()
-    with av.open(trial, "w", format=format_name) as out:
+    flags = tag_flags(tags, format_name)
+    options = {"movflags": flags} if flags else {}
+    with av.open(trial, "w", format=format_name, container_options=options) as out:
         out.add_mux_stream("mpeg4", rate=1, width=16, height=16)
         out.metadata.update(tags)
         out.start_encoding()

@@ -121,6 +121,11 @@ SOURCES = {
     ),
     "chapters and a title in mov": Clip(".mov", chapters=CHAPTERS, tags={"title": "A film"}),
     "chapters and tags in mkv": Clip(".mkv", chapters=CHAPTERS, tags={"title": "A film", "mood": "blue"}),
+    "an iPhone's tags": Clip(
+        ".mov",
+        tags={"title": "A film", "com.apple.quicktime.make": "Apple"},
+        muxer={"movflags": "use_metadata_tags"},
+    ),
     "chapters in webm": Clip(".webm", "libvpx-vp9", chapters=((0, 160, "One"), (240, 480, "Two"))),
     "tags in avi": Clip(".avi", "mpeg4", tags={"title": "A film", "artist": "Me"}),
 }

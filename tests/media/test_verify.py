@@ -118,6 +118,15 @@ def test_sound_that_ends_early_is_found(job: Job, doctored: Path) -> None:
     assert difference.startswith("sound stream 1 has fewer packets than its source, after 2")
 
 
+def test_sound_that_goes_on_longer_than_its_source_is_found(job: Job, tmp_path: Path) -> None:
+    def change(packet: Any) -> Any:
+        return None if packet.stream.index == 1 and packet.pts * packet.time_base > Fraction(1, 2) else packet
+
+    shorter = remux(job.source.path, tmp_path / job.source.name, change)
+    (difference,) = certify(job.output, source_of(shorter), job.found, 0, 12, SIZE).differences
+    assert difference.startswith("sound stream 1 has more packets than its source, after 2")
+
+
 def test_a_byte_of_sound_that_flipped_is_found(job: Job, doctored: Path) -> None:
     (difference,) = job.differences(flip_byte(job.output, doctored, "audio", 8))
     assert difference.startswith("packet 8 of sound stream 1 at 0.1")
