@@ -148,6 +148,13 @@ def test_a_job_that_is_half_done_tells_how_far_it_is(write_job: WriteJob, clip: 
     assert found["failures"][0]["error"] == "not finished: 3 of 8 frames; run the job to go on"
 
 
+def test_a_run_that_holds_the_folder_does_not_hinder(write_job: WriteJob, clip: Path, tmp_path: Path) -> None:
+    path = write_job(clip)
+    paint(path)
+    with Workspace(tmp_path / "out").locked():
+        assert said(path)[0] == 0
+
+
 def test_a_job_that_never_ran_leaves_nothing_behind(write_job: WriteJob, clip: Path, tmp_path: Path) -> None:
     path = write_job(clip)
     assert said(path)[1]["failures"][0]["error"].startswith("not finished: 0 of 8 frames")

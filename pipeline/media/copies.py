@@ -20,7 +20,7 @@ from pipeline.media.streams import (
     WHOLE,
     Part,
     chapters_of,
-    named_language,
+    held_language,
     select_streams,
     stored_tags,
     tolerance_s,
@@ -28,7 +28,6 @@ from pipeline.media.streams import (
 
 _KINDS = {"audio": "sound", "subtitle": "subtitle"}
 _WITHOUT_CHAPTERS = ("mpegts",)
-_UNKNOWN = (None, "und")
 _WITHOUT_GAPS = ("mp4", "mov")  # the first chapter starts at 0 there, and each lasts until the next
 
 
@@ -92,10 +91,10 @@ def _slack_s(one: Stream, other: Stream, format_name: str) -> Fraction:
 
 def _differences(pair: Pair, format_name: str) -> Iterator[str]:
     """How a copy differs from its stream: in its language, as far as the format knows it, and in its packets."""
-    wanted, got = pair.original.language, pair.copy.language
-    is_nameless = got in _UNKNOWN and format_name == "mov"
-    if wanted not in _UNKNOWN and got != named_language(wanted or "", format_name) and not is_nameless:
-        yield f"{pair.name} is in {wanted}, its copy in {got or 'no language'}"
+    wanted, got = held_language(pair.original.language, format_name), pair.copy.language
+    is_nameless = got in (None, "und")
+    if wanted is not None and got != wanted and not (is_nameless and format_name == "mov"):
+        yield f"{pair.name} is in {wanted}, its copy in {'no language' if is_nameless else got}"
     if pair.verdict is not None:
         yield pair.verdict
 

@@ -7,6 +7,7 @@ by these rules and `verify` checks by them.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -134,15 +135,10 @@ def add_copy(out: OutputContainer, stream: Stream) -> Stream:
     """A stream of the output that takes the packets of `stream`, with its language, title and disposition."""
     copy = out.add_stream_from_template(stream)
     copy.metadata.update(kept_tags(stream.metadata))
-    if stream.language:
-        copy.metadata["language"] = named_language(stream.language, out.format.name)
+    if (language := held_language(stream.language, out.format.name)) is not None:
+        copy.metadata["language"] = language
     copy.disposition = stream.disposition
     return copy
-
-
-def named_language(language: str, format_name: str) -> str:
-    """What a language is called in a format."""
-    return _IN_MOV.get(language, language) if format_name == "mov" else language
 
 
 def kept_tags(metadata: dict[str, str]) -> dict[str, str]:
@@ -157,23 +153,36 @@ def tag_flags(tags: dict[str, str], format_name: str) -> str:
 
 
 def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
-    """What of the kept metadata a format can hold, as it is read back: keys in small letters, times reformatted.
+    """What of the kept metadata a format can hold, as it is read back; keys in small letters.
 
-    MPEG-TS holds none, Matroska any, QuickTime and MP4 a list of their own, which is found by trying in memory.
+    Found by writing it into memory: every format has its own list of keys, and its own ideas of spelling.
     """
-    tags = kept_tags(metadata)
-    if format_name not in ("mp4", "mov"):
-        return {key.lower(): value for key, value in tags.items()} if format_name in MATROSKA else {}
-    trial = io.BytesIO()
+    tags, trial = kept_tags(metadata), io.BytesIO()
     flags = tag_flags(tags, format_name)
     options = {"movflags": flags} if flags else {}
-    with av.open(trial, "w", format=format_name, container_options=options) as out:
-        out.add_mux_stream("mpeg4", rate=1, width=16, height=16)
-        out.metadata.update(tags)
-        out.start_encoding()
-    trial.seek(0)
-    with av.open(trial, metadata_errors="replace") as read:
-        return {key.lower(): value for key, value in kept_tags(read.metadata).items()}
+    name = "matroska" if format_name in MATROSKA else format_name  # WebM would want another codec
+    try:
+        with av.open(trial, "w", format=name, container_options=options) as out:
+            out.metadata.update(tags)
+            packet = av.Packet(bytes(16))
+            packet.stream = out.add_mux_stream("mpeg4", rate=1, width=16, height=16)
+            packet.pts = packet.dts = 0
+            out.mux(packet)
+        trial.seek(0)
+        with av.open(trial, metadata_errors="replace") as read:
+            return {key.lower(): value for key, value in kept_tags(read.metadata).items()}
+    except (av.FFmpegError, ValueError):
+        return {}
+
+
+def held_language(language: str | None, format_name: str) -> str | None:
+    """What a language is called in a format; None if it has no name there, or may have none."""
+    if language in (None, "und"):
+        return None
+    if format_name in MATROSKA:
+        return language
+    name = _IN_MOV.get(language, language) if format_name == "mov" else language
+    return name if re.fullmatch("[a-z]{3}", name) else None
 
 
 def tolerance_s(one: Fraction | None, other: Fraction | None, format_name: str | None) -> Fraction:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -185,6 +186,16 @@ def test_a_source_may_go_into_another_container(name: str, suffix: str, tmp_path
         target, certificate = painted(source, found, first, found.frames, tmp_path, suffix)
         assert certificate.differences == ()
         assert numbers(source_of(target)) == [255 - number for number in range(first, found.frames)]
+
+
+def test_languages_have_the_names_that_quicktime_knows_and_none_where_it_knows_none(tmp_path: Path) -> None:
+    clip = Clip(sounds=[Sound(language="deu"), Sound(language="swe")], subtitles=["fra", "nld"])
+    source, found = looked_at(clip, tmp_path)
+    target, certificate = painted(source, found, 0, found.frames, tmp_path, ".mov")
+    assert certificate.differences == ()
+    with av.open(str(target)) as output:
+        assert [stream.language for stream in output.streams.audio] == ["ger", None]
+        assert [stream.language for stream in output.streams.subtitles] == ["fra", "dut"]
 
 
 @pytest.mark.parametrize("name", SOURCES)

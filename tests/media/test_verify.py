@@ -202,6 +202,16 @@ def test_a_lost_title_and_another_artist_are_found(job: Job, doctored: Path) -> 
     ]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".ts"])
+def test_odd_tags_and_languages_are_asked_for_as_the_format_holds_them(tmp_path: Path, suffix: str) -> None:
+    tags = {"title": "A film", "Odd key-eng": "x\n", "creation_time": "long ago", "empty": "", "weird=k": "z"}
+    sounds = [Sound("libopus", language="en-US"), Sound("libopus", language="swe")]
+    source = source_of(write_source(tmp_path / "a.mkv", Clip(".mkv", tags=tags, sounds=sounds)))
+    found = probe(source, rate=RATE)
+    encode_video((picture(i) for i in range(12)), tmp_path / f"b{suffix}", source, found, 0, 12)
+    assert verify_video(tmp_path / f"b{suffix}", source, found, 0, 12, SIZE) == []
+
+
 def test_another_size_is_found(job: Job, doctored: Path) -> None:
     assert job.differences(job.encode(doctored, (64, 50))) == ["64x50 px instead of 64x48"]
 
