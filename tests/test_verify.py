@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from pipeline.assemble import assemble
 from pipeline.cli import app
 from pipeline.config import load_config
+from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
 from pipeline.media.stills import write_still
 from pipeline.resume import folder_of, plan_to_json
@@ -215,6 +216,22 @@ def test_a_still_that_was_cut_off_and_a_source_that_is_none_are_told(
     assert code == 3
     assert "bad.mp4 cannot be opened as a video" in errors["bad.mp4"]
     assert errors["photo.png"].startswith("differs from its source: the output cannot be read back: ")
+
+
+def test_a_source_that_can_no_longer_be_read_to_its_end_is_told(
+    write_job: WriteJob, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MediaError(f"{clip} is damaged in its sound or subtitles")
+
+    path = write_job(clip)
+    paint(path)
+    monkeypatch.setattr("pipeline.verify.certify_output", fail)
+    code, found = said(path)
+    assert code == 3
+    assert found["failures"][0]["error"] == (
+        f"cannot be compared with its source: {clip} is damaged in its sound or subtitles"
+    )
 
 
 def test_a_part_of_a_video_is_certified_as_that_part(write_job: WriteJob, clip: Path) -> None:

@@ -127,7 +127,7 @@ def _probe_video(source: Source) -> Probe:
             time_base, pts, last_duration = 1 / rate, tuple(range(len(tally.pts))), 1
         else:
             time_base, pts = stream.time_base or 1 / rate, tuple(p for p in tally.pts if p is not None)
-            last_duration = tally.last_duration
+            last_duration = _last_duration(container, stream, tally)
         check_order(source.path, pts, time_base)
         check_complete(source.path, container, stream, tally, rate)
         return Probe(
@@ -142,6 +142,19 @@ def _probe_video(source: Source) -> Probe:
             last_duration=last_duration,
             has_pts=None not in tally.pts,
         )
+
+
+def _last_duration(container: InputContainer, stream: VideoStream, tally: Tally) -> int:
+    """How long the last frame is shown, in units of the stream's time base; 0 where unknown.
+
+    MP4 stores the time to the next frame in the order of decoding, which at a variable rate with B-frames can be
+    much longer than a frame is shown; what is right there is the end of the stream.
+    """
+    last = tally.pts[-1]
+    if not declares_durations(container) or not stream.duration or stream.start_time is None or last is None:
+        return tally.last_duration
+    rest = stream.start_time + stream.duration - last
+    return rest if 0 < rest < tally.last_duration else tally.last_duration
 
 
 def _rate(stream: VideoStream, tally: Tally) -> Fraction:
