@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import MediaError
 from pipeline.frames import Frame, decode_frame
 from pipeline.media.encode import encode_video, write_still
+from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
 from pipeline.plan import Failure, Plan, SourcePlan
@@ -41,7 +43,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
     where it differs or cannot be written, `SpaceError` without room.
     """
-    target = space.output / source.name
+    target = space.output / source.output
     short = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     partial = target.with_name(
         f".{short}.partial{target.suffix}"
@@ -50,16 +52,34 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notes = _write(source, partial, space)
-        append_journal(
-            space.outputs, {"source": source.name}
-        )  # so that it is known as ours, whatever comes next
+        ours = {"source": source.name, "output": source.output}
+        append_journal(space.outputs, ours)  # so that it is known as ours, whatever comes next
         with writing(target):
-            partial.replace(target)
+            _put(partial, target, source)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
-    append_journal(space.outputs, {"source": source.name, **_stamp(source), **_state(target), "notes": notes})
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+    append_journal(space.outputs, {**ours, **_stamp(source), **_state(target), "notes": notes})
     return Output(source.name, target, source.frames, notes)
+
+
+def _put(partial: Path, target: Path, source: SourcePlan) -> None:
+    """Give a finished output its name. Of a folder, picture by picture: what else a person put there stays."""
+    if not source.is_folder:
+        partial.replace(target)
+        return
+    target.mkdir(exist_ok=True)
+    new = {path.name for path in partial.iterdir()}
+    for name in picture_names(source.inspected.source, source.inspected.probe):
+        if name in new:
+            (partial / name).replace(target / name)
+        else:
+            (target / name).unlink(missing_ok=True)  # of an earlier result, of other frames
+    if left := sorted(path.name for path in target.glob("*.png") if path.name not in new):
+        raise MediaError(
+            f"{source.name}: {target / left[0]} is no frame of the result and would be taken for one "
+            f"({len(left)} such pictures); move it away, and run again"
+        )
 
 
 def certify_output(source: SourcePlan, target: Path) -> Certificate:
@@ -68,32 +88,43 @@ def certify_output(source: SourcePlan, target: Path) -> Certificate:
     return certify(target, found.source, found.probe, source.first, source.stop, source.size)
 
 
-def standing_of(source: SourcePlan, space: Workspace, entries: Mapping[Any, dict[str, Any]]) -> Standing:
-    """Whether the output is there, and whose it is, by the entries of the journal of outputs."""
-    entry, state = entries.get(source.name), _state(space.output / source.name)
+class Written(NamedTuple):
+    """What the journal of outputs says."""
+
+    last: Mapping[Any, Mapping[str, Any]]  # by the source's name, its last entry
+    outputs: frozenset[Any]  # the paths, below the output folder, that runs here wrote
+
+
+def written(space: Workspace) -> Written:
+    """Read the journal of outputs."""
+    entries = list(read_journal(space.outputs))
+    return Written(
+        {entry.get("source"): entry for entry in entries},
+        frozenset(entry.get("output", entry.get("source")) for entry in entries),
+    )
+
+
+def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Standing:
+    """Whether the output is there, and whose it is."""
+    entry, state = journal.last.get(source.name, {}), _state(space.output / source.output)
     if state["bytes"] is None:
         return "missing"
-    if entry is None:
+    if source.output not in journal.outputs:
         return "foreign"
     if any(entry.get(key) != value for key, value in _stamp(source).items()):
         return "outdated"
     return "current" if all(entry.get(key) == value for key, value in state.items()) else "changed"
 
 
-def output_entries(space: Workspace) -> dict[Any, dict[str, Any]]:
-    """The last entry of every output in the journal, by its source's name."""
-    return {entry.get("source"): entry for entry in read_journal(space.outputs)}
-
-
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
     """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
-    ours = output_entries(space)
-    taken = [s for s in plan.sources if s.name not in ours and (space.output / s.name).exists()]
+    ours = written(space).outputs
+    taken = [s for s in plan.sources if s.output not in ours and (space.output / s.output).exists()]
     failures = [
         Failure(
             source.name,
             None,
-            f"{space.output / source.name} is there already, and no run here made it; "
+            f"{space.output / source.output} is there already, and no run here made it; "
             "move it away, or choose another output",
         )
         for source in taken
@@ -104,26 +135,30 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
     """The outputs that are there, untouched, and made of just these segments, by the source's name."""
-    entries = output_entries(space)
+    journal = written(space)
     return {
         source.name: Output(
             source.name,
-            space.output / source.name,
+            space.output / source.output,
             source.frames,
-            tuple(entries[source.name].get("notes", ())),
+            tuple(journal.last[source.name].get("notes", ())),
         )
         for source in sources
-        if standing_of(source, space, entries) == "current"
+        if standing_of(source, space, journal) == "current"
     }
 
 
 def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
     original, found = source.inspected.source, source.inspected.probe
+    part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
     if original.kind == "still":
         write_still(next(_frames(source, space)), partial)
+    elif source.is_folder:
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+        notes = write_pictures(_frames(source, space), partial, *part)
     else:
-        notes = encode_video(_frames(source, space), partial, original, found, source.first, source.stop)
+        notes = encode_video(_frames(source, space), partial, *part, source.coding)
     differences = certify_output(source, partial).differences
     if differences:
         raise MediaError(
@@ -144,12 +179,18 @@ def _stamp(source: SourcePlan) -> dict[str, Any]:
         "version": VERSION,
         "segments": [segment.fingerprint for segment in source.segments],
         "time_base": str(source.inspected.probe.time_base),  # of a sequence: its rate
+        "output": source.output,
+        "coding": None if source.coding is None else asdict(source.coding),
     }
 
 
 def _state(path: Path) -> dict[str, Any]:
-    """The size and time of a file, None where there is none."""
+    """The size and time of a file, None where there is none; of a folder, of the pictures in it."""
     try:
+        if path.is_dir():
+            states = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in path.glob("*.png"))
+            digest = hashlib.sha256(repr(states).encode("utf-8", "surrogateescape")).hexdigest()
+            return {"bytes": sum(size for _, size, _ in states), "mtime_ns": digest}
         state = path.stat()
     except OSError:
         return {"bytes": None, "mtime_ns": None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble import Standing, certify_output, output_entries, standing_of
+from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.config import Config
 from pipeline.errors import MediaError
 from pipeline.media.verify import Certificate
@@ -45,11 +45,11 @@ def verify(config: Config) -> Iterator[Verdict]:
     """
     space = Workspace(config.output)
     plan = survey(config, Notebook(space.read(space.probes)))
-    stock, entries = take_stock(plan, space, clean=False), output_entries(space)
+    stock, journal = take_stock(plan, space, clean=False), written(space)
     for failure in plan.failures:
         yield Verdict(failure.source, space.output / failure.source, None, failure.error)
     for source in plan.sources:
-        yield _judge(source, space.output / source.name, standing_of(source, space, entries), stock)
+        yield _judge(source, space.output / source.output, standing_of(source, space, journal), stock)
 
 
 def to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:

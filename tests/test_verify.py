@@ -234,6 +234,51 @@ def test_a_source_that_can_no_longer_be_read_to_its_end_is_told(
     )
 
 
+@pytest.mark.parametrize(
+    ("container", "output", "checks"),
+    [
+        ("gif", "clip.gif", ["8 frames", "8 timestamps", "48x36"]),
+        ("webp", "clip.webp", ["8 frames", "8 timestamps", "48x36"]),
+        ("png", "clip", ["8 pictures", "48x36"]),
+        ("mkv", "clip.mkv", CHECKS),
+    ],
+)
+def test_outputs_of_every_kind_are_certified(
+    write_job: WriteJob, clip: Path, tmp_path: Path, container: str, output: str, checks: list[str]
+) -> None:
+    path = write_job(clip, encoding={"container": container})
+    paint(path)
+    code, found = said(path)
+    assert (code, found["failures"]) == (0, [])
+    assert found["outputs"][0]["output"] == str(tmp_path / "out" / output)
+    assert found["outputs"][0]["checks"] == checks
+
+
+def test_a_picture_of_a_folder_that_is_missing_or_cut_off_is_told(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path = write_job(clip, encoding={"container": "png"})
+    paint(path)
+    picture_3 = tmp_path / "out/clip/000003.png"
+    cut_file(picture_3, picture_3)
+    assert "000003.png cannot be read as a picture" in said(path)[1]["outputs"][0]["differences"][0]
+    picture_3.unlink()
+    code, found = said(path)
+    assert (code, found["outputs"][0]["checks"][0]) == (3, "7 pictures")
+    assert found["outputs"][0]["differences"] == ["000003.png is missing"]
+
+
+def test_a_file_in_the_place_of_an_output_with_another_name_is_nobody_s(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path = write_job(clip)
+    paint(path)
+    (tmp_path / "out/clip.mkv").write_bytes(b"somebody's own")
+    code, found = said(path, "--set", "encoding.container=mkv")
+    assert code == 3
+    assert found["failures"][0]["error"].endswith("out/clip.mkv was not written by a run here")
+
+
 def test_a_part_of_a_video_is_certified_as_that_part(write_job: WriteJob, clip: Path) -> None:
     path = write_job(clip, video={"frames": [2, 7]})
     paint(path)

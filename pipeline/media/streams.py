@@ -33,6 +33,8 @@ FORMATS = {
     ".mkv": "matroska",
     ".webm": "webm",
     ".ts": "mpegts",
+    ".gif": "gif",
+    ".webp": "webp",
 }
 _COPIED = ("audio", "subtitle", "attachment")
 # What MPEG-TS knows; it takes everything else too, but as bytes that nobody can read.
@@ -89,8 +91,8 @@ def select_streams(
             kept.append(stream)
         else:
             notes.append(f"{_describe(stream)} is left out: {reason}")
-    if container.chapters() and format_name == "mpegts":
-        notes.append("chapters are left out: mpegts cannot hold them")
+    if container.chapters() and format_name in ("mpegts", "gif", "webp"):
+        notes.append(f"chapters are left out: {format_name} cannot hold them")
     return kept, notes
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import MediaError
+from pipeline.media.animated import compare_animation
+from pipeline.media.clock import Clock
 from pipeline.media.color import resolve_tags, swscale_matrix
 from pipeline.media.copies import Finding, compare_copies
+from pipeline.media.formats import ANIMATIONS, container_of
+from pipeline.media.pictures import compare_pictures, picture_names
 from pipeline.media.probe import Probe
 from pipeline.media.probe import probe as probe_source
-from pipeline.media.sources import Source
+from pipeline.media.sources import Kind, Source
 from pipeline.media.stills import read_header, read_still
 from pipeline.media.streams import FORMATS, MATROSKA, part_of, tolerance_s
 
@@ -34,15 +38,24 @@ def certify(
     timestamp, the shape, the color tags that the source had, and what travels with the picture: every packet of sound
     and of subtitles, bytes and time, attachments, chapters and tags, as far as the format of `target` can
     hold them. Times may differ by half a tick of the coarser time base, in Matroska by 1 ms.
+    Of a folder of pictures, each; of an animation, what `compare_animation` does.
     Raises MediaError if the source itself can no longer be read.
     """
+    part = (source, probe, first, stop)
+    container = container_of(target) or ""
+    kind: Kind = "animation" if container in ANIMATIONS else "video"
     try:
         if source.kind == "still":
             return _certificate(1, _compare_still(target, size))
-        result = probe_source(Source("video", target, target.name, (target,), None), rate=probe.rate)
+        if target.is_dir():
+            return _certificate(*_compare_folder(target, *part, size))
+        result = probe_source(Source(kind, target, target.name, (target,), None), rate=probe.rate)
     except MediaError as error:
         return Certificate(0, (), (f"the output cannot be read back: {error}",))
-    return _certificate(result.frames, _compare_video(target, result, source, probe, first, stop, size))
+    if kind == "animation":
+        clock = Clock(probe, first, stop, container)
+        return _certificate(result.frames, _compare_animation(result, clock, size))
+    return _certificate(result.frames, _compare_video(target, result, *part, size))
 
 
 def verify_video(
@@ -52,7 +65,7 @@ def verify_video(
     return list(certify(target, source, probe, first, stop, size).differences)
 
 
-def _certificate(frames: int, findings: Iterator[Finding]) -> Certificate:
+def _certificate(frames: int, findings: Iterable[Finding]) -> Certificate:
     found = list(findings)
     return Certificate(
         frames,
@@ -65,6 +78,29 @@ def _compare_still(target: Path, size: tuple[int, int]) -> Iterator[Finding]:
     height, width = read_still(target).shape[:2]
     yield Finding("1 frame")
     yield _compare_size((width, height), read_header(target)[2], size)
+
+
+def _compare_folder(
+    folder: Path, source: Source, probe: Probe, first: int, stop: int, size: tuple[int, int]
+) -> tuple[int, list[Finding]]:
+    """The numbered pictures of a result: that all are there, no others, and every pixel of them can be read."""
+    wanted = picture_names(source, probe)[first:stop]
+    there = [name for name in wanted if (folder / name).is_file()]
+    differences = compare_pictures(folder, source, probe, first, stop, size)
+    for name in there if not differences else ():
+        try:
+            read_still(folder / name)
+        except MediaError as error:
+            differences.append(str(error))
+    count = "1 picture" if len(there) == 1 else f"{len(there)} pictures"
+    return len(there), [Finding(count, differences), Finding(f"{size[0]}x{size[1]}")]
+
+
+def _compare_animation(result: Probe, clock: Clock, size: tuple[int, int]) -> Iterator[Finding]:
+    """A GIF or WebP, by rules of its own."""
+    yield Finding(f"{result.frames} frames", list(compare_animation(result, clock, size)))
+    yield Finding(f"{result.frames} timestamps")
+    yield Finding(f"{result.width_px}x{result.height_px}")
 
 
 def _compare_video(
@@ -131,12 +167,14 @@ def _compare_aspect(result: Probe, probe: Probe, size: tuple[int, int], format_n
 
 def _compare_colors(result: Probe, probe: Probe) -> Finding:
     """The tags that the source had and its output can have; both names of BT.601's matrix are one."""
-    wanted, got = resolve_tags(probe.color, probe.coded_height_px), result.color
+    wanted, got = probe.shown, result.color
     differences = []
     for name in ("primaries", "transfer", "matrix", "range"):
         had, should, does = (getattr(tags, name) for tags in (probe.color, wanted, got))
-        if had != should or does == should:
+        if (had != should and not probe.is_tonemapped) or does == should:
             continue
+        if got.matrix == 0 and name in ("matrix", "range"):
+            continue  # lossless outputs are RGB
         if name == "matrix" and swscale_matrix(wanted) == swscale_matrix(resolve_tags(got, 0)):
             continue
         differences.append(f"color {name} {does} instead of {should}")
