@@ -19,6 +19,7 @@ from pipeline.config import load_config
 from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
 from pipeline.media.stills import write_still
+from pipeline.media.verify import Certificate
 from pipeline.resume import folder_of, plan_to_json
 from pipeline.survey import Notebook, survey
 from pipeline.workspace import Workspace, commit_frame
@@ -139,6 +140,16 @@ def test_an_output_that_lost_a_frame_is_told_with_exit_code_3(
     assert found["failures"] == [
         {"source": "clip.mp4", "frame": None, "error": "differs from its source: 7 frames instead of 8"}
     ]
+
+
+def test_an_output_that_is_not_true_gets_no_name(
+    write_job: WriteJob, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untrue = Certificate(7, (), ("7 frames instead of 8",))
+    monkeypatch.setattr("pipeline.assemble.certify", lambda *_: untrue)
+    with pytest.raises(MediaError, match=r"clip\.mp4 was encoded, but is not true to its source: 7 frames"):
+        paint(write_job(clip))
+    assert list((tmp_path / "out").glob("*")) == [tmp_path / "out/.stylize"]
 
 
 def test_a_job_that_is_half_done_tells_how_far_it_is(write_job: WriteJob, clip: Path) -> None:

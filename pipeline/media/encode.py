@@ -167,7 +167,7 @@ def _close_at_exit(stack: ExitStack, out: OutputContainer, target: Path) -> None
 def _container_options(
     format_name: str, probe: Probe, kept: list[Stream], file_tags: dict[str, str]
 ) -> dict[str, str]:
-    """The muxer's options that keep timestamps exact, and how often an animation is played, and Apple's tags.
+    """The muxer's options that keep timestamps exact, the tags of Apple's cameras, and how often an animation plays.
 
     MOV and MP4 store a late start in ticks of the movie, by default milliseconds: so these are made a
     multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
