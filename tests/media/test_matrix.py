@@ -188,16 +188,6 @@ def test_a_source_may_go_into_another_container(name: str, suffix: str, tmp_path
         assert numbers(source_of(target)) == [255 - number for number in range(first, found.frames)]
 
 
-def test_the_last_frame_lasts_to_the_end_of_the_stream_not_to_the_next_one_decoded(tmp_path: Path) -> None:
-    source, found = looked_at(SOURCES["gaps"], tmp_path)
-    target, _ = painted(source, found, 0, found.frames, tmp_path)
-    with av.open(str(target)) as output:
-        last = max((p for p in output.demux(video=0) if p.size), key=lambda p: p.pts)
-        assert last.duration == 180000 - 7200
-    became = probe(source_of(target), rate=F(25))
-    assert became.last_duration * became.time_base == F(1, 25)
-
-
 def test_languages_have_the_names_that_quicktime_knows_and_none_where_it_knows_none(tmp_path: Path) -> None:
     clip = Clip(sounds=[Sound(language="deu"), Sound(language="swe")], subtitles=["fra", "nld"])
     source, found = looked_at(clip, tmp_path)
