@@ -105,6 +105,23 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
 
 
 @app.command()
+def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say whether every output is complete and true to its source. Touches nothing."""
+    with _reporting(as_json, debug, interrupted=("stopped; nothing was changed", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.verify import in_total, to_json
+        from pipeline.verify import verify as judge
+
+        verdicts = []
+        for verdict in judge(load_config(config, set_ or ())):
+            verdicts.append(verdict)
+            if not as_json:
+                typer.echo(verdict.line)
+        typer.echo(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
+        raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
+
+
+@app.command()
 def doctor(debug: Debug = False) -> None:
     """Say what of this machine works, and what to do about what does not."""
     with _reporting(False, debug):
