@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MediaError
-from pipeline.frames import Frame, decode_frame
+from pipeline.frames import Frame
 from pipeline.media.encode import encode_video, write_still
 from pipeline.media.verify import verify_video
 from pipeline.media.writing import writing
+from pipeline.packs import read_frames
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import Workspace, append_journal, frame_path, read_journal
+from pipeline.workspace import Workspace, append_journal, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
@@ -104,9 +105,7 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
     for first, stop, segment in source.homes:
-        folder = folder_of(segment, space)
-        for index in range(first, stop):
-            yield decode_frame(frame_path(folder, index))
+        yield from read_frames(folder_of(segment, space), range(first, stop))
 
 
 def _stamp(source: SourcePlan) -> dict[str, Any]:
