@@ -28,7 +28,7 @@ from pipeline.config_paths import (
     mask_trouble,
     root_of,
 )
-from pipeline.config_sections import Execution, Section, StyleImage, Transfer, Video
+from pipeline.config_sections import Disk, Execution, Section, StyleImage, Transfer, Video
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
@@ -36,6 +36,7 @@ from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
 __all__ = [
     "KEYS",
     "Config",
+    "Disk",
     "Execution",
     "StyleImage",
     "Transfer",
@@ -71,13 +72,20 @@ class Config(Section):
     """VGG19's weights: packaged, torchvision, or a path to a .pth file."""
     execution: Execution = Field(default_factory=Execution)
     """Where the work is done; nothing here changes a pixel."""
+    disk: Disk = Field(default_factory=Disk)
+    """What may be kept on the disk; nothing here changes a pixel."""
     folders: Literal["auto", "archive", "sequence"] = "auto"
     """A folder of pictures: each on its own, or a numbered sequence, which becomes a video."""
     rate: kinds.Rate = Field(Fraction(25), json_schema_extra={"default": 25})
     """Frames per second of numbered sequences, a number or a fraction such as "24000/1001"."""
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"transfer": Transfer, "video": Video, "execution": Execution}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "transfer": Transfer,
+    "video": Video,
+    "execution": Execution,
+    "disk": Disk,
+}
 _MERGED = frozenset((name,) for name in _SECTIONS)
 _LAYERS = ("transfer.content_layers", "transfer.style_layers")
 KEYS = (
