@@ -84,6 +84,8 @@ def plan(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, de
             typer.echo(json.dumps(found))
         else:
             show(found, _console(stderr=False))
+        if found["disk_refusal"]:
+            raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
 
 

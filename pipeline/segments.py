@@ -102,7 +102,7 @@ def segments_of(
     """The segments of a shot, stage by stage; later ones take the place of earlier ones in the result."""
     found = list(_paints(source, shot, parts, cutting))
     ranges = [(segment.first, segment.stop) for segment in found]
-    found += _blends(source, found, parts, cutting.blend_frames)
+    found += list(_blends(source, found, parts, cutting.blend_frames))
     for number in range(1, cutting.passes):
         homes = homes_of(found)
         found += [_pass(source, one, number, parts, _within(homes, one[0] - 1, one[1] + 1)) for one in ranges]

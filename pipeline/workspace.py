@@ -6,6 +6,7 @@
     ├── probes.json              what decoding found, by digest of the source, so that it is done once
     ├── records.jsonl            one line per finished frame of the plan, rebuilt from the segments' own
     ├── outputs.jsonl            what was assembled from which segments, the last line of a name counts
+    ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
         ├── records-<writer>.jsonl
@@ -51,6 +52,7 @@ __all__ = [
     "Packed",
     "Workspace",
     "append_journal",
+    "bytes_below",
     "commit_frame",
     "drop_frames",
     "dropped_frames",
@@ -124,6 +126,7 @@ class Workspace:
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"
         self.segments = self.root / "segments"
+        self.previews = self.root / "preview"
 
     def segment(self, source: str, first: int, stop: int, fingerprint: str) -> Path:
         """The folder of one segment; another fingerprint is another folder, so nothing stale can get in."""
@@ -292,6 +295,16 @@ def drop_frames(segment: Path, frames: Iterable[int] | None = None) -> int:
 def dropped_frames(segment: Path) -> dict[int, FrameRecord]:
     """The records of frames that were finished, and were thrown away, by index."""
     return {record.frame: record for record in _records(segment / "dropped.jsonl")}
+
+
+def bytes_below(folder: Path, besides: Path | None = None) -> int:
+    """The size of all files below a folder, without those below `besides`; others may be writing there."""
+    return sum(
+        _size(Path(place, name))
+        for place, folders, files in os.walk(folder)
+        for name in files
+        if besides is None or besides not in (Path(place), *Path(place).parents)
+    )
 
 
 def _size(path: Path) -> int:
