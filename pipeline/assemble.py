@@ -57,6 +57,8 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
     append_journal(space.outputs, {"source": source.name, **_stamp(source), **_state(target), "notes": notes})
+    with suppress(OSError):
+        space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
 
 

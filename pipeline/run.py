@@ -15,6 +15,7 @@ from pipeline.execute.job import StyleFiles, WorkerSettings
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
+from pipeline.preview import Preview, previews_of
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
 from pipeline.survey import Notebook, survey
@@ -39,6 +40,12 @@ def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool]
         for event in _stylize(config, todos(plan, stock, space), stop, keeper.choose):
             ledger.note(event)
         return ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
+
+
+def preview(config: Config) -> tuple[Plan, list[Preview]]:
+    """Show what is finished of a job so far; without the lock, so beside a run, too. Starts no work."""
+    plan, stock = look(config)
+    return plan, previews_of(plan, stock, Workspace(config.output))
 
 
 def look(config: Config) -> tuple[Plan, Stock]:

@@ -134,6 +134,10 @@ class Workspace:
         key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         return self.segments / f"{slug}-{key}" / f"{first:08d}-{stop:08d}-{fingerprint[:16]}"
 
+    def preview(self, name: str) -> Path:
+        """The partial video of a source: an MP4, whatever the output will be."""
+        return self.previews / (name if name.lower().endswith(".mp4") else f"{name}.mp4")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run folder, creating it if need be; `ResumeError` where another run does.
