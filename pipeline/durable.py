@@ -55,6 +55,24 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def bytes_below(folder: Path, besides: Path | None = None) -> int:
+    """The size of all files below a folder, without those below `besides`; others may be writing there."""
+    return sum(
+        size_of(Path(place, name))
+        for place, folders, files in os.walk(folder)
+        for name in files
+        if besides is None or besides not in (Path(place), *Path(place).parents)
+    )
+
+
+def size_of(path: Path) -> int:
+    """The size of a file in bytes; 0 where there is none, or none any more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def line_of(entry: Mapping[str, Any]) -> bytes:
     """An entry as a line of a journal."""
     return json.dumps(entry, separators=(",", ":")).encode() + b"\n"

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.assemble import current_outputs
 from pipeline.config import Config
-from pipeline.durable import line_of
+from pipeline.durable import bytes_below, line_of, size_of
 from pipeline.errors import MediaError, SpaceError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
 from pipeline.packs import pack_frames
@@ -31,7 +31,7 @@ from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock, folder_of
 from pipeline.room import GIB, all_bytes, budget_bytes, frames_bytes, is_packable, output_bytes
 from pipeline.segments import Segment
-from pipeline.workspace import Workspace, bytes_below, drop_frames, finished_frames
+from pipeline.workspace import Workspace, drop_frames, finished_frames
 
 RESERVE = 0.1
 """Of the budget, freed beyond what is asked for, so that not every picture of an archive asks anew."""
@@ -67,6 +67,8 @@ class Keeper:
         self._settled: set[str] = set()  # segments that are packed, or that no pack makes smaller
         self._gone: set[str] = set()  # segments whose frames have been thrown away
         self._stale: list[Path] | None = None  # folders of earlier settings, once they have been looked for
+        if not self._fits(0):  # the budget has been lowered
+            self.submit(self._make_room, 0)
 
     # --- what the run's thread asks and tells ---
 
@@ -209,7 +211,7 @@ class Keeper:
     @contextmanager
     def output(self, source: SourcePlan) -> Iterator[None]:
         """The room in which an output is written; `SpaceError` where there is none. Its frames may go afterward."""
-        wanted, before = output_bytes(source), _size(self._space.outputs)
+        wanted, before = output_bytes(source), size_of(self._space.outputs)
         if source.name not in self._reserved and not self._reserve({source.name: wanted}):
             self._make_room(wanted)
             if not self._reserve({source.name: wanted}):
@@ -219,7 +221,7 @@ class Keeper:
             self._written.add(source.name)
         finally:
             with self._lock:
-                self._used += _size(self._space.outputs) - before
+                self._used += size_of(self._space.outputs) - before
             self._close_source(source)
         if self._disk.keep == "none":
             for segment in source.segments:
@@ -294,10 +296,6 @@ class Keeper:
             freed = before - bytes_below(folder)
             with self._lock:
                 self._used -= freed
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _drop_all(folder: Path) -> None:

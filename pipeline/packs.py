@@ -25,13 +25,8 @@ from pipeline.durable import append_journal, sync_folder
 from pipeline.errors import MediaError
 from pipeline.frames import Frame, decode_frame
 from pipeline.media.writing import writing
-from pipeline.workspace import (
-    Packed,
-    finished_frames,
-    frame_path,
-    packed_frames,
-    packs_of,
-)
+from pipeline.packed import Packed, packed_frames, packs_of
+from pipeline.workspace import finished_frames, frame_path
 
 GROUP = 8
 """Frames of a pack between two that can be decoded without others."""

@@ -14,10 +14,11 @@ from math import ceil, log2
 
 from pipeline.assemble import current_outputs
 from pipeline.config import Config, Disk, Transfer
+from pipeline.durable import bytes_below
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
 from pipeline.segments import Segment
-from pipeline.workspace import Workspace, bytes_below
+from pipeline.workspace import Workspace
 
 GIB = 2**30
 

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from pipeline.durable import (
     append_journal,
@@ -40,27 +40,25 @@ from pipeline.durable import (
     link,
     read_journal,
     replace,
+    size_of,
     sync_folder,
     write_synced,
     writing,
 )
 from pipeline.errors import ResumeError
+from pipeline.packed import packed_frames
 
 __all__ = [
     "FOLDER",
     "FrameRecord",
-    "Packed",
     "Workspace",
     "append_journal",
-    "bytes_below",
     "commit_frame",
     "drop_frames",
     "dropped_frames",
     "finished_frames",
     "frame_path",
     "is_there",
-    "packed_frames",
-    "packs_of",
     "read_journal",
     "rebuild_journal",
     "replace",
@@ -104,15 +102,6 @@ class FrameRecord:
     def base_loss(self) -> float:
         """The loss without what holds the frame to its neighbors: what a cold frame's is made of."""
         return self.loss - self.temporal_loss
-
-
-class Packed(NamedTuple):
-    """A finished frame in a pack: the `place` it has there, from 0, its own file's size, and its pixels' digest."""
-
-    pack: Path
-    place: int
-    bytes: int
-    digest: str
 
 
 class Workspace:
@@ -227,25 +216,6 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
             sync_folder(segment)
 
 
-def packs_of(segment: Path) -> Path:
-    """The journal of a segment's packs: a line per pack with `pack`, `bytes`, and `frames`: index, bytes, digest."""
-    return segment / "packs.jsonl"
-
-
-def packed_frames(segment: Path) -> dict[int, Packed]:
-    """The frames that are in a pack, by index; a pack that is not as long as its line says is none."""
-    found: dict[int, Packed] = {}
-    for entry in read_journal(packs_of(segment)):
-        with suppress(KeyError, TypeError, ValueError, OSError):
-            pack = segment / entry["pack"]
-            if pack.stat().st_size == entry["bytes"]:
-                found |= {
-                    index: Packed(pack, place, size, digest)
-                    for place, (index, size, digest) in enumerate(entry["frames"])
-                }
-    return found
-
-
 def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameRecord]:
     """The records of all finished frames of a segment, by index.
 
@@ -266,7 +236,7 @@ def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameReco
     by_name = {frame_path(segment, record.frame).name: record.frame for record in records.values()}
     for path in segment.iterdir():
         index = by_name.get(path.name)
-        record = None if index is None or index in found else records.get((index, _size(path)))
+        record = None if index is None or index in found else records.get((index, size_of(path)))
         if record:
             found[record.frame] = record
         elif clean and path.suffix in (".png", ".tmp", ".mkv") and path not in needed:
@@ -288,7 +258,7 @@ def drop_frames(segment: Path, frames: Iterable[int] | None = None) -> int:
         return 0
     dropped = {**dropped_frames(segment), **{index: finished[index] for index in chosen}}
     replace(segment / "dropped.jsonl", b"".join(line_of(asdict(record)) for record in dropped.values()))
-    freed = sum(_size(path) for path in paths)
+    freed = sum(size_of(path) for path in paths)
     with writing(segment):
         for path in paths:
             path.unlink(missing_ok=True)
@@ -299,24 +269,6 @@ def drop_frames(segment: Path, frames: Iterable[int] | None = None) -> int:
 def dropped_frames(segment: Path) -> dict[int, FrameRecord]:
     """The records of frames that were finished, and were thrown away, by index."""
     return {record.frame: record for record in _records(segment / "dropped.jsonl")}
-
-
-def bytes_below(folder: Path, besides: Path | None = None) -> int:
-    """The size of all files below a folder, without those below `besides`; others may be writing there."""
-    return sum(
-        _size(Path(place, name))
-        for place, folders, files in os.walk(folder)
-        for name in files
-        if besides is None or besides not in (Path(place), *Path(place).parents)
-    )
-
-
-def _size(path: Path) -> int:
-    """The size of a file in bytes; 0 where there is none, or none any more."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def rebuild_journal(path: Path, records: Iterable[FrameRecord]) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.config import Config
+from pipeline.durable import bytes_below
 from pipeline.errors import SpaceError
 from pipeline.execute.events import Event, SegmentFinished
 from pipeline.ledger import Summary, Watcher
@@ -22,7 +23,7 @@ from pipeline.outline import outline
 from pipeline.resume import THROWN_AWAY, folder_of
 from pipeline.room import GIB, Demand, foresee, refusal
 from pipeline.run import look, run
-from pipeline.workspace import Workspace, bytes_below
+from pipeline.workspace import Workspace
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm, painted
 from tests.media.clips import write_clip
@@ -190,6 +191,17 @@ def test_where_packs_are_larger_than_thought_the_run_stops_with_the_remedy_and_g
     assert summary.status == "done"
     assert made > 0
     assert summary.frames["reused"] > 0
+
+
+def test_a_budget_that_was_lowered_is_kept_by_the_next_run_though_nothing_is_to_be_done(
+    job: Job, clips: list[Path], tmp_path: Path
+) -> None:
+    _, before = weigh(job([str(clip) for clip in clips], **SETTINGS))
+    config = job([str(clip) for clip in clips], **SETTINGS, disk={"budget_gib": gib(before.most * 0.6)})
+    summary = run(config)
+    assert summary.frames == {"total": 36, "stylized": 0, "reused": 36}
+    assert bytes_below(tmp_path / "out/.stylize") <= before.most * 0.6
+    assert run(config).frames["stylized"] == 0
 
 
 # --- afterward ---

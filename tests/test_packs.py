@@ -112,6 +112,20 @@ def test_noise_that_no_pack_makes_smaller_stays_as_it_is(tmp_path: Path) -> None
     assert sorted(path for path in tmp_path.iterdir() if path.name != "packs.jsonl") == before
 
 
+def test_a_pack_that_grows_too_large_is_given_up_before_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = encode_frame(noise)
+    for index in range(60):
+        commit_frame(tmp_path, record(index, bytes=len(data)), data)
+    digest, taken = packs._digest, list[str]()
+    monkeypatch.setattr(packs, "_digest", lambda frame: taken.append(digest(frame)) or taken[-1])
+    assert pack_frames(tmp_path) == 0
+    assert 40 < len(taken) < 60
+
+
 class Killed(BaseException):
     """What a kill is to a test: nothing that the code catches."""
 
