@@ -92,7 +92,7 @@ def pack_frames(segment: Path) -> int:
 
 def _write(temporary: Path, segment: Path, indices: list[int], most_bytes: int) -> list[str] | None:
     """Encode frames into a file, synced, and return their digests; None where it takes `most_bytes` or more."""
-    digests = []
+    digests, written = [], 0
     with writing(temporary), closing(read_frames(segment, indices)) as frames:
         with av.open(str(temporary), "w", format="matroska") as container:
             stream: Any = None
@@ -101,9 +101,11 @@ def _write(temporary: Path, segment: Path, indices: list[int], most_bytes: int) 
                     stream = _stream(container, frame)
                 picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")
                 picture.pts, picture.time_base = place, Fraction(1, _RATE)
-                container.mux(stream.encode(picture))
+                packets = stream.encode(picture)
+                container.mux(packets)
                 digests.append(_digest(frame))
-                if temporary.stat().st_size >= most_bytes:
+                written += sum(packet.size for packet in packets)  # the muxer holds back megabytes
+                if written >= most_bytes:
                     return None
             container.mux(stream.encode(None))
         with temporary.open("rb") as file:
