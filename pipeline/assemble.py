@@ -56,7 +56,8 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    append_journal(space.outputs, {"source": source.name, **_stamp(source), **_state(target), "notes": notes})
+    stamp = {**_stamp(source), **_state(target), "digest": _digest(target), "notes": notes}
+    append_journal(space.outputs, {"source": source.name, **stamp})
     with suppress(OSError):
         space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
@@ -80,13 +81,19 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
 
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
-    """The outputs that are there, untouched, and made of just these segments, by the source's name."""
+    """The outputs that are there, untouched, and made of just these segments, by the source's name.
+
+    One that was copied, so that it has another time, is untouched if its bytes are: its frames may be gone.
+    """
     stamps = {entry.get("source"): entry for entry in read_journal(space.outputs)}
     found = {}
     for source in sources:
         target, stamp = space.output / source.name, stamps.get(source.name, {})
         expected: dict[str, Any] = {**_stamp(source), **_state(target)}
-        if expected["bytes"] is not None and all(stamp.get(key) == value for key, value in expected.items()):
+        other = [key for key, value in expected.items() if stamp.get(key) != value]
+        if expected["bytes"] is None or other not in ([], ["mtime_ns"]):
+            continue
+        if not other or _digest(target) == stamp.get("digest"):
             found[source.name] = Output(source.name, target, source.frames, tuple(stamp.get("notes", ())))
     return found
 
@@ -116,6 +123,12 @@ def _stamp(source: SourcePlan) -> dict[str, Any]:
         "segments": [segment.fingerprint for segment in source.segments],
         "time_base": str(source.inspected.probe.time_base),  # of a sequence: its rate
     }
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state(path: Path) -> dict[str, Any]:

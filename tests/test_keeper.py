@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -234,6 +235,20 @@ def test_an_output_whose_frames_are_gone_is_made_again_alone_and_says_why(
     again = run(config)
     assert again.frames == {"total": 36, "stylized": 12, "reused": 24}
     assert again.recomputed == {"b.mp4": (THROWN_AWAY,)}
+    assert run(config).frames["stylized"] == 0
+
+
+@pytest.mark.parametrize(("is_changed", "stylized"), [(False, 0), (True, 12)])
+def test_an_output_with_another_time_is_made_again_only_if_its_bytes_are_others(
+    is_changed: bool, stylized: int, job: Job, clips: list[Path], tmp_path: Path
+) -> None:
+    config = job(clips[0], **SETTINGS, disk={"keep": "none"})
+    run(config)
+    output = tmp_path / "out/a.mp4"
+    data = output.read_bytes()
+    output.write_bytes(data[:-1] + b"x" if is_changed else data)
+    os.utime(output, (1, 1))
+    assert run(config).frames["stylized"] == stylized
     assert run(config).frames["stylized"] == 0
 
 
