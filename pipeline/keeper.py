@@ -136,9 +136,9 @@ class Keeper:
         left = frames_bytes(source, segment, self._missing[segment.key], self._transfer)
         return left + (all_bytes(source, segment, self._transfer) if packing else 0)
 
-    def _reserve(self, wanted: dict[str, int]) -> bool:
+    def _reserve(self, wanted: dict[str, int], *, anyway: bool = False) -> bool:
         with self._lock:
-            fits = self._fits(sum(wanted.values()))
+            fits = self._fits(sum(wanted.values())) or (anyway and not self._fits(0))
             if fits:
                 self._reserved |= wanted
             return fits
@@ -229,7 +229,7 @@ class Keeper:
 
     def _make_room(self, wanted: int) -> None:
         assert self._budget is not None
-        target = min(wanted + int(RESERVE * self._budget), self._budget)
+        target = min(wanted + int(RESERVE * self._budget), self._budget) if wanted else 0
         for step in self._steps():
             with self._lock:
                 if self._fits(target):
@@ -253,11 +253,11 @@ class Keeper:
                     yield partial(self._drop, segment)
 
     def _pack(self, segment: Segment) -> None:
-        """Pack a segment's frames, if there is room for the pack beside them."""
+        """Pack a segment's frames, if there is room for the pack beside them, or too little room already."""
         folder = folder_of(segment, self._space)
         if segment.key in self._settled or not is_packable(segment) or not folder.exists():
             return
-        if self._reserve({f"pack {segment.key}": bytes_below(folder)}):
+        if self._reserve({f"pack {segment.key}": bytes_below(folder)}, anyway=True):
             try:
                 self._change(folder, pack_frames)
             except (

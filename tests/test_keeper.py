@@ -35,6 +35,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+WHOLE = {**SETTINGS, "video": {"cuts": [], "segment_frames": None}}
+
+
 @pytest.fixture(autouse=True)
 def farm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Ray, no network, and nothing waits for the disk."""
@@ -194,14 +197,20 @@ def test_where_packs_are_larger_than_thought_the_run_stops_with_the_remedy_and_g
     assert summary.frames["reused"] > 0
 
 
+@pytest.mark.parametrize(
+    ("keep", "share", "drops"), [("all", 0.97, False), ("auto", 0.97, False), ("auto", 0.4, True)]
+)
 def test_a_budget_that_was_lowered_is_kept_by_the_next_run_though_nothing_is_to_be_done(
-    job: Job, clips: list[Path], tmp_path: Path
+    keep: str, share: float, drops: bool, job: Job, clips: list[Path], tmp_path: Path
 ) -> None:
-    _, before = weigh(job([str(clip) for clip in clips], **SETTINGS))
-    config = job([str(clip) for clip in clips], **SETTINGS, disk={"budget_gib": gib(before.most * 0.6)})
-    summary = run(config)
-    assert summary.frames == {"total": 36, "stylized": 0, "reused": 36}
-    assert bytes_below(tmp_path / "out/.stylize") <= before.most * 0.6
+    """Packing comes before throwing away, and there is no more of either than is asked for."""
+    _, before = weigh(job([str(clip) for clip in clips], **WHOLE))
+    budget = before.most * share
+    config = job([str(clip) for clip in clips], **WHOLE, disk={"budget_gib": gib(budget), "keep": keep})
+    assert run(config).frames == {"total": 36, "stylized": 0, "reused": 36}
+    assert bytes_below(tmp_path / "out/.stylize") <= budget
+    assert bool(list((tmp_path / "out").rglob("dropped.jsonl"))) is drops
+    assert list((tmp_path / "out").rglob("*.mkv"))
     assert run(config).frames["stylized"] == 0
 
 
