@@ -57,12 +57,11 @@ def writing(folder: Path) -> Iterator[None]:
 
 def bytes_below(folder: Path, besides: Path | None = None) -> int:
     """The size of all files below a folder, without those below `besides`; others may be writing there."""
-    return sum(
-        size_of(Path(place, name))
-        for place, folders, files in os.walk(folder)
-        for name in files
-        if besides is None or besides not in (Path(place), *Path(place).parents)
-    )
+    total = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if Path(place, name) != besides]
+        total += sum(size_of(Path(place, name)) for name in files)
+    return total
 
 
 def size_of(path: Path) -> int:

@@ -260,11 +260,8 @@ class Keeper:
         if self._reserve({f"pack {segment.key}": bytes_below(folder)}, anyway=True):
             try:
                 self._change(folder, pack_frames)
-            except (
-                MediaError,
-                SpaceError,
-            ):  # nothing has changed; a damaged frame is found when it is encoded
-                pass
+            except (MediaError, SpaceError):
+                pass  # its files are still there; one that is damaged is found when it is encoded
             finally:
                 with self._lock:
                     del self._reserved[f"pack {segment.key}"]

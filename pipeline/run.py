@@ -33,11 +33,12 @@ def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool]
     space = Workspace(config.output)
     with space.locked(), ThreadPoolExecutor(max_workers=1) as encoder:
         plan, stock = _look(config, space, watcher)
-        if refusal := foresee(config, plan, stock, space)[1]:
+        missing = todos(plan, stock, space)
+        if missing and (refusal := foresee(config, plan, stock, space)[1]):
             raise SpaceError(refusal)
         keeper = Keeper(plan, stock, space, config, encoder)
         ledger = Ledger(plan, stock, space, watcher, keeper)
-        for event in _stylize(config, todos(plan, stock, space), stop, keeper.choose):
+        for event in _stylize(config, missing, stop, keeper.choose):
             ledger.note(event)
         return ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
 
