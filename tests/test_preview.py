@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import Config
+from pipeline.errors import MediaError
 from pipeline.execute.events import Event, FrameFinished
 from pipeline.ledger import Watcher
 from pipeline.packs import pack_frames
@@ -200,7 +201,31 @@ def test_stills_are_listed(job: Job, tmp_path: Path) -> None:
     *named, total = lines(previews)
     assert total == "2 of 3 pictures painted"
     assert [line.partition(":")[0] for line in named] == ["a.png", "b.png"]
+    (tmp_path / "out/b.png").unlink()
+    *named, total = lines(preview(config)[1])
+    assert total == "2 of 3 pictures painted"
+    assert named[1] == "b.png: painted → its file is not written yet"
     assert not (tmp_path / "out/.stylize/preview").exists()
+
+
+def test_a_preview_that_cannot_be_written_leaves_the_one_before_and_says_why(
+    job: Job, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = job(clip, **SETTINGS)
+    interrupted(config, 3)
+    preview(config)
+    before = tree(tmp_path / "out")
+
+    def failing(frames: Any, target: Path, *_: Any) -> None:
+        target.write_bytes(b"half a video")
+        raise MediaError("the codec is not there")
+
+    monkeypatch.setattr("pipeline.preview.encode_video", failing)
+    (shown,) = preview(config)[1]
+    assert list(lines([shown])) == [
+        "clip.mp4: 3 of 12 frames painted, but not to be shown: the codec is not there"
+    ]
+    assert tree(tmp_path / "out") == before
 
 
 def test_where_nothing_is_finished_the_command_says_what_to_do(
