@@ -213,7 +213,9 @@ def test_a_preview_that_cannot_be_written_leaves_the_one_before_and_says_why(
 ) -> None:
     config = job(clip, **SETTINGS)
     interrupted(config, 3)
-    preview(config)
+    (shown,) = preview(config)[1]
+    assert shown.output is not None
+    assert shown.output.exists()
     before = tree(tmp_path / "out")
 
     def failing(frames: Any, target: Path, *_: Any) -> None:
