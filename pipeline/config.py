@@ -13,12 +13,13 @@ from fractions import Fraction
 from importlib.resources import files
 from os.path import realpath
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline import config_values as kinds
-from pipeline.config_errors import complaints, unknown_setting
+from pipeline.config_encoding import Encoding, without_range
+from pipeline.config_errors import complaints, conflicts, unknown_setting
 from pipeline.config_paths import (
     absolute,
     absolute_pattern,
@@ -37,6 +38,7 @@ __all__ = [
     "KEYS",
     "Config",
     "Disk",
+    "Encoding",
     "Execution",
     "StyleImage",
     "Transfer",
@@ -70,6 +72,8 @@ class Config(Section):
     """What follows from one frame to the next."""
     weights: kinds.WeightsName = "packaged"
     """VGG19's weights: packaged, torchvision, or a path to a .pth file."""
+    encoding: Encoding = Field(default_factory=Encoding)
+    """How results are encoded; nothing here changes a painted pixel."""
     execution: Execution = Field(default_factory=Execution)
     """Where the work is done; nothing here changes a pixel."""
     disk: Disk = Field(default_factory=Disk)
@@ -79,10 +83,18 @@ class Config(Section):
     rate: kinds.Rate = Field(Fraction(25), json_schema_extra={"default": 25})
     """Frames per second of numbered sequences, a number or a fraction such as "24000/1001"."""
 
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        """Refuse settings of two sections that exclude each other."""
+        if found := [*without_range(self.encoding, self.video)]:
+            raise conflicts(found)
+        return self
+
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "transfer": Transfer,
     "video": Video,
+    "encoding": Encoding,
     "execution": Execution,
     "disk": Disk,
 }

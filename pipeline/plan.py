@@ -14,7 +14,9 @@ from typing import Any
 
 from pipeline.config import Config, Transfer, plain
 from pipeline.errors import MediaError
+from pipeline.media.formats import Coding
 from pipeline.media.geometry import output_size
+from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of
@@ -72,11 +74,22 @@ class SourcePlan:
     segments: tuple[Segment, ...]
     is_warm: bool  # every frame of a segment but the first starts from its predecessor
     notes: tuple[str, ...]
+    coding: Coding | None  # how the result is encoded, which changes no pixel; None for stills
 
     @property
     def name(self) -> str:
-        """The source's name, which is its output's path below the output folder."""
+        """The source's name: that of its output, too, where the container stays."""
         return self.inspected.source.name
+
+    @property
+    def output(self) -> str:
+        """The path of the output below the output folder; a folder, where the result is numbered pictures."""
+        return self.inspected.source.output or self.name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the output is a folder of numbered pictures."""
+        return self.coding is not None and self.coding.codec == "png"
 
     @property
     def frames(self) -> int:
@@ -147,7 +160,9 @@ def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
         for shot in shots(first, stop, found.cuts)
         for segment in segments_of(source.name, shot, common, cutting)
     )
-    return SourcePlan(found, first, stop, size, segments, is_warm, _notes(config, found, stop))
+    coding = coding_for(source, probe, config.encoding.wish)
+    notes = (*_notes(config, found, stop), *_coding_notes(config, found, coding))
+    return SourcePlan(found, first, stop, size, segments, is_warm, notes, coding)
 
 
 def _cutting(config: Config, *, is_warm: bool) -> Cutting:
@@ -202,6 +217,19 @@ def _common_parts(
         **{name: digest for name, digest in masks.items() if digest is not None},
         **transfer,
         **chain,
+        **_reading(found.probe),
+    }
+
+
+def _reading(probe: Probe) -> dict[str, Any]:
+    """How the source is read, where there is more than one way."""
+    hdr = {"video.hdr": "tonemap" if probe.is_tonemapped else "keep"}
+    fields = {"video.deinterlace": "auto" if probe.is_deinterlaced else "none"}
+    depth = {"source.bits": probe.bits}
+    return {
+        **(hdr if probe.hdr else {}),
+        **(fields if probe.interlaced else {}),
+        **(depth if probe.is_deep_and_full else {}),
     }
 
 
@@ -227,7 +255,7 @@ def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
 
 
 def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
-    notes = [*found.probe.notes]
+    notes = [*found.probe.notes, *_reading_notes(found.probe)]
     if found.source.guess:
         notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
     if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
@@ -235,6 +263,31 @@ def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
             f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
         )
     return tuple(notes)
+
+
+def _reading_notes(probe: Probe) -> Iterator[str]:
+    """What is done to the source before it is painted."""
+    if probe.interlaced:
+        share = "" if probe.interlaced == probe.frames else f" ({probe.interlaced} of {probe.frames} frames)"
+        done = "deinterlaced" if probe.is_deinterlaced else "two fields are painted as one picture"
+        yield f"interlaced{share}: {done}; see video.deinterlace"
+    if probe.hdr:
+        done = "tone-mapped to BT.709" if probe.is_tonemapped else "painted as it is coded, and tagged so"
+        yield f"high dynamic range ({probe.hdr}): {done}; see video.hdr"
+    elif probe.bits > 8:
+        yield f"{probe.bits} bits per channel: painted with 8"
+
+
+def _coding_notes(config: Config, found: Inspected, coding: Coding | None) -> Iterator[str]:
+    """Where the result is encoded otherwise than was asked for."""
+    source, encoding = found.source, config.encoding
+    is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
+    if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
+        yield f"written with 8 bits per channel, {coding.codec} has no more"
+    if coding is not None and coding.strength is None and encoding.quality is not None:
+        yield f"encoding.quality counts for nothing, {coding.codec} has none"
+    if encoding.container == "source" and (source.output or source.name) != source.name:
+        yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"
 
 
 def _short(value: Any) -> str:

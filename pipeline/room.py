@@ -29,7 +29,9 @@ PACKED_SHARE = 0.8
 """Of the PNGs' size, in a pack: 1.81 of 2.29 bytes per pixel, see `packs`."""
 
 OUTPUT_BYTES_PER_PIXEL = 1.0
-"""Of an encoded frame, at most; painted frames of bikes.mp4 take 0.2."""
+"""Of an encoded frame, at most, at a crf from `COARSE` up; painted frames of bikes.mp4 take 0.2 at 16."""
+
+COARSE = 12
 
 STILL_BYTES_PER_PIXEL = 8.0
 """Of a finished picture in any of the formats, at most: TIFF and BMP without compression take 3 to 4."""
@@ -132,7 +134,12 @@ def output_bytes(source: SourcePlan) -> int:
         return int(area * STILL_BYTES_PER_PIXEL) + 4096
     duration_s = (probe.pts[source.stop - 1] - probe.pts[source.first]) * probe.time_base + 1
     sound = ceil(probe.audio_streams * SOUND_BYTES_PER_S * duration_s)
-    return int(source.frames * (area * OUTPUT_BYTES_PER_PIXEL + 256)) + sound + 16384
+    coding = source.coding
+    is_small = coding is None or (
+        coding.codec in ("h264", "h265", "vp9", "av1") and (coding.strength or 0) >= COARSE
+    )
+    per_pixel = OUTPUT_BYTES_PER_PIXEL if is_small else FRAME_BYTES_PER_PIXEL
+    return int(source.frames * (area * per_pixel + 256)) + sound + 16384
 
 
 def is_packable(segment: Segment) -> bool:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config
+from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
 from pipeline.media.decode import decode_frames
-from pipeline.media.probe import Probe, probe
+from pipeline.media.outputs import name_outputs
+from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source, list_sources
 from pipeline.plan import (
     ALGORITHM,
@@ -60,7 +62,7 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
     judges = _judges(config, notebook)
     planned: list[SourcePlan] = []
     failures: list[Failure] = []
-    for source in listing.sources:
+    for source in name_outputs(listing.sources, config.encoding.wish):
         watch(source.name)
         try:
             planned.append(plan_source(config, _inspect(config, source, notebook), judges))
@@ -72,10 +74,24 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
 def _inspect(config: Config, source: Source, notebook: Notebook) -> Inspected:
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
-    key = f"probe {ALGORITHM} {source.kind} {digest} {rate}"
+    key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
     data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
-    found = Probe.from_json(data)
+    found = as_read(Probe.from_json(data), config.video)
     return Inspected(source, found, digest, _cuts(config, source, found, digest, notebook))
+
+
+def as_read(found: Probe, video: Video) -> Probe:
+    """The probe with how the source is to be read; `MediaError` for a high dynamic range that is to be a failure."""
+    if found.hdr and video.hdr == "fail":
+        raise MediaError(
+            f"its dynamic range is high ({found.hdr}), and video.hdr is fail; set video.hdr to tonemap, which brings "
+            "it to BT.709, or to keep, which paints it as it is coded; or take the source out of the input"
+        )
+    return replace(
+        found,
+        is_tonemapped=found.hdr is not None and video.hdr == "tonemap",
+        is_deinterlaced=found.interlaced > 0 and video.deinterlace == "auto",
+    )
 
 
 def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: Notebook) -> tuple[int, ...]:
@@ -91,7 +107,8 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         frames = decode_frames(source, found, first, stop)
         return [first + index for index in find_cuts(frames, found.rate)]
 
-    return tuple(notebook.get(f"cuts {ALGORITHM} {digest} {first} {stop}", find))
+    read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d}"
+    return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION} {digest} {first} {stop} {read}", find))
 
 
 def _judges(config: Config, notebook: Notebook) -> Judges:

@@ -28,6 +28,7 @@ from pipeline.frames import Frame, encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
+from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
 from pipeline.style import Settings, Style, Stylization, Stylizer
@@ -38,10 +39,10 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames; `set_up` once, then `stylize_frame` again and again."""
+    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate`: the flow; None: DIS."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
+        self._settings, self._estimate = settings, estimate
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._stylizer: Stylizer | None = None
         self._chain: Chain | None = None
@@ -74,7 +75,7 @@ class Worker:
         """
         self._limit_threads()
         if job is not None:
-            self._chain = Chain(job, self._settings)
+            self._chain = Chain(job, self._settings, self._estimate)
         assert self._chain is not None and self._stylizer is not None, "set_up and a segment come first"
         return self._make(index, self._chain, self._stylizer)
 
