@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import MediaError
-from pipeline.frames import Frame, decode_frame
+from pipeline.frames import Frame
 from pipeline.media.encode import encode_video, write_still
 from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
+from pipeline.packs import read_frames
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import Workspace, append_journal, frame_path, read_journal
+from pipeline.workspace import Workspace, append_journal, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
@@ -59,7 +60,10 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     finally:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-    append_journal(space.outputs, {**ours, **_stamp(source), **_state(target), "notes": notes})
+    stamp = {**_stamp(source), **_state(target), "digest": _digest(target), "notes": notes}
+    append_journal(space.outputs, {**ours, **stamp})
+    with suppress(OSError):
+        space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
 
 
@@ -105,15 +109,21 @@ def written(space: Workspace) -> Written:
 
 
 def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Standing:
-    """Whether the output is there, and whose it is."""
-    entry, state = journal.last.get(source.name, {}), _state(space.output / source.output)
+    """Whether the output is there, and whose it is.
+
+    One that was copied, so that it has another time, is current if its bytes are: its frames may be gone.
+    """
+    target = space.output / source.output
+    entry, state = journal.last.get(source.name, {}), _state(target)
     if state["bytes"] is None:
         return "missing"
     if source.output not in journal.outputs:
         return "foreign"
     if any(entry.get(key) != value for key, value in _stamp(source).items()):
         return "outdated"
-    return "current" if all(entry.get(key) == value for key, value in state.items()) else "changed"
+    other = [key for key, value in state.items() if entry.get(key) != value]
+    was_copied = other == ["mtime_ns"] and _digest(target) == entry.get("digest")
+    return "current" if not other or was_copied else "changed"
 
 
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
@@ -169,9 +179,7 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
     for first, stop, segment in source.homes:
-        folder = folder_of(segment, space)
-        for index in range(first, stop):
-            yield decode_frame(frame_path(folder, index))
+        yield from read_frames(folder_of(segment, space), range(first, stop))
 
 
 def _stamp(source: SourcePlan) -> dict[str, Any]:
@@ -182,6 +190,15 @@ def _stamp(source: SourcePlan) -> dict[str, Any]:
         "output": source.output,
         "coding": None if source.coding is None else asdict(source.coding),
     }
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the pictures of a folder."""
+    if path.is_dir():
+        pictures = [f"{picture.name} {_digest(picture)}" for picture in sorted(path.glob("*.png"))]
+        return hashlib.sha256("\n".join(pictures).encode("utf-8", "surrogateescape")).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state(path: Path) -> dict[str, Any]:

@@ -84,7 +84,31 @@ def plan(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, de
             typer.echo(json.dumps(found))
         else:
             show(found, _console(stderr=False))
+        if found["disk_refusal"]:
+            raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
+
+
+@app.command()
+def preview(
+    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+) -> None:
+    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.preview import lines, to_json
+        from pipeline.run import preview as show_finished
+
+        plan, previews = show_finished(load_config(config, set_ or ()))
+        if as_json:
+            typer.echo(json.dumps(to_json(plan, previews)))
+        else:
+            for line in lines(previews):
+                typer.echo(line)
+            for failure in plan.failures:
+                typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
+        failed = plan.failures or any(one.error for one in previews)
+        raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
 @app.command()

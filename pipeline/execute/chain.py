@@ -17,12 +17,13 @@ from pipeline.errors import FrameError
 from pipeline.execute.contents import Contents
 from pipeline.execute.job import SegmentJob, WorkerSettings
 from pipeline.execute.tensors import as_tensor
-from pipeline.frames import Frame, decode_frame
+from pipeline.frames import Frame
 from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
+from pipeline.packs import has_frame, read_frame
 from pipeline.style import Anchor, Guidance
-from pipeline.workspace import FrameRecord, finished_frames, frame_path
+from pipeline.workspace import FrameRecord, finished_frames
 
 ENOUGH = 1.01
 """A start whose loss is at most this times that at which its chain last settled is left as it is. So a film of which
@@ -148,7 +149,7 @@ class Chain:
         return self._motions[earlier, index]
 
     def _painting(self, index: int) -> Frame:
-        return decode_frame(frame_path(self.job.folder, index))
+        return read_frame(self.job.folder, index)
 
     def _draft(self, index: int) -> Frame:
         found = self._in_drafts(index)
@@ -159,12 +160,12 @@ class Chain:
     def _in_drafts(self, index: int) -> Frame | None:
         for first, stop, folder in self.job.drafts:
             if first <= index < stop:
-                return decode_frame(frame_path(folder, index))
+                return read_frame(folder, index)
         return None
 
     def _finished(self, index: int) -> Frame | None:
         """Frame `index` as this segment made it, else as the stage before did; None where neither has it."""
-        if self.job.first <= index < self.job.stop and frame_path(self.job.folder, index).exists():
+        if self.job.first <= index < self.job.stop and has_frame(self.job.folder, index):
             return self._painting(index)
         return self._in_drafts(index)
 
