@@ -204,12 +204,23 @@ def test_an_output_of_other_settings_is_told(write_job: WriteJob, clip: Path) ->
     assert "differs from its source: 48x36 px instead of 64x48" in failure["error"]
 
 
-def test_an_output_that_was_only_touched_is_true_with_a_note(
+def test_an_output_that_was_only_touched_is_the_one_that_was_written(
     write_job: WriteJob, clip: Path, tmp_path: Path
 ) -> None:
     path = write_job(clip)
     paint(path)
     os.utime(tmp_path / "out/clip.mp4", (1, 1))
+    code, found = said(path)
+    assert (code, found["outputs"][0]["note"]) == (0, None)
+
+
+def test_an_output_of_other_bytes_that_say_the_same_is_true_with_a_note(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path = write_job(clip)
+    paint(path)
+    with (tmp_path / "out/clip.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # an empty box, which every player skips
     code, found = said(path)
     assert (code, found["outputs"][0]["note"]) == (0, "changed since a run wrote it")
 
