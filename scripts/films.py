@@ -21,15 +21,15 @@ from pipeline.config import load_config
 from pipeline.execute.job import StyleFiles, WorkerSettings
 from pipeline.execute.tensors import as_frame
 from pipeline.execute.worker import Worker
-from pipeline.frames import decode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate, Floats, Frame, Mask, Motion, estimate_motion
+from pipeline.packs import read_frames
 from pipeline.resume import folder_of, todos
 from pipeline.run import look
-from pipeline.workspace import FrameRecord, Workspace, frame_path
+from pipeline.workspace import FrameRecord, Workspace
 
 Place = Callable[[int], tuple[Floats, Floats]]
 """Where the pixels of frame i lie in the picture that the film moves over: (x, y), each (h, w), in its px."""
@@ -177,9 +177,9 @@ def make(film: Film, *, transfer: Mapping[str, Any], video: Mapping[str, Any], l
                 its = " ".join(str(record.iterations) for record in records)
                 print(f"{todo.job.name}: {its}", flush=True)
         frames = tuple(
-            decode_frame(frame_path(folder_of(home.segment, space), index))
+            frame
             for home in source.homes
-            for index in range(home.first, home.stop)
+            for frame in read_frames(folder_of(home.segment, space), range(home.first, home.stop))
         )
         result = sorted((r for r in found if not r.draft), key=lambda r: r.frame)
         return Made(frames, tuple(result), tuple(r for r in found if r.draft), chains, source.seams)
