@@ -8,17 +8,18 @@ are in `config_sections`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from importlib.resources import files
 from os.path import realpath
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline import config_values as kinds
-from pipeline.config_errors import complaints, unknown_setting
+from pipeline.config_errors import complaints, conflicts, unknown_setting
 from pipeline.config_paths import (
     absolute,
     absolute_pattern,
@@ -28,7 +29,16 @@ from pipeline.config_paths import (
     mask_trouble,
     root_of,
 )
-from pipeline.config_sections import Execution, Section, StyleImage, Transfer, Video
+from pipeline.config_sections import (
+    Execution,
+    Keyframe,
+    Section,
+    StyleImage,
+    StyleList,
+    Transfer,
+    Video,
+    keyframes_at_odds,
+)
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
@@ -37,6 +47,7 @@ __all__ = [
     "KEYS",
     "Config",
     "Execution",
+    "Keyframe",
     "StyleImage",
     "Transfer",
     "Video",
@@ -55,9 +66,7 @@ class Config(Section):
     """What to paint: a file, a folder (searched recursively), a pattern, or a list of these."""
     output: kinds.PathName
     """Folder for the results; the input tree is mirrored below it, file names kept."""
-    style: Annotated[
-        tuple[StyleImage, ...], BeforeValidator(kinds.listed), Field(json_schema_extra=kinds.add_path)
-    ]
+    style: StyleList
     """The painting to learn from, or a list of {image: path, weight: number, mask: path, part: path}."""
     content_mask: kinds.PathName | None = None
     """Picture that says where the source's content counts: white fully, black not; null: everywhere."""
@@ -75,6 +84,13 @@ class Config(Section):
     """A folder of pictures: each on its own, or a numbered sequence, which becomes a video."""
     rate: kinds.Rate = Field(Fraction(25), json_schema_extra={"default": 25})
     """Frames per second of numbered sequences, a number or a fraction such as "24000/1001"."""
+
+    @model_validator(mode="after")
+    def _check_timeline(self) -> Self:
+        """Refuse keyframes that `transfer` leaves nothing to do."""
+        if found := [*keyframes_at_odds(self.video.timeline, self.transfer, "video.timeline")]:
+            raise conflicts(found)
+        return self
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {"transfer": Transfer, "video": Video, "execution": Execution}
@@ -145,22 +161,13 @@ def _lay_over(written: Placed, changes: Sequence[tuple[str, Placed]]) -> Placed:
 
 def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> Config:
     """Count relative paths from `folder`, or from the current one where they came from an override."""
-    keys = ("input", "output", "style", "content_mask", "weights")
+    keys = ("input", "output", "style", "content_mask", "weights", "video.shots", "video.timeline")
     bases = {key: Path.cwd() if key in overridden else folder for key in keys}
-    style = [
-        one.model_copy(
-            update={
-                name: absolute(bases["style"], path)
-                for name in ("image", "mask", "part")
-                if (path := getattr(one, name)) is not None
-            }
-        )
-        for one in config.style
-    ]
     changes: dict[str, Any] = {
         "input": tuple(absolute_pattern(bases["input"], text) for text in config.input),
         "output": absolute(bases["output"], config.output),
-        "style": tuple(style),
+        "style": absolute_styles(config.style, bases["style"]),
+        "video": _absolute_video(config.video, bases["video.shots"], bases["video.timeline"]),
     }
     if config.content_mask is not None:
         changes["content_mask"] = absolute(bases["content_mask"], config.content_mask)
@@ -169,20 +176,56 @@ def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> 
     return config.model_copy(update=changes)
 
 
+def _absolute_video(video: Video, shots_base: Path, timeline_base: Path) -> Video:
+    shots = None if video.shots is None else absolute(shots_base, video.shots)
+    timeline = absolute_keyframes(video.timeline, timeline_base)
+    return video.model_copy(update={"shots": shots, "timeline": timeline})
+
+
+def absolute_keyframes(keyframes: Sequence[Keyframe], folder: Path) -> tuple[Keyframe, ...]:
+    """Keyframes whose styles' paths are counted from `folder`."""
+    return tuple(
+        one.model_copy(update={"style": one.style and absolute_styles(one.style, folder)})
+        for one in keyframes
+    )
+
+
+def absolute_styles(styles: Sequence[StyleImage], folder: Path) -> tuple[StyleImage, ...]:
+    """Styles whose paths are counted from `folder`."""
+    names = ("image", "mask", "part")
+    return tuple(
+        one.model_copy(
+            update={name: absolute(folder, path) for name in names if (path := getattr(one, name))}
+        )
+        for one in styles
+    )
+
+
+def style_troubles(styles: Sequence[StyleImage], key: str, at: Callable[..., str]) -> Iterator[str]:
+    """A sentence for each style, or mask of one, that cannot be read; `at` says the place of a path in them."""
+    for index, style in enumerate(styles):
+        if trouble := image_trouble(style.image):
+            yield f"{key} must be an image; {style.image} {trouble}{at(index, 'image')}"
+        for name in ("mask", "part"):
+            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
+                yield f"{key}.{index}.{name} must be an image; {path} {trouble}{at(index, name)}"
+
+
 def check_files(config: Config, document: Placed | None = None) -> None:
     """Check that styles, masks and weights can be read and that output is a folder of its own; raises ConfigError."""
 
     def at(*path: str | int) -> str:
         return f" ({document.along(path)[-1].place})" if document else ""
 
-    problems = []
-    for index, style in enumerate(config.style):
-        if trouble := image_trouble(style.image):
-            problems.append(f"style must be an image; {style.image} {trouble}{at('style', index, 'image')}")
-        for name in ("mask", "part"):
-            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
-                key = f"style.{index}.{name}"
-                problems.append(f"{key} must be an image; {path} {trouble}{at('style', index, name)}")
+    problems = [*style_troubles(config.style, "style", partial(at, "style"))]
+    for index, one in enumerate(config.video.timeline):
+        path = ("video", "timeline", index, "style")
+        problems += style_troubles(one.style or (), ".".join(map(str, path)), partial(at, *path))
+    if config.video.shots and kind_of(config.video.shots) != "file":
+        remedy = "write one: stylize plan JOB.yaml --shots PATH"
+        problems.append(
+            f"video.shots must be a file; {config.video.shots} is not there{at('video', 'shots')}; {remedy}"
+        )
     if config.content_mask and (trouble := mask_trouble(config.content_mask)):
         problems.append(f"content_mask must be an image; {config.content_mask} {trouble}{at('content_mask')}")
     if isinstance(config.weights, Path) and (kind := kind_of(config.weights)) != "file":

@@ -10,7 +10,7 @@ from pipeline.assemble import without_blocked
 from pipeline.config import Config
 from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
-from pipeline.execute.job import StyleFiles, WorkerSettings
+from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
@@ -66,7 +66,7 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
     memory = config.execution.memory_per_worker
     settings = WorkerSettings(
         weights=config.weights,
-        styles=tuple(StyleFiles(one.image, one.weight, one.mask, one.part) for one in config.style),
+        styles=style_files(config.style),
         transfer=config.transfer,
         threads=None,
         warm_start=config.video.warm_start,
