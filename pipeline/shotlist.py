@@ -219,13 +219,13 @@ class _Reading:
                 "transfer.size is that of the whole source, for a film has one size; set it in the job's YAML"
             )
             self.problems.append(f"{name}: {text} ({own['size'].place})")
-        if "style_weight" in own and "style_weight" in written:
-            place = written["style_weight"].place
+        strength = written.pop("style_weight", None)
+        if strength and "style_weight" in own:
             text = "style_weight and transfer.style_weight are the same; keep one of them"
-            self.problems.append(f"{name}: {text} ({own['style_weight'].place} and {place})")
+            self.problems.append(f"{name}: {text} ({strength.place} and {own['style_weight'].place})")
         if not isinstance(given.value, dict):
             return Placed({**written, "transfer": given}, placed.place), set()
-        own = {**own, **{key: value for key, value in written.items() if key == "style_weight"}}
+        own = {**own, "style_weight": strength} if strength else own
         document = Placed(written, placed.place)
         if own:
             document.put(("transfer",), Placed.of(plain(self.config.transfer), placed.place), ())
