@@ -29,6 +29,9 @@ from pipeline.plan import (
 from pipeline.shotlist import Script, check_names, read_shots
 from pipeline.weights import weights_file
 
+CUTS = 2
+"""Counts up where cuts are found in another way, so that those of earlier runs are not taken for them."""
+
 Watch = Callable[[str], None]
 
 
@@ -98,7 +101,7 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         frames = decode_frames(source, found, first, stop)
         return [first + index for index in find_cuts(frames, found.rate)]
 
-    return tuple(notebook.get(f"cuts {ALGORITHM} {digest} {first} {stop}", find))
+    return tuple(notebook.get(f"cuts {ALGORITHM}.{CUTS} {digest} {first} {stop}", find))
 
 
 def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:

@@ -131,7 +131,7 @@ class Chain:
     def _guidance(
         self, index: int, carried: list[Carried], fresh: Floats | None, loss: float | None = None
     ) -> Guidance:
-        """Anchors weighed by the predecessor's loss (or `loss`), so that `temporal_weight` means the same for all recipes."""
+        """Anchors weighed by the predecessor's loss (or `loss`): `temporal_weight` means the same for all recipes."""
         enough = None
         if loss is None:
             record = self._record(index - 1)

@@ -1,4 +1,4 @@
-"""A narrow network in place of VGG19, for tests of what workers do with a painting rather than of what it looks like."""
+"""A narrow network in place of VGG19, for tests of what becomes of a painting rather than of what it looks like."""
 
 from __future__ import annotations
 
