@@ -8,7 +8,7 @@ are in `config_sections`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from importlib.resources import files
@@ -161,13 +161,14 @@ def _lay_over(written: Placed, changes: Sequence[tuple[str, Placed]]) -> Placed:
 
 def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> Config:
     """Count relative paths from `folder`, or from the current one where they came from an override."""
-    keys = ("input", "output", "style", "content_mask", "weights", "video.shots", "video.timeline")
+    in_video = ("shots", "timeline", "flow_weights")
+    keys = ("input", "output", "style", "content_mask", "weights", *(f"video.{name}" for name in in_video))
     bases = {key: Path.cwd() if key in overridden else folder for key in keys}
     changes: dict[str, Any] = {
         "input": tuple(absolute_pattern(bases["input"], text) for text in config.input),
         "output": absolute(bases["output"], config.output),
         "style": absolute_styles(config.style, bases["style"]),
-        "video": _absolute_video(config.video, bases["video.shots"], bases["video.timeline"]),
+        "video": _absolute_video(config.video, {name: bases[f"video.{name}"] for name in in_video}),
     }
     if config.content_mask is not None:
         changes["content_mask"] = absolute(bases["content_mask"], config.content_mask)
@@ -176,10 +177,11 @@ def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> 
     return config.model_copy(update=changes)
 
 
-def _absolute_video(video: Video, shots_base: Path, timeline_base: Path) -> Video:
-    shots = None if video.shots is None else absolute(shots_base, video.shots)
-    timeline = absolute_keyframes(video.timeline, timeline_base)
-    return video.model_copy(update={"shots": shots, "timeline": timeline})
+def _absolute_video(video: Video, bases: Mapping[str, Path]) -> Video:
+    paths = {name: getattr(video, name) for name in ("shots", "flow_weights")}
+    changes: dict[str, Any] = {name: path and absolute(bases[name], path) for name, path in paths.items()}
+    timeline = absolute_keyframes(video.timeline, bases["timeline"])
+    return video.model_copy(update={**changes, "timeline": timeline})
 
 
 def absolute_keyframes(keyframes: Sequence[Keyframe], folder: Path) -> tuple[Keyframe, ...]:

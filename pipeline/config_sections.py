@@ -219,11 +219,19 @@ class Video(Section):
     """Shot list, a YAML written by `stylize plan --shots` and edited by hand: cuts, and what a shot has of its own."""
     timeline: Annotated[tuple[Keyframe, ...], Strict(False)] = ()
     """Styles that change over time: a list of {at: seconds, style: path or list, style_weight: number}."""
+    flow: Literal["dis", "raft"] = "dis"
+    """Optical flow: OpenCV's DIS, or torchvision's RAFT, slower and better at large motions; needs its weights."""
+    flow_weights: kinds.PathName | None = None
+    """RAFT's weights, a .pth file of torchvision's raft_small or raft_large; null: those in torch.hub's cache."""
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         """Refuse settings that are each allowed but exclude each other."""
-        if found := [*keyframe_conflicts(self.timeline, "video.timeline")]:
+        found = [*keyframe_conflicts(self.timeline, "video.timeline")]
+        if self.flow_weights is not None and self.flow != "raft":
+            keys = ("video.flow_weights", "video.flow")
+            found.append((f"video.flow_weights must be null because video.flow is {self.flow}", keys))
+        if found:
             raise conflicts(found)
         return self
 

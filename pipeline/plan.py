@@ -59,12 +59,14 @@ class StyleDigests:
 class Judges:
     """What judges the pictures, by SHA-256: the styles, the network's weights, and where the content counts.
 
-    `files`: the pictures of the styles that only some shots or moments have, and their masks, by path.
+    `flow`: the weights of the optical flow, where it has any. `files`: by path, the pictures and masks of the styles
+    that only some shots or moments have.
     """
 
     styles: tuple[StyleDigests, ...]
     weights: str
     content_mask: str | None = None
+    flow: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, styles: Sequence[StyleImage]) -> tuple[StyleDigests, ...]:
@@ -286,7 +288,7 @@ class _Job:
             **_style_parts(styles, self.judges.content_mask),
             **transfer,
             **changing,
-            **_chain(self.config, self.found, is_warm=self.is_warm),
+            **_chain(self.config, self.found, self.judges.flow, is_warm=self.is_warm),
         }
 
     @property
@@ -305,13 +307,14 @@ def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> di
     return {**images, **{name: digest for name, digest in masks.items() if digest is not None}}
 
 
-def _chain(config: Config, found: Inspected, *, is_warm: bool) -> dict[str, Any]:
+def _chain(config: Config, found: Inspected, flow: str | None, *, is_warm: bool) -> dict[str, Any]:
     """What decides on how a frame follows from others."""
     if found.source.kind == "still":
         return {}
     video = config.video
     names = ["warm_start", *(("temporal_weight", "long_term") if is_warm else ())]
-    return {f"video.{name}": value for name, value in plain(video).items() if name in names}
+    given = {"video.flow": [video.flow, flow]} if is_warm and flow is not None else {}
+    return given | {f"video.{name}": value for name, value in plain(video).items() if name in names}
 
 
 def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:

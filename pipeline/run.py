@@ -75,6 +75,8 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
         may_use_gpu=config.execution.gpus_per_worker != 0,
         content_mask=config.content_mask,
         memory_gib=None if memory == "auto" else memory,
+        flow=config.video.flow,
+        flow_weights=config.video.flow_weights,
     )
     with Farm(config.execution, settings, segments=len(missing)) as farm:
         yield from farm.stylize(missing, stop)

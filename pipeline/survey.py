@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError, MediaError
+from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source, list_sources
@@ -124,7 +125,9 @@ def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -
     others = [*keyframes, *(style for script in scripts.values() for style in script.styles())]
     paths = {path for one in (*config.style, *others) for path in (one.image, one.mask, one.part) if path}
     files = {str(path): str(digest("style", path)) for path in paths} if others else {}
-    return Judges(styles, weights_file(config.weights)[1], digest("content_mask", config.content_mask), files)
+    flow = None if config.video.flow == "dis" else flow_file(config.video.flow_weights)[1]
+    weights, mask = weights_file(config.weights)[1], digest("content_mask", config.content_mask)
+    return Judges(styles, weights, mask, flow, files)
 
 
 def _digest(path: Path, notebook: Notebook) -> str:

@@ -47,6 +47,8 @@ class WorkerSettings:
     gpu_share: float = 1.0  # of one GPU
     content_mask: Path | None = None
     memory_gib: float | None = None
+    flow: str = "dis"  # dis | raft
+    flow_weights: Path | None = None
 
 
 class Stretch(NamedTuple):

@@ -25,10 +25,12 @@ from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerInfo, W
 from pipeline.execute.palette import Palette, mixture
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.flow_weights import flow_file
 from pipeline.frames import Frame, encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
+from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
 from pipeline.style import Settings, Style, Stylization, Stylizer
@@ -46,6 +48,7 @@ class Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._palette: Palette | None = None
         self._chain: Chain | None = None
+        self._estimate: Estimate | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
@@ -70,6 +73,10 @@ class Worker:
 
         first = make([load_style(files) for files in settings.styles], style_settings(settings.transfer))
         self._palette = Palette(first, make, load_style, style_settings)
+        if settings.flow == "raft":
+            from pipeline.motion.raft import load_raft
+
+            self._estimate = load_raft(flow_file(settings.flow_weights)[0], device)
         return WorkerInfo(self._name, str(device), torch.get_num_threads())
 
     def stylize_frame(self, index: int, job: SegmentJob | None = None) -> FrameRecord:
@@ -80,7 +87,7 @@ class Worker:
         """
         self._limit_threads()
         if job is not None:
-            self._chain = Chain(job, self._settings)
+            self._chain = Chain(job, self._settings, self._estimate)
         assert self._chain is not None and self._palette is not None, "set_up and a segment come first"
         if self._chain.job.kind == "skip":
             return self._skip(index, self._chain)

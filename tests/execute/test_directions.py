@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models.optical_flow import raft_small
 
 from pipeline.config import Keyframe, StyleImage, Transfer
 from pipeline.direction import Direction, direct
@@ -21,9 +23,12 @@ from pipeline.execute.worker import Worker
 from pipeline.frames import decode_frame
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
+from pipeline.survey import Notebook, survey
 from pipeline.workspace import FrameRecord, frame_path
 from tests.execute.narrow import narrow_weights
+from tests.motion import films
 from tests.photos import full_photo
+from tests.plans import config
 
 RED, BLUE = "red", "blue"
 QUICK = Transfer(
@@ -199,3 +204,33 @@ def test_shots_that_differ_in_shares_and_strength_share_a_stylizer(folder: Path)
     assert found[0] is found[1]
     none = QUICK.model_copy(update={"style_weight": 0.0})
     assert palette.stylizer(Direction(both[0], none)) is not found[0]
+
+
+def test_a_painting_is_carried_along_by_raft_where_it_is_asked_for(folder: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(raft_small().state_dict(), folder / "raft.pth")
+    painter = Painter(folder, flow="raft", flow_weights=folder / "raft.pth")
+    _, by_raft = painter.paint(None, range(2))
+    _, by_dis = Painter(folder).paint(None, range(2))
+    assert by_dis[0].loss == by_raft[0].loss
+    assert by_dis[1].trace[0] != by_raft[1].trace[0]  # random weights: nothing stays where it was
+
+
+def test_every_cut_that_is_found_starts_cold_and_so_do_no_other_frames(folder: Path) -> None:
+    frames = [*films.clip("bunny", 0, 8), *films.clip("phone", 0, 7), *films.clip("bikes", 31, 39)]
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"film/{index:02}.png")
+    job = config(
+        input=(str(folder / "film"),), output=folder / "out", style=(style(folder, RED),), transfer=QUICK,
+        folders="sequence",
+    )  # fmt: skip
+    (plan,) = survey(job, Notebook()).sources
+    assert [segment.first for segment in plan.segments] == [0, 8, 15]
+    painter, starts = Painter(folder, temporal_weight=25.0), {}
+    for segment in plan.segments:
+        for record in painter.paint(None, range(segment.first, segment.stop))[1]:
+            starts[record.frame] = record.start
+    assert [index for index, start in starts.items() if start == "cold"] == [0, 8, 15]
+    (alone,), _ = painter.paint(None, [8])
+    shot, _ = painter.paint(None, range(8, 15))
+    assert np.array_equal(alone, shot[0])  # of the shot before nothing is left
