@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from pipeline.motion import cuts as cuts_module
 from pipeline.motion.cuts import find_cuts
 
 from .films import (
@@ -155,13 +157,17 @@ def test_a_few_frames_of_something_else_are_no_shots() -> None:
     assert find_cuts(film, RATE) == ()
 
 
-def test_frames_are_forgotten_on_the_way() -> None:
-    alive: list[int] = []
+def test_frames_are_forgotten_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduce, seen, most = cuts_module._reduced, [], 0
 
-    def noted() -> Iterator[Frame]:
-        for index in range(200):
-            yield np.full((4, 300_000, 3), index, np.uint8)
-            alive.append(index)
+    def noted(frame: Frame) -> Frame:
+        nonlocal most
+        reduced = reduce(frame).copy()
+        seen.append(weakref.ref(reduced))
+        most = max(most, sum(one() is not None for one in seen))
+        return reduced
 
-    find_cuts(noted(), RATE)
-    assert len(alive) == 200
+    monkeypatch.setattr(cuts_module, "_reduced", noted)
+    film, cuts = joined(clip("bunny", 0, 40), clip("phone", 0, 40), clip("bikes", 140, 180))
+    assert find_cuts(film, RATE) == cuts
+    assert most < 25
