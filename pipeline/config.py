@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline import config_values as kinds
+from pipeline.config_encoding import Encoding, without_range
 from pipeline.config_errors import complaints, conflicts, unknown_setting
 from pipeline.config_paths import (
     absolute,
@@ -46,6 +47,7 @@ from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
 __all__ = [
     "KEYS",
     "Config",
+    "Encoding",
     "Execution",
     "Keyframe",
     "StyleImage",
@@ -78,6 +80,8 @@ class Config(Section):
     """What follows from one frame to the next."""
     weights: kinds.WeightsName = "packaged"
     """VGG19's weights: packaged, torchvision, or a path to a .pth file."""
+    encoding: Encoding = Field(default_factory=Encoding)
+    """How results are encoded; nothing here changes a painted pixel."""
     execution: Execution = Field(default_factory=Execution)
     """Where the work is done; nothing here changes a pixel."""
     folders: Literal["auto", "archive", "sequence"] = "auto"
@@ -86,14 +90,20 @@ class Config(Section):
     """Frames per second of numbered sequences, a number or a fraction such as "24000/1001"."""
 
     @model_validator(mode="after")
-    def _check_timeline(self) -> Self:
-        """Refuse keyframes that `transfer` leaves nothing to do."""
-        if found := [*keyframes_at_odds(self.video.timeline, self.transfer, "video.timeline")]:
+    def _check_combinations(self) -> Self:
+        """Refuse settings of two sections that exclude each other."""
+        odds = keyframes_at_odds(self.video.timeline, self.transfer, "video.timeline")
+        if found := [*without_range(self.encoding, self.video), *odds]:
             raise conflicts(found)
         return self
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"transfer": Transfer, "video": Video, "execution": Execution}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "transfer": Transfer,
+    "video": Video,
+    "encoding": Encoding,
+    "execution": Execution,
+}
 _MERGED = frozenset((name,) for name in _SECTIONS)
 _LAYERS = ("transfer.content_layers", "transfer.style_layers")
 KEYS = (

@@ -205,6 +205,10 @@ class Video(Section):
     """[first, stop) to work on a part of each video, in frame indices from 0; null: all of it."""
     cuts: kinds.Cuts = "auto"
     """Frames that start a new shot, as indices from 0; auto: detect them."""
+    hdr: Literal["tonemap", "keep", "fail"] = "tonemap"
+    """High dynamic range (PQ, HLG): brought to BT.709, painted as it is coded and written so, or a failure."""
+    deinterlace: Literal["auto", "none"] = "auto"
+    """auto: interlaced frames are made whole first, one for one; none: two fields are painted as one picture."""
     temporal_weight: kinds.Share = 25.0
     """How much a frame is held to its painted predecessor, moved by optical flow; relative to the loss, 0: not."""
     long_term: kinds.Backs = ()

@@ -258,6 +258,9 @@ Tile = Annotated[
     Literal["auto"] | Annotated[int, Field(ge=64)] | None,
     expects("auto, null, or a whole number of px from 64 up", "auto"),
 ]
+Bits = Annotated[
+    Literal["auto", 8, 10], BeforeValidator(_neither_bool_nor_float), expects("auto, 8 or 10", "auto")
+]
 Address = Annotated[
     str | None,
     AfterValidator(_address),

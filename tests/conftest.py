@@ -78,5 +78,6 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def committed(output: Path) -> dict[str, bytes]:
-    """The bytes of every committed frame, by its file's name."""
-    return {path.name: path.read_bytes() for path in sorted((output / ".stylize/segments").rglob("*.png"))}
+    """The bytes of every committed frame, by its segment's folder and its own name."""
+    paths = sorted((output / ".stylize/segments").rglob("*.png"))
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}

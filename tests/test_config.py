@@ -334,6 +334,51 @@ WRONG = {  # the YAML from line 4 on (the first three are JOB): the sentence
         "video.cuts must be auto, none, or a list of increasing frame indices, each at least 1, "
         "got 'atuo' (video.yaml:4); did you mean auto?"
     ),
+    "encoding: {codec: h246}": (
+        "encoding.codec must be one of auto, h264, h265, vp9, av1, ffv1, got 'h246' (video.yaml:4); "
+        "did you mean h264?"
+    ),
+    "encoding: {bits: 12}": "encoding.bits must be auto, 8 or 10, got 12 (video.yaml:4)",
+    "encoding: {bits: 8.0}": "encoding.bits must be auto, 8 or 10, got 8.0 (video.yaml:4)",
+    "encoding:\n  codec: vp9\n  container: mov": (
+        "encoding.codec must be one of auto, h264, h265 because encoding.container is mov, got 'vp9' "
+        "(video.yaml:5, video.yaml:6)"
+    ),
+    "encoding:\n  container: webm\n  codec: h264": (
+        "encoding.codec must be one of auto, vp9, av1 because encoding.container is webm, got 'h264' "
+        "(video.yaml:6, video.yaml:5)"
+    ),
+    "encoding:\n  codec: h264\n  container: gif": (
+        "encoding.codec must be auto because encoding.container is gif, got 'h264' (video.yaml:5, video.yaml:6)"
+    ),
+    "encoding:\n  bits: 10\n  codec: vp9": (
+        "encoding.bits must be 8 because encoding.codec is vp9, got 10 (video.yaml:5, video.yaml:6)"
+    ),
+    "encoding:\n  bits: 10\n  container: png": (
+        "encoding.bits must be 8 because encoding.container is png, got 10 (video.yaml:5, video.yaml:6)"
+    ),
+    "encoding:\n  quality: 80\n  codec: ffv1": (
+        "encoding.quality must be null because encoding.codec is ffv1, got 80 (video.yaml:5, video.yaml:6)"
+    ),
+    "encoding:\n  quality: 80\n  container: gif": (
+        "encoding.quality must be null because encoding.container is gif, got 80 (video.yaml:5, video.yaml:6)"
+    ),
+    "video: {hdr: keep}\nencoding: {container: webp}": (
+        "video.hdr must be tonemap or fail because encoding.container is webp, which has no room for it, "
+        "got 'keep' (video.yaml:4, video.yaml:5)"
+    ),
+    "video: {hdr: keep}\nencoding: {codec: vp9}": (
+        "video.hdr must be tonemap or fail because encoding.codec is vp9, which has no room for it, "
+        "got 'keep' (video.yaml:4, video.yaml:5)"
+    ),
+    "encoding: {bits: 8}\nvideo: {hdr: keep}": (
+        "video.hdr must be tonemap or fail because encoding.bits is 8, which has no room for it, "
+        "got 'keep' (video.yaml:5, video.yaml:4)"
+    ),
+    "video: {hdr: tonmap}": (
+        "video.hdr must be one of tonemap, keep, fail, got 'tonmap' (video.yaml:4); did you mean tonemap?"
+    ),
+    "video: {deinterlace: true}": ("video.deinterlace must be one of auto, none, got true (video.yaml:4)"),
     "execution: {workers: 5000}": (
         "execution.workers must be auto, or a whole number from 1 to 4096, got 5000 (video.yaml:4)"
     ),
@@ -399,7 +444,8 @@ JUST_OUTSIDE = (
     "transfer.scales=[512, 512]", "transfer.style_size=31", "transfer.style_scale=0", "transfer.style_scale=16.001",
     "transfer.tolerance=1", "transfer.tolerance=-0.001", "transfer.tile=63", "transfer.seed=-1",
     "transfer.seed=9223372036854775808", "video.frames=[-1, 5]", "video.frames=[5, 5]", "video.cuts=[0]",
-    "video.cuts=[4, 4]", "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
+    "video.cuts=[4, 4]", "encoding.quality=0", "encoding.quality=101",
+    "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
     "execution.gpus_per_worker=-0.001", "execution.gpus_per_worker=1.001", "execution.memory_per_worker=0",
     "execution.address=host:0", "execution.address=host:65536", "rate=0", "style=[{image: swirl.png, weight: 0}]",
 )  # fmt: skip
@@ -648,7 +694,8 @@ def test_a_huge_value_is_shown_cut_short(folder: Path) -> None:
 
 
 def keys_of(values: dict[str, Any]) -> set[str]:
-    sections = {name: part for name, part in values.items() if name in ("transfer", "video", "execution")}
+    names = ("transfer", "video", "encoding", "execution")
+    sections = {name: part for name, part in values.items() if name in names}
     return set(values) | {f"{name}.{key}" for name, part in sections.items() for key in part}
 
 

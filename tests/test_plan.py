@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import MediaError
+from pipeline.media.formats import Coding
+from pipeline.media.probe import ColorTags
 from pipeline.plan import Plan, changes, frame_range, shots
 from tests.plans import JUDGES, config, inspected, planned
 
@@ -227,6 +229,94 @@ def test_the_warm_start_is_not_in_the_fingerprint_of_a_still() -> None:
 
 def test_a_recipe_written_out_is_the_recipe() -> None:
     assert fingerprint(transfer=config().transfer) == fingerprint()
+
+
+# --- how sources are read, and results encoded ---
+
+HDR = ColorTags(9, 16, 9, 1)
+
+
+def reading(**probe: Any) -> Any:
+    parts = planned(inspected(**probe)).segments[0].parts
+    return {name: parts[name] for name in ("video.hdr", "video.deinterlace", "source.bits") if name in parts}
+
+
+def test_how_a_source_is_read_is_in_the_fingerprint_only_where_there_is_more_than_one_way() -> None:
+    assert reading() == {}
+    assert reading(bits=10) == {}
+    assert reading(color=HDR, bits=10) == {"video.hdr": "keep"}
+    assert reading(color=HDR, bits=10, is_tonemapped=True) == {"video.hdr": "tonemap"}
+    assert reading(interlaced=3) == {"video.deinterlace": "none"}
+    assert reading(interlaced=3, is_deinterlaced=True) == {"video.deinterlace": "auto"}
+    assert reading(color=ColorTags(1, 1, 1, 2), bits=10) == {"source.bits": 10}
+
+
+@pytest.mark.parametrize(
+    "video", [{"hdr": "keep"}, {"hdr": "fail"}, {"deinterlace": "none"}], ids=["keep", "fail", "none"]
+)
+def test_how_others_would_be_read_is_not_in_the_fingerprint(video: dict[str, Any]) -> None:
+    assert fingerprint(video=video) == fingerprint()
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"codec": "h265"},
+        {"codec": "ffv1"},
+        {"quality": 50},
+        {"container": "gif"},
+        {"container": "png"},
+        {"bits": 10},
+    ],
+)
+def test_the_encoding_changes_neither_a_fingerprint_nor_a_key(encoding: dict[str, Any]) -> None:
+    one, other = planned(encoding=encoding), planned()
+    assert [s.key for s in one.segments] == [s.key for s in other.segments]
+    assert one.size == other.size
+
+
+@pytest.mark.parametrize(
+    ("probe", "note"),
+    [
+        ({"interlaced": 30, "is_deinterlaced": True}, "interlaced: deinterlaced; see video.deinterlace"),
+        (
+            {"interlaced": 4},
+            "interlaced (4 of 30 frames): two fields are painted as one picture; see video.deinterlace",
+        ),
+        (
+            {"color": HDR, "bits": 10, "is_tonemapped": True},
+            "high dynamic range (PQ): tone-mapped to BT.709; see video.hdr",
+        ),
+        (
+            {"color": HDR, "bits": 10},
+            "high dynamic range (PQ): painted as it is coded, and tagged so; see video.hdr",
+        ),
+        ({"bits": 10}, "10 bits per channel: painted with 8"),
+    ],
+)
+def test_what_is_done_to_a_source_is_noted(probe: dict[str, Any], note: str) -> None:
+    assert planned(inspected(**probe)).notes == (note,)
+
+
+def test_a_result_with_fewer_bits_than_asked_for_is_noted() -> None:
+    gif = inspected(kind="animation", name="a.gif")
+    assert planned(gif, encoding={"bits": 10}).notes == ("written with 8 bits per channel, gif has no more",)
+    kept = planned(inspected(name="a.mkv", color=HDR, bits=10), encoding={"codec": "ffv1"})
+    assert kept.notes[-1] == "written with 8 bits per channel, ffv1 has no more"
+
+
+def test_a_quality_that_counts_for_nothing_is_noted() -> None:
+    gif = inspected(kind="animation", name="a.gif")
+    assert planned(gif, encoding={"quality": 70}).notes == (
+        "encoding.quality counts for nothing, gif has none",
+    )
+    assert planned(encoding={"quality": 70}).notes == ()
+
+
+def test_high_dynamic_range_that_is_kept_is_coded_with_10_bits() -> None:
+    assert planned(inspected(color=HDR, bits=10)).coding == Coding("h265", 18, 10)
+    assert planned(inspected(color=HDR, bits=10, is_tonemapped=True)).coding == Coding("h264", 16, 8)
+    assert planned(inspected(1, kind="still", name="a.jpg")).coding is None
 
 
 # --- changes ---

@@ -91,10 +91,19 @@ def test_a_rotated_clip_comes_out_upright(job: Job, tmp_path: Path) -> None:
     assert np.abs(frame.astype(int) - np.rot90(upright)).mean() < 12
 
 
+@pytest.mark.parametrize(
+    "video",
+    [
+        {"cuts": [3, 5]},
+        {"cuts": "none", "segment_frames": 4, "blend_frames": 3, "passes": 2, "long_term": [2]},
+    ],
+    ids=["shots", "segments of one shot"],
+)
 def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
-    job: Job, clip: Path, tmp_path: Path
+    video: dict, job: Job, clip: Path, tmp_path: Path
 ) -> None:
-    settings = {"video": {"cuts": [3, 5]}, "transfer": {"warm_iterations": 40, "tolerance": 0}}
+    transfer = {"warm_iterations": 40, "tolerance": 0, "warm_tolerance": 0}
+    settings = {"video": video, "transfer": transfer}
     run(job(clip, **settings, execution={"workers": 1}))
     alone = committed(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
@@ -106,7 +115,7 @@ def test_any_number_of_workers_and_a_killed_one_give_the_same_bytes(
     killer = KillWorkerOnce()
     summary = run(job(clip, **settings, execution={"workers": 2}), killer)
     assert killer.lost, "no worker died, so this shows nothing"
-    assert len(alone) == 9
+    assert len(alone) >= 9
     assert alone == pair == committed(tmp_path / "out")
     assert summary.frames["stylized"] == 9
 
@@ -265,5 +274,8 @@ def test_the_journal_tells_of_every_frame_as_the_contract_says(job: Job, clip: P
         assert len(record["trace"]) == record["iterations"]
         assert min(record["trace"]) == record["loss"]
         assert (record["warp_error"] is None) == (record["start"] == "cold")
-    assert sum(record["iterations"] for record in lines) == summary.iterations == 2 * 6 + 7 * 3
+        assert record["iterations"] in ((6,) if record["start"] == "cold" else (1, 3))  # 1: left as it was
+        assert 0 <= record["temporal_loss"] < record["loss"]
+        assert 0 < record["brightness"] < 1
+    assert sum(record["iterations"] for record in lines) == summary.iterations
     assert summary.megapixel_iterations == pytest.approx(summary.iterations * 48 * 36 / 1e6)

@@ -193,6 +193,66 @@ def test_a_file_that_vanishes_is_an_error_of_its_source(
     assert len(plan.sources) == 2
 
 
+# --- how sources are read, and what results are called ---
+
+
+@pytest.fixture
+def odd(folder: Path) -> Path:
+    """A clip of high dynamic range, and an interlaced one."""
+    tags = {"color_primaries": 9, "color_trc": 16, "colorspace": 9, "color_range": 1}
+    write_clip(folder / "media/hdr.mp4", frames=4, tags=tags)
+    fields = {"x264-params": "interlaced=1:weightp=0", "flags": "+ildct"}
+    write_clip(folder / "media/fields.mp4", frames=4, options=fields, fields="tff")
+    return folder
+
+
+def read(folder: Path, **video: Any) -> dict[str, tuple[bool, bool]]:
+    plan = survey(job(folder, video=video), Notebook())
+    probes = {source.name: source.inspected.probe for source in plan.sources}
+    return {name: (found.is_tonemapped, found.is_deinterlaced) for name, found in probes.items()}
+
+
+def test_sources_are_read_as_the_config_says(odd: Path) -> None:
+    assert read(odd) == {
+        "clip.mp4": (False, False),
+        "fields.mp4": (False, True),
+        "hdr.mp4": (True, False),
+        "x.png": (False, False),
+        "y.png": (False, False),
+    }
+    assert read(odd, hdr="keep")["hdr.mp4"] == (False, False)
+    assert read(odd, deinterlace="none")["fields.mp4"] == (False, False)
+
+
+def test_high_dynamic_range_may_be_a_failure_of_its_source(odd: Path) -> None:
+    plan = survey(job(odd, video={"hdr": "fail"}), Notebook())
+    assert [failure.source for failure in plan.failures] == ["hdr.mp4"]
+    assert plan.failures[0].error.startswith(
+        "its dynamic range is high (PQ), and video.hdr is fail; set video.hdr to"
+    )
+    assert len(plan.sources) == 4
+
+
+def test_another_way_of_reading_looks_for_cuts_again_but_does_not_probe(odd: Path, probed: list[str]) -> None:
+    notebook = Notebook()
+    survey(job(odd), notebook)
+    probed.clear()
+    survey(job(odd, video={"hdr": "keep"}), again(notebook))
+    assert probed == ["hdr.mp4"]  # for its cuts
+
+
+def test_another_container_is_another_name_of_the_result_and_no_second_look(
+    folder: Path, probed: list[str]
+) -> None:
+    notebook = Notebook()
+    survey(job(folder), notebook)
+    probed.clear()
+    plan = survey(job(folder, encoding={"container": "webm"}), again(notebook))
+    assert [source.output for source in plan.sources] == ["clip.webm", "x.png", "y.png"]
+    assert [source.name for source in plan.sources] == ["clip.mp4", "x.png", "y.png"]
+    assert probed == []
+
+
 # --- cuts ---
 
 

@@ -41,14 +41,13 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames; `set_up` once, then `stylize_frame` again and again."""
+    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate`: a flow in the settings' place."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
+        self._settings, self._estimate = settings, estimate
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._palette: Palette | None = None
         self._chain: Chain | None = None
-        self._estimate: Estimate | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
@@ -73,7 +72,7 @@ class Worker:
 
         first = make([load_style(files) for files in settings.styles], style_settings(settings.transfer))
         self._palette = Palette(first, make, load_style, style_settings)
-        if settings.flow == "raft":
+        if settings.flow == "raft" and self._estimate is None:
             from pipeline.motion.raft import load_raft
 
             self._estimate = load_raft(flow_file(settings.flow_weights)[0], device)

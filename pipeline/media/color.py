@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BT709, BT601, UNSPECIFIED = 1, 6, 2
+BT709, BT601, BT2020, UNSPECIFIED = 1, 6, 9, 2
+PQ, HLG = 16, 18  # the transfers of high dynamic range
 LIMITED, FULL = 1, 2  # AVColorRange
 
 # Matrix → the primaries and the transfer that belong to it, for streams that name the matrix only.
@@ -29,7 +30,7 @@ class ColorTags:
 
 
 def resolve_tags(tags: ColorTags, coded_height_px: int) -> ColorTags:
-    """The tags with every gap filled: BT.601 below 720 lines, else BT.709; limited range.
+    """The tags with every gap filled: BT.601 below 720 lines, else BT.709, BT.2020 with PQ or HLG; limited range.
 
     `coded_height_px` is the height before rotation: it is the camera's, which the convention is about.
     A matrix that 4:2:0 video cannot be written with (RGB's, for one) becomes the default of the size too.
@@ -38,6 +39,8 @@ def resolve_tags(tags: ColorTags, coded_height_px: int) -> ColorTags:
     ColorTags(primaries=6, transfer=6, matrix=6, range=1)
     """
     default = BT601 if coded_height_px < 720 else BT709
+    if tags.transfer in (PQ, HLG):
+        default = BT2020
     matrix = tags.matrix if tags.matrix in _SWSCALE else default
     primaries, transfer = _FAMILY[matrix]
     return ColorTags(

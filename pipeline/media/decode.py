@@ -6,9 +6,10 @@ frame, frames are known by their pts, and every pts must be the one that `probe`
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice
+from typing import Any
 
 import av
 import numpy as np
@@ -19,11 +20,17 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from pipeline.errors import MediaError
+from pipeline.media.animation import read_animation
 from pipeline.media.color import resolve_tags, swscale_matrix
 from pipeline.media.container import decoding, open_media, video_stream
+from pipeline.media.deep import deep_rgb, in_8_bits
+from pipeline.media.deinterlace import LEAD, deinterlaced
 from pipeline.media.probe import Probe, quarter_turns
 from pipeline.media.sources import Source
 from pipeline.media.stills import read_still
+from pipeline.media.tonemap import tone_map
+
+Rgb = npt.NDArray[np.uint8]
 
 # Full chroma interpolation and exact rounding: the same bytes with and without SIMD.
 _QUALITY = (
@@ -37,7 +44,7 @@ _SEEKABLE = frozenset(("mov", "matroska", "flv", "asf"))
 _STEPS_BACK = (0, 32, 320)
 
 
-def decode_frames(source: Source, probe: Probe, first: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+def decode_frames(source: Source, probe: Probe, first: int, stop: int) -> Iterator[Rgb]:
     """Frames first … stop−1, upright, sRGB uint8 (height, width, 3), C-contiguous.
 
     Closing the generator closes the file. Raises MediaError if the file is damaged, or no longer the one
@@ -45,13 +52,15 @@ def decode_frames(source: Source, probe: Probe, first: int, stop: int) -> Iterat
     """
     if not 0 <= first <= stop <= probe.frames:
         raise ValueError(f"frames {first} … {stop} of a source with {probe.frames} frames")
-    if source.kind != "video":
+    if source.kind == "animation":
+        yield from _decode_animation(source, probe, first, stop)
+    elif source.kind != "video":
         yield from _decode_pictures(source, probe, first, stop)
     elif first < stop:
         yield from _decode_video(source, probe, first, stop)
 
 
-def _decode_pictures(source: Source, probe: Probe, first: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+def _decode_pictures(source: Source, probe: Probe, first: int, stop: int) -> Iterator[Rgb]:
     """The pictures of a sequence, or the one of a still."""
     for path in source.files[first:stop]:
         rgb = read_still(path)
@@ -63,10 +72,33 @@ def _decode_pictures(source: Source, probe: Probe, first: int, stop: int) -> Ite
         yield rgb
 
 
-def _decode_video(source: Source, probe: Probe, first: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """The frames of a video, each checked against the timestamps of the probe."""
-    tags = resolve_tags(probe.color, probe.coded_height_px)
-    converter = VideoReformatter()
+def _decode_animation(source: Source, probe: Probe, first: int, stop: int) -> Iterator[Rgb]:
+    """The frames of an animation, as many as there were."""
+    index = first
+    for index, rgb in enumerate(read_animation(source.path, first, stop), start=first + 1):
+        if rgb.shape != (probe.height_px, probe.width_px, 3):
+            break
+        yield rgb
+        if index == stop:
+            return
+    raise MediaError(
+        f"{source.path}: frame {index} is missing or of another size, though it was there when the job was planned; "
+        "has the file changed? Run again"
+    )
+
+
+def _decode_video(source: Source, probe: Probe, first: int, stop: int) -> Iterator[Rgb]:
+    """The frames of a video as they are to be read: whole, tone-mapped, upright."""
+    start = max(0, first - LEAD) if probe.is_deinterlaced else first
+    read = _reader(probe)
+    with closing(_checked(source, probe, start)) as frames:
+        whole = deinterlaced(frames) if probe.is_deinterlaced else frames
+        for frame in islice(whole, first - start, stop - start):
+            yield np.ascontiguousarray(np.rot90(read(frame), quarter_turns(frame)))
+
+
+def _checked(source: Source, probe: Probe, first: int) -> Generator[VideoFrame]:
+    """Decoded frames from number `first` on, each checked against the timestamps of the probe."""
     index = first
     with (
         decoding(source.path, lambda: f"at frame {index}"),
@@ -75,23 +107,40 @@ def _decode_video(source: Source, probe: Probe, first: int, stop: int) -> Iterat
         for frame in frames:
             if frame.is_corrupt or (probe.has_pts and frame.pts != probe.pts[index]):
                 break
-            rgb = converter.reformat(
-                frame,
-                format="rgb24",
-                src_colorspace=swscale_matrix(tags),
-                src_color_range=tags.range,
-                dst_color_range=ColorRange.JPEG,
-                interpolation=_QUALITY,
-                threads=1,
-            )
-            yield np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
+            yield frame
             index += 1
-            if index == stop:
+            if index == probe.frames:
                 return
     raise MediaError(
         f"{source.path}: frame {index} at {float(probe.pts[index] * probe.time_base):.3f} s is missing or "
         "damaged, though it was there when the job was planned; has the file changed? Run again"
     )
+
+
+def _reader(probe: Probe) -> Callable[[VideoFrame], Rgb]:
+    """What turns a decoded frame into sRGB, uint8 (h, w, 3), by the tags of its source."""
+    tags, converter = resolve_tags(probe.color, probe.coded_height_px), VideoReformatter()
+
+    def converted(frame: VideoFrame, pixels: str, color_range: int) -> npt.NDArray[Any]:
+        return converter.reformat(
+            frame,
+            format=pixels,
+            src_colorspace=swscale_matrix(tags),
+            dst_colorspace=swscale_matrix(tags),
+            src_color_range=tags.range,
+            dst_color_range=color_range,
+            interpolation=_QUALITY,
+            threads=1,
+        ).to_ndarray()
+
+    def deep(frame: VideoFrame) -> npt.NDArray[np.uint16]:
+        return deep_rgb(converted(frame, "yuv444p16le", tags.range), tags, probe.bits)
+
+    if probe.is_tonemapped:
+        return lambda frame: tone_map(deep(frame), tags.transfer)
+    if probe.is_deep_and_full:
+        return lambda frame: in_8_bits(deep(frame))
+    return lambda frame: converted(frame, "rgb24", ColorRange.JPEG)
 
 
 def _frames_from(source: Source, probe: Probe, first: int) -> Generator[VideoFrame]:

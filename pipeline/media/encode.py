@@ -1,14 +1,16 @@
 """Frames → a video file, with the timestamps, the shape and the color tags of the source, and its sound.
 
 Timestamps in MP4, MOV and MPEG-TS are exactly the source's. Matroska and WebM count milliseconds, so there
-each is off by half of one at most, and a start before zero is moved to zero with everything else.
+each is off by half of one at most. Animations start at zero; WebP counts milliseconds, GIF hundredths of a second.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -23,13 +25,16 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
+from PIL import Image
 
 from pipeline.errors import MediaError
-from pipeline.media.color import ColorTags, resolve_tags, swscale_matrix
+from pipeline.media.clock import Clock
+from pipeline.media.color import FULL, ColorTags, swscale_matrix
 from pipeline.media.container import open_media, video_stream
+from pipeline.media.formats import ANIMATIONS, CODECS, Coding, Encoding, coding_of, container_of
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
-from pipeline.media.stills import write_still
+from pipeline.media.stills import to_palette, write_still
 from pipeline.media.streams import (
     FORMATS,
     add_copy,
@@ -43,31 +48,41 @@ from pipeline.media.writing import writing
 
 __all__ = ["encode_video", "write_still"]
 
-_H264 = ("libx264", {"crf": "16", "preset": "medium"})
-_VP9 = ("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "2", "row-mt": "1"})
 _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+_X265_DELAY = 4  # frames; of 1 and 2 the times were random (x265 4.2), of 3 and more never
 _LARGEST_TIMESCALE = 2**31 - 1
 
 Rgb = npt.NDArray[np.uint8]
 
 
 def encode_video(
-    frames: Iterable[Rgb], target: Path, source: Source, probe: Probe, first: int, stop: int
+    frames: Iterable[Rgb],
+    target: Path,
+    source: Source,
+    probe: Probe,
+    first: int,
+    stop: int,
+    coding: Coding | None = None,
 ) -> tuple[str, ...]:
     """Writes frames first … stop−1 of a source, and returns a sentence for everything that was left out.
 
     `frames` are stop−first arrays, uint8 (height, width, 3) sRGB with even sides, taken one at a time. The
-    format is that of the suffix of `target`: .mp4 .mov .m4v .mkv .ts (H.264) or .webm (VP9). A part starts
-    at the time at which the source starts. Sound and subtitles are copied; of a part, those that start in it.
+    format is that of the suffix of `target`: .mp4 .mov .m4v .mkv .ts .webm .gif or .webp; without a `coding` it is
+    encoded as by default. A part starts at the time at which the source starts. Sound and subtitles are copied; of a
+    part, those that start in it. An animation is played as often as the source, one of a video for ever.
 
     Raises SpaceError without room or permission, MediaError for a wrong number of frames or a wrong size, and
     for a source or a target that libav cannot handle. On any error `target` is removed.
     """
-    if target.suffix.lower() not in FORMATS:
+    container = container_of(target)
+    if target.suffix.lower() not in FORMATS or container is None:
         raise MediaError(f"{target.name}: no video format for {target.suffix}; known: {' '.join(FORMATS)}")
+    coding = coding or coding_of(Encoding(), container)
+    clock = Clock(probe, first, stop, container)
+    clock.check()
     supply = _counted(frames, stop - first, source)
     try:
-        return _encode(supply, target, source, probe, first, stop)
+        return _encode(supply, target, source, clock, coding)
     except BaseException:
         with suppress(OSError):
             target.unlink(missing_ok=True)
@@ -91,34 +106,46 @@ def _counted(frames: Iterable[Rgb], count: int, source: Source) -> Iterator[Rgb]
 
 
 def _encode(
-    supply: Iterator[Rgb], target: Path, source: Source, probe: Probe, first: int, stop: int
+    supply: Iterator[Rgb], target: Path, source: Source, clock: Clock, coding: Coding
 ) -> tuple[str, ...]:
     """`encode_video` without the checks and without the clearing up."""
-    head = next(supply)
-    tags = resolve_tags(probe.color, probe.coded_height_px)
-    format_name, part, notes = FORMATS[target.suffix.lower()], part_of(probe, first, stop), list[str]()
+    head, probe = next(supply), clock.probe
+    format_name, part = FORMATS[target.suffix.lower()], part_of(probe, clock.first, clock.stop)
+    notes = [*clock.notes(), *_unsaid(probe, clock.container)]
     with ExitStack() as stack:
         kept: list[Stream] = []
         copied: Iterator[tuple[Packet[Stream], Fraction]] = iter(())
         if source.kind == "video":
             origin = stack.enter_context(open_media(source.path))
             video = video_stream(origin, source.path)
-            kept, notes = select_streams(origin, video, format_name)
+            kept, left_out = select_streams(origin, video, format_name)
+            notes += left_out
             copied = packets_of(origin, kept, part)
         with writing(target):
             options = _container_options(format_name, probe, kept)
             out = av.open(str(target), "w", format=format_name, container_options=options)
             _close_at_exit(stack, out, target)
-            stream = _add_video(out, format_name, head.shape, probe, tags)
+            stream = _add_video(out, format_name, head.shape, clock, coding)
             copies = {s.index: add_copy(out, s) for s in kept}
             if source.kind == "video":
                 out.metadata.update(kept_tags(origin.metadata))
                 stream.metadata.update(kept_tags(video.metadata))
-                out.set_chapters(chapters_of(origin, part))
+                if clock.container not in ANIMATIONS:
+                    out.set_chapters(chapters_of(origin, part))
             out.start_encoding()
-        encoded = _encode_frames(chain([head], supply), stream, target, probe, first, stop, tags)
+        encoded = _encode_frames(chain([head], supply), stream, target, clock, coding)
         _interleave(encoded, copied, copies, out, target)
     return tuple(notes)
+
+
+def _unsaid(probe: Probe, container: str) -> Iterator[str]:
+    """What the source says of its picture and the output cannot."""
+    if probe.plays not in (None, 1) and container not in ANIMATIONS:
+        yield f"how often the animation is played is left out: {container} cannot hold it"
+    if probe.sample_aspect != 1 and container in ANIMATIONS:
+        yield f"the sample aspect {probe.sample_aspect} is left out: {container} cannot hold it"
+    if probe.hdr and not probe.is_tonemapped:
+        yield "what the source says of its mastering display and its brightest frame is left out"
 
 
 def _close_at_exit(stack: ExitStack, out: OutputContainer, target: Path) -> None:
@@ -136,14 +163,18 @@ def _close_at_exit(stack: ExitStack, out: OutputContainer, target: Path) -> None
 
 
 def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> dict[str, str]:
-    """The muxer's options that keep timestamps exact.
+    """The muxer's options that keep timestamps exact, and how often an animation is played.
 
     MOV and MP4 store a late start in ticks of the movie, by default milliseconds: so these are made a
     multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
-    B-frames, which lie before those of showing, do not fall below zero.
+    B-frames, which lie before those of showing, do not fall below zero; Matroska, that the priming of AAC does not.
     """
-    if format_name == "mpegts":
+    if format_name == "mpegts" or (format_name in ("matroska", "webm") and probe.pts[0] >= 0):
         return {"avoid_negative_ts": "disabled"}
+    if format_name in ANIMATIONS:
+        plays = probe.plays or 0
+        repeats = -1 if plays == 1 else max(0, plays - 1)  # of a GIF; −1: it does not say
+        return {"loop": str(repeats if format_name == "gif" else plays)}
     if format_name not in ("mp4", "mov"):
         return {}
     own = probe.time_base.denominator
@@ -153,51 +184,54 @@ def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> di
 
 
 def _add_video(
-    out: OutputContainer, format_name: str, shape: tuple[int, ...], probe: Probe, tags: ColorTags
+    out: OutputContainer, format_name: str, shape: tuple[int, ...], clock: Clock, coding: Coding
 ) -> VideoStream:
     """The video stream of the output, set up but not opened."""
-    codec, options = _VP9 if format_name == "webm" else _H264
-    stream: Any = out.add_stream(codec, rate=probe.rate.limit_denominator(100_000), options=dict(options))
-    stream.width, stream.height, stream.pix_fmt = shape[1], shape[0], "yuv420p"
+    codec, probe = CODECS[coding.codec], clock.probe
+    options = dict(codec.options)
+    if coding.strength is not None:
+        options["crf" if codec.worst else "quality"] = str(coding.strength)
+    if coding.codec == "h265" and clock.stop - clock.first < _X265_DELAY:
+        options["x265-params"] += ":bframes=0"  # else its decoding times are from memory that was never set
+    if coding.codec == "av1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; by default it tells its settings on stderr
+    stream: Any = out.add_stream(codec.encoder, rate=probe.rate.limit_denominator(100_000), options=options)
+    stream.width, stream.height, stream.pix_fmt = shape[1], shape[0], codec.pixels[coding.bits]
     context = stream.codec_context
-    context.time_base = probe.time_base
+    context.time_base = clock.time_base
     context.sample_aspect_ratio = probe.sample_aspect
-    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
-    context.colorspace, context.color_range = tags.matrix, tags.range
+    if coding.codec == "h265" and format_name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players know it by no other
+    if format_name not in ANIMATIONS:
+        tags = coded_tags(probe, coding)
+        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+        context.colorspace, context.color_range = tags.matrix, tags.range
     video: VideoStream = stream
     return video
 
 
+def coded_tags(probe: Probe, coding: Coding) -> ColorTags:
+    """The tags of the output: the source's as it is read; those of RGB where the codec takes RGB."""
+    tags = probe.shown
+    return replace(tags, matrix=0, range=FULL) if coding.codec == "ffv1" else tags
+
+
 def _encode_frames(
-    supply: Iterable[Rgb],
-    stream: VideoStream,
-    target: Path,
-    probe: Probe,
-    first: int,
-    stop: int,
-    tags: ColorTags,
+    supply: Iterable[Rgb], stream: VideoStream, target: Path, clock: Clock, coding: Coding
 ) -> Iterator[Packet[VideoStream]]:
     """Packets of the encoded frames, with their durations; holds no more than the encoder's own delay."""
     durations: dict[int, int] = {}
-    shift = probe.pts[first] - probe.pts[0]
-    for index, rgb in enumerate(supply, start=first):
-        pts = probe.pts[index] - shift
-        durations[pts] = _duration(probe, index)
+    for index, rgb in enumerate(supply, start=clock.first):
+        pts = clock.pts(index)
+        durations[pts] = clock.duration(index)
         with writing(target):
-            frame = _to_yuv(rgb, tags)
-            frame.pts, frame.time_base, frame.duration = pts, probe.time_base, durations[pts]
+            frame = _coded(rgb, clock.probe, coding)
+            frame.pts, frame.time_base, frame.duration = pts, clock.time_base, durations[pts]
             packets = stream.encode(frame)
         yield from _timed(packets, durations)
     with writing(target):
         packets = stream.encode(None)
     yield from _timed(packets, durations)
-
-
-def _duration(probe: Probe, index: int) -> int:
-    """How long a frame is shown, in units of the time base: to the next one; the last as in the source."""
-    if index + 1 < probe.frames:
-        return probe.pts[index + 1] - probe.pts[index]
-    return probe.last_duration or max(1, round(1 / (probe.rate * probe.time_base)))
 
 
 def _timed(packets: list[Packet[VideoStream]], durations: dict[int, int]) -> Iterator[Packet[VideoStream]]:
@@ -208,10 +242,17 @@ def _timed(packets: list[Packet[VideoStream]], durations: dict[int, int]) -> Ite
         yield packet
 
 
-def _to_yuv(rgb: Rgb, tags: ColorTags) -> VideoFrame:
-    """A 4:2:0 frame by the matrix and the range of resolved tags, and tagged with them."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
-        format="yuv420p",
+def _coded(rgb: Rgb, probe: Probe, coding: Coding) -> VideoFrame:
+    """A frame in the pixel format of the codec: 4:2:0 by the matrix and range of its tags, RGB, or a palette."""
+    pixels = CODECS[coding.codec].pixels[coding.bits]
+    if pixels == "pal8":
+        return _paletted(rgb)
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    if not pixels.startswith("yuv"):
+        return frame.reformat(format=pixels, threads=1)
+    tags = coded_tags(probe, coding)
+    frame = frame.reformat(
+        format=pixels,
         src_color_range=ColorRange.JPEG,
         dst_colorspace=swscale_matrix(tags),
         dst_color_range=tags.range,
@@ -221,6 +262,16 @@ def _to_yuv(rgb: Rgb, tags: ColorTags) -> VideoFrame:
     frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
     frame.colorspace, frame.color_range = tags.matrix, tags.range
     return frame
+
+
+def _paletted(rgb: Rgb) -> VideoFrame:
+    """A frame in 256 colors of its own, for GIF; libav's palette is (256, 4), alpha first."""
+    picture = to_palette(Image.fromarray(rgb))
+    colors = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
+    palette = np.full((256, 4), 255, np.uint8)
+    palette[: len(colors), 1:] = colors
+    paletted: Any = (np.asarray(picture), palette)  # PyAV's stubs know of arrays only
+    return VideoFrame.from_ndarray(paletted, format="pal8")
 
 
 def _interleave(

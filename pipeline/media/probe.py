@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any, Self
 
 from av.container import InputContainer
@@ -16,7 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import MediaError
-from pipeline.media.color import ColorTags
+from pipeline.media.animation import read_timing
+from pipeline.media.color import FULL, HLG, PQ, ColorTags, resolve_tags
 from pipeline.media.container import is_picture, open_media, video_stream
 from pipeline.media.scan import TOLERANCE_S, Tally, check_complete, check_order, decode_all, video_end_s
 from pipeline.media.sources import Source
@@ -25,13 +27,16 @@ from pipeline.media.stills import read_header
 __all__ = ["ColorTags", "Probe", "probe"]
 
 _SRGB = ColorTags(primaries=1, transfer=13, matrix=0, range=2)
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_SDR = ColorTags(primaries=1, transfer=1, matrix=1, range=1)  # BT.709, of limited range
+_HDR_TRANSFERS = {PQ: "PQ", HLG: "HLG"}
+VERSION = 2
+"""Counts up where the same bytes are to be looked at again, since more is asked of them."""
 _FALLBACK_RATE = Fraction(25)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What decoding found; plain data, the same for the same bytes."""
+    """What decoding found; plain data, the same for the same bytes. The last two fields say how it is to be read."""
 
     width_px: int  # upright: after rotation or EXIF orientation
     height_px: int
@@ -46,6 +51,11 @@ class Probe:
     notes: tuple[str, ...]  # what a person should know
     last_duration: int = 0  # how long the last frame is shown, in units of time_base; 0 where unknown
     has_pts: bool = True  # False: the file has no timestamps and `pts` counts frames at `rate`
+    interlaced: int = 0  # how many frames are two fields, taken one after the other
+    bits: int = 8  # per channel, as coded
+    plays: int | None = None  # of an animation, how often it is played, 0: for ever; None: it is none
+    is_tonemapped: bool = False  # its high dynamic range is brought to BT.709
+    is_deinterlaced: bool = False  # frames of two fields are made whole
 
     @property
     def frames(self) -> int:
@@ -60,6 +70,21 @@ class Probe:
     def coded_height_px(self) -> int:
         """The height before rotation, which decides on the color tags of untagged video."""
         return self.height_px if self.rotation_deg % 180 == 0 else self.width_px
+
+    @property
+    def hdr(self) -> str | None:
+        """The kind of high dynamic range, "PQ" or "HLG"; None where there is none."""
+        return _HDR_TRANSFERS.get(self.color.transfer)
+
+    @property
+    def is_deep_and_full(self) -> bool:
+        """Whether it has more than 8 bits and uses all of their values, which libswscale does not read well."""
+        return self.bits > 8 and resolve_tags(self.color, self.coded_height_px).range == FULL
+
+    @property
+    def shown(self) -> ColorTags:
+        """The tags of the frames as they are read, with every gap filled."""
+        return _SDR if self.is_tonemapped else resolve_tags(self.color, self.coded_height_px)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON without loss: fractions as "a/b"."""
@@ -84,6 +109,8 @@ def probe(source: Source, *, rate: Fraction) -> Probe:
     """
     if source.kind == "video":
         return _probe_video(source)
+    if source.kind == "animation":
+        return _probe_animation(source)
     return _probe_pictures(source, rate if source.kind == "sequence" else Fraction(1))
 
 
@@ -113,6 +140,28 @@ def _probe_pictures(source: Source, rate: Fraction) -> Probe:
     )
 
 
+def _probe_animation(source: Source) -> Probe:
+    """The probe of an animation, from all of its frames; times are in ms."""
+    timing = read_timing(source.path)
+    *starts, end = accumulate(timing.durations_ms, initial=0)
+    how_often = {0: "for ever", 1: "once"}.get(timing.plays, f"{timing.plays} times")
+    return Probe(
+        width_px=timing.width_px,
+        height_px=timing.height_px,
+        rotation_deg=0,
+        sample_aspect=Fraction(1),
+        time_base=Fraction(1, 1000),
+        pts=tuple(starts),
+        rate=Fraction(1000 * len(starts), end).limit_denominator(100_000),
+        color=_SRGB,
+        audio_streams=0,
+        subtitle_streams=0,
+        notes=(f"an animation that is played {how_often}", *timing.notes),
+        last_duration=timing.durations_ms[-1],
+        plays=timing.plays,
+    )
+
+
 def _probe_video(source: Source) -> Probe:
     """The probe of a video, from all of its frames."""
     with open_media(source.path) as container:
@@ -137,6 +186,8 @@ def _probe_video(source: Source) -> Probe:
             notes=tuple(_notes(container, stream, tally, rate)),
             last_duration=last_duration,
             has_pts=None not in tally.pts,
+            interlaced=tally.interlaced,
+            bits=max((part.bits for part in tally.first.format.components), default=8),
         )
 
 
@@ -184,10 +235,6 @@ def _notes(container: InputContainer, stream: VideoStream, tally: Tally, rate: F
         yield f"timestamps missing, taken from the rate {rate}"
     if frame.rotation % 90:
         yield f"rotated by {-frame.rotation}°, which is rounded to quarter turns"
-    if frame.color_trc in _HDR_TRANSFERS:
-        yield f"high dynamic range ({_HDR_TRANSFERS[frame.color_trc]}) is reduced to 8 bits, not tone-mapped"
-    if frame.interlaced_frame:
-        yield "interlaced; the two fields of a frame are stylized as one picture"
     pictures_end_s = video_end_s(stream, tally, rate)
     for sound in container.streams.audio:
         end_s = tally.ends_s.get(sound.index)

@@ -36,6 +36,7 @@ class Tally:
     first: VideoFrame
     pts: list[int | None] = field(default_factory=list)
     last_duration: int = 0  # in units of the stream's time base
+    interlaced: int = 0  # frames of two fields
     ends_s: dict[int, Fraction] = field(default_factory=dict)  # stream index → the end of its last packet
 
 
@@ -53,6 +54,7 @@ def decode_all(container: InputContainer, stream: VideoStream, path: Path) -> Ta
                 _check_frame(frame, tally, path)
                 tally.pts.append(frame.pts)
                 tally.last_duration = frame.duration
+                tally.interlaced += frame.interlaced_frame
     if tally is None:
         raise MediaError(f"{path} has a video stream, but no frame of it can be decoded; replace the file")
     if container.format.name in _DECODING_TIMES_ONLY and not _rises(tally.pts):

@@ -1,4 +1,4 @@
-"""What is on disk → sources: which files of the input are videos, numbered sequences or single pictures.
+"""What is on disk → sources: which files of the input are videos, animations, numbered sequences or single pictures.
 
 Owns the suffixes, the guess whether a folder of pictures is one sequence, and the names of the outputs.
 It looks at names and at the headers of pictures, never at pixels, and knows nothing of decoding.
@@ -10,8 +10,9 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -22,11 +23,13 @@ from pipeline.errors import ConfigError
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 )
-STILL_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"))
+STILL_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"))
+_MAY_MOVE = frozenset((".gif", ".webp"))
 # The containers that take H.264 (or VP9) with the source's own timestamps; every other becomes .mkv.
 WRITABLE_SUFFIXES = frozenset((".mp4", ".mov", ".m4v", ".mkv", ".webm", ".ts"))
 
 Folders = Literal["auto", "archive", "sequence"]
+Kind = Literal["video", "animation", "sequence", "still"]
 
 _LEAST_SEQUENCE = 3  # two pictures that happen to be called 1 and 2 are no film
 _EXIF_MAKE, _EXIF_MODEL = 271, 272
@@ -34,13 +37,14 @@ _EXIF_MAKE, _EXIF_MODEL = 271, 272
 
 @dataclass(frozen=True)
 class Source:
-    """One input: a video, a numbered image sequence, or a still image."""
+    """One input: a video, an animated GIF or WebP, a numbered image sequence, or a still image."""
 
-    kind: Literal["video", "sequence", "still"]
+    kind: Kind
     path: Path  # absolute; the file, or the folder of a sequence
-    name: str  # of the output below the output folder, posix style: "a/clip.mp4"
+    name: str  # below the output folder, posix style: "a/clip.mp4"; the same whatever it is encoded as
     files: tuple[Path, ...]  # the pictures of a sequence in order; else (path,)
     guess: str | None = None  # of a folder in `auto`: why it was taken as a sequence
+    output: str | None = None  # the output's own name, where its container is another one; None: `name`
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,12 @@ class _Found:
     explicit: bool  # named by the person, so a source whatever its suffix
     folder_name: str  # what a sequence made of its folder is called
 
+    @cached_property
+    def kind(self) -> Literal["video", "animation", "still"] | None:
+        """What it is by its suffix, and of pictures that may move by their header; None if it is neither."""
+        kind = _kind(self.path)
+        return "animation" if kind == "still" and _moves(self.path) else kind
+
 
 def list_sources(inputs: Sequence[str | Path], *, folders: Folders, exclude: Path) -> Listing:
     """Turns files, folders and globs, all absolute, into sources with unique names.
@@ -76,7 +86,7 @@ def list_sources(inputs: Sequence[str | Path], *, folders: Folders, exclude: Pat
     seen: set[Path] = set()
     for entry in inputs:
         found = list(_find(str(entry), exclude))
-        usable = [f for f in found if f.explicit or _kind(f.path) is not None]
+        usable = [f for f in found if f.explicit or f.kind is not None]
         if not usable:
             raise ConfigError(
                 f"input {entry} holds no video and no picture ({len(found)} other files); "
@@ -84,8 +94,8 @@ def list_sources(inputs: Sequence[str | Path], *, folders: Folders, exclude: Pat
             )
         new = [f for f in found if f.path not in seen]
         seen.update(f.path for f in new)
-        skipped += [f.path for f in new if not f.explicit and _kind(f.path) is None]
-        sources += _group([f for f in new if f.explicit or _kind(f.path) is not None], folders)
+        skipped += [f.path for f in new if not f.explicit and f.kind is None]
+        sources += _group([f for f in new if f.explicit or f.kind is not None], folders)
     return Listing(tuple(_with_unique_names(sources)), tuple(dict.fromkeys(skipped)))
 
 
@@ -95,6 +105,17 @@ def _kind(path: Path) -> Literal["video", "still"] | None:
     if suffix in VIDEO_SUFFIXES:
         return "video"
     return "still" if suffix in STILL_SUFFIXES else None
+
+
+def _moves(path: Path) -> bool:
+    """Whether a picture has more than one frame; one that cannot be read has not."""
+    if path.suffix.lower() not in _MAY_MOVE:
+        return False
+    try:
+        with Image.open(path) as picture:
+            return bool(getattr(picture, "is_animated", False))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return False
 
 
 def _find(entry: str, exclude: Path) -> Iterator[_Found]:
@@ -161,10 +182,12 @@ def _group(found: Iterable[_Found], folders: Folders) -> Iterator[Source]:
     """Sources of the files of one input: videos, and per folder either one sequence or single pictures."""
     units: dict[Path, list[_Found]] = defaultdict(list)
     for item in found:
-        shared = _kind(item.path) == "still" and not item.explicit
+        shared = item.kind == "still" and not item.explicit
         units[item.path.parent if shared else item.path].append(item)
     for items in units.values():
-        if _kind(items[0].path) != "still":
+        if items[0].kind == "animation":
+            yield Source("animation", items[0].path, str(items[0].below), (items[0].path,))
+        elif items[0].kind != "still":
             yield _video(items[0])
         elif items[0].explicit:
             yield _still(items[0])
@@ -253,13 +276,20 @@ def _with_unique_names(sources: Iterable[Source]) -> Iterator[Source]:
     """The same sources; a name that is taken gets -2, -3, … before its suffixes, in order."""
     taken: set[str] = set()
     for source in sources:
-        path = PurePosixPath(source.name)
-        stem, dot, suffixes = (
-            path.name.partition(".") if path.suffix == ".mkv" else (path.stem, "", path.suffix)
-        )
-        name, count = source.name, 1
-        while name.casefold() in taken:  # casefold: two names that differ in case are one file on some disks
-            count += 1
-            name = str(path.with_name(f"{stem}-{count}{dot}{suffixes}"))
-        taken.add(name.casefold())
+        name = numbered(source.name, lambda name: name.casefold() in taken)
+        taken.add(name.casefold())  # casefold: two names that differ in case are one file on some disks
         yield replace(source, name=name)
+
+
+def numbered(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name, or where it is taken the first free one with -2, -3, … before its suffixes.
+
+    >>> numbered("a/clip.avi.mkv", {"a/clip.avi.mkv"}.__contains__)
+    'a/clip-2.avi.mkv'
+    """
+    path, found, count = PurePosixPath(name), name, 1
+    stem, dot, suffixes = path.name.partition(".") if path.suffix == ".mkv" else (path.stem, "", path.suffix)
+    while is_taken(found):
+        count += 1
+        found = str(path.with_name(f"{stem}-{count}{dot}{suffixes}"))
+    return found

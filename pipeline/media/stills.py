@@ -41,7 +41,7 @@ def read_header(path: Path) -> tuple[int, int, int]:
 
     Decodes no pixel. Raises MediaError if the header cannot be read, or promises an absurd size.
     """
-    with _reading(path), Image.open(path) as picture:
+    with reading_picture(path), Image.open(path) as picture:
         orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
         width, height = picture.size
     if orientation in _SIDEWAYS:
@@ -56,18 +56,21 @@ def read_still(path: Path) -> npt.NDArray[np.uint8]:
     transparency is laid over white. Of an animation, the first picture.
     Raises MediaError if the file is cut off, damaged, no picture, or absurdly large.
     """
-    with _reading(path), Image.open(path) as picture:
+    with reading_picture(path), Image.open(path) as picture:
         picture.load()
         turn = _TRANSPOSE.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
-        upright = picture if turn is None else picture.transpose(turn)
-        opaque = _over_white(_to_srgb(_to_8_bits(upright), picture.info.get("icc_profile")))
-        return np.array(opaque, dtype=np.uint8)
+        return np.array(to_srgb(picture if turn is None else picture.transpose(turn)), dtype=np.uint8)
+
+
+def to_srgb(picture: Image.Image) -> Image.Image:
+    """Any picture as opaque sRGB of 8 bits a channel; what is transparent shows white."""
+    return _over_white(_to_srgb(_to_8_bits(picture), picture.info.get("icc_profile")))
 
 
 def write_still(rgb: npt.NDArray[np.uint8], target: Path) -> None:
     """Writes uint8 (height, width, 3) sRGB in the format of the suffix of `target`.
 
-    JPEG and WebP at quality 95, JPEG without chroma subsampling, TIFF with LZW.
+    JPEG and WebP at quality 95, JPEG without chroma subsampling, TIFF with LZW, GIF in 256 colors of its own.
     Raises SpaceError without room or permission, MediaError for a suffix that names no format.
     """
     options: dict[str, Any] = {}
@@ -82,8 +85,14 @@ def write_still(rgb: npt.NDArray[np.uint8], target: Path) -> None:
         Image.fromarray(rgb).save(target, **options)
 
 
+def to_palette(picture: Image.Image) -> Image.Image:
+    """An RGB picture in its own best 256 colors (median cut), dithered by Floyd and Steinberg's method."""
+    palette = picture.quantize(256)
+    return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+
+
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading_picture(path: Path) -> Iterator[None]:
     """Turns what Pillow raises, and its warning of huge pictures, into a MediaError."""
     try:
         with warnings.catch_warnings():

@@ -32,6 +32,8 @@ FORMATS = {
     ".mkv": "matroska",
     ".webm": "webm",
     ".ts": "mpegts",
+    ".gif": "gif",
+    ".webp": "webp",
 }
 _COPIED = ("audio", "subtitle", "attachment")
 # Facts about the file that was, not about what it shows; the muxer writes its own.
@@ -77,8 +79,8 @@ def select_streams(
             kept.append(stream)
         else:
             notes.append(f"{_describe(stream)} is left out: {reason}")
-    if container.chapters() and format_name == "mpegts":
-        notes.append("chapters are left out: mpegts cannot hold them")
+    if container.chapters() and format_name in ("mpegts", "gif", "webp"):
+        notes.append(f"chapters are left out: {format_name} cannot hold them")
     return kept, notes
 
 

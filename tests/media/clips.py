@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -58,9 +58,11 @@ def write_clip(
     tags: dict[str, int] | None = None,
     subtitle: bool = False,
     rgb: Sequence[npt.NDArray[np.uint8]] | None = None,
+    fields: Literal["tff", "bff"] | None = None,
 ) -> Path:
     """Writes a clip of numbered frames; `pts` in units of `time_base`, by default 0 … n−1 at `rate`.
 
+    With `fields`, frames are two fields, the top (tff) or the bottom one first, if the options of the codec agree.
     `sound_s` seconds of a mono sine in AAC (Opus in WebM) go with it, with their priming before time 0.
     """
     with av.open(str(path), "w", container_options=container_options or {}) as out:
@@ -82,6 +84,8 @@ def write_clip(
             frame = av.VideoFrame.from_ndarray(array, format="rgb24")
             frame = _to_yuv(frame, pix_fmt, tags or {})
             frame.pts, frame.time_base = time, time_base or 1 / rate
+            if fields:
+                frame = _as_fields(frame, fields)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
         if sound is not None and not sound_first:
@@ -94,6 +98,16 @@ def _to_yuv(frame: av.VideoFrame, pix_fmt: str, tags: dict[str, int]) -> av.Vide
     return frame.reformat(
         format=pix_fmt, dst_colorspace=matrix, dst_color_range=tags.get("color_range", 1), src_color_range=2
     )
+
+
+def _as_fields(frame: av.VideoFrame, fields: str) -> av.VideoFrame:
+    """The frame, marked as two fields; PyAV can do that by a filter only."""
+    graph = av.filter.Graph()
+    size = {"width": frame.width, "height": frame.height, "format": frame.format}
+    nodes = graph.add_buffer(**size, time_base=frame.time_base), graph.add("setfield", fields)
+    graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()
 
 
 def _add_sound(out: Any, path: Path) -> Any:

@@ -69,9 +69,10 @@ def test_color_tags_are_those_of_the_stream(tmp_path: Path) -> None:
     assert probed(write_clip(tmp_path / "b.mp4", frames=2)).color == ColorTags(2, 2, 2, 0)
 
 
-def test_high_dynamic_range_is_noted(tmp_path: Path) -> None:
-    tags = {"color_primaries": 9, "color_trc": 16, "colorspace": 9, "color_range": 1}
-    assert "PQ" in probed(write_clip(tmp_path / "a.mp4", frames=2, tags=tags)).notes[0]
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG"), (14, None), (2, None)])
+def test_high_dynamic_range_is_known_by_its_transfer(tmp_path: Path, transfer: int, name: str | None) -> None:
+    tags = {"color_primaries": 9, "color_trc": transfer, "colorspace": 9, "color_range": 1}
+    assert probed(write_clip(tmp_path / "a.mp4", frames=2, tags=tags)).hdr == name
 
 
 def test_sound_is_counted_and_a_probe_survives_json(clip: Path) -> None:

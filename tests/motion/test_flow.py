@@ -162,3 +162,24 @@ def test_frames_of_any_size_do_not_crash() -> None:
         [sys.executable, "-c", EVERY_SIZE, *SIZES.split()], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_noise_before_a_camera_that_stands_still_moves_nothing() -> None:
+    before = window(200, 100)
+    grain = np.random.default_rng(0).normal(0, 3, before.shape)
+    now = np.clip(before + grain, 0, 255).astype(np.uint8)
+    assert np.abs(flow.dis(now, before)).max() > 0.02, "DIS finds nothing, so this shows nothing"
+    assert np.abs(estimate_motion(before, now).flow).max() == 0
+
+
+def test_what_moves_before_a_camera_that_stands_still_goes_on_moving() -> None:
+    motion = estimate_motion(moving_square(30), moving_square(33))
+    assert np.median(motion.flow[32:48, 40:50, 0]) == pytest.approx(-3, abs=0.5)
+
+
+def test_the_flow_may_come_from_elsewhere() -> None:
+    motion = estimate_motion(
+        window(0, 0), window(0, 0), lambda start, end: constant(0.75, 0, start.shape[:2])
+    )
+    assert np.allclose(motion.flow, [0.75, 0])
+    assert not motion.reliable.all()

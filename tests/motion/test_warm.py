@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.motion.flow import Motion, estimate_motion
 from pipeline.motion.measures import warping_error
-from pipeline.motion.warm import unit, warm_start
+from pipeline.motion.warm import carry, level, mix, uncovered, unit, warm_start
 
 from .pictures import Frame, window
 
@@ -88,3 +88,55 @@ def test_a_frame_in_units_is_between_0_and_1() -> None:
     assert unit(np.array([[[0, 51, 255]]], np.uint8)).tolist() == pytest.approx(
         np.array([[[0, 0.2, 1]]]), abs=1e-6
     )
+
+
+def half_hidden(left: bool) -> Motion:
+    """No motion, and one half that cannot be relied on."""
+    motion = still()
+    motion.reliable[:, slice(0, 48) if left else slice(48, None)] = False
+    return motion
+
+
+def test_where_a_nearer_painting_speaks_a_farther_one_is_silent() -> None:
+    near, far = carry([(noise(1), half_hidden(left=True)), (noise(2), still())])
+    assert far.confidence[:, :44].min() > 0.99
+    assert far.confidence[:, 52:].max() < 0.01
+    assert np.allclose(near.confidence + far.confidence, 1, atol=1e-6)
+
+
+def test_a_third_painting_says_what_the_two_before_it_do_not() -> None:
+    paintings = [(noise(i), half_hidden(left)) for i, left in enumerate((True, False, True))]
+    assert carry(paintings)[2].confidence.max() < 0.01
+
+
+def test_the_edge_of_a_motion_is_not_sure() -> None:
+    motion = still()
+    motion.flow[:, 48:] = 5
+    assert motion.confidence[:, 47:49].max() < 0.3
+    assert motion.confidence[:, :40].min() > 0.99
+
+
+def test_what_is_uncovered_is_asked_for_anew_and_a_few_pixels_are_not() -> None:
+    fresh = uncovered(half_hidden(left=True))
+    assert fresh is not None
+    assert fresh[:, :40].min() > 0.99
+    assert fresh[:, 56:].max() < 0.01
+    speck = still()
+    speck.reliable[3, 3] = False
+    assert uncovered(speck) is None
+
+
+def test_a_blend_goes_from_all_to_nothing_without_a_step() -> None:
+    places = np.linspace(0, 1, 101)
+    levels = [level(float(place)) for place in places]
+    assert (levels[0], levels[-1]) == (1, 0)
+    assert max(np.abs(np.diff(levels))) < 0.015
+    assert all(np.diff(levels) < 0)
+
+
+def test_a_draft_is_drawn_to_its_neighbor_where_that_is_sure() -> None:
+    black, white = np.zeros((*SHAPE, 3), np.uint8), np.full((*SHAPE, 3), 255, np.uint8)
+    (carried,) = carry([(white, half_hidden(left=True))])
+    mixed = mix(black, carried, 0.25)
+    assert np.allclose(mixed[:, 56:], 0.25, atol=0.01)
+    assert np.allclose(mixed[:, :40], 0, atol=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,16 @@ from pipeline.style import Weights
 from pipeline.style.evaluate import Evaluator, features_of, moments_of
 from pipeline.style.losses import STYLE_LOSSES, content_loss, gram_loss, moments, total_variation
 from pipeline.style.normalize import normalization_means
-from pipeline.style.objective import Objective, Region, at_layer, blend, content_terms, shares, style_terms
+from pipeline.style.objective import (
+    Objective,
+    PixelTerm,
+    Region,
+    at_layer,
+    blend,
+    content_terms,
+    shares,
+    style_terms,
+)
 from pipeline.style.vgg import VGG19
 from tests.photos import photo, square_photo
 
@@ -192,3 +202,34 @@ def test_loss_and_gradient_have_the_same_bits_every_time_and_hardly_others_for_o
     for other_loss, other_gradient in found[2:]:
         assert torch.allclose(other_loss, loss, rtol=1e-5)
         assert float((other_gradient - gradient).norm() / gradient.norm()) < 1e-4
+
+
+def test_a_pixel_term_is_the_mean_square_where_it_is_sure() -> None:
+    image, target = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
+    confidence = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+    value, gradient = PixelTerm(4.0, target, confidence).evaluate(image, [0])
+    assert value.tolist() == [4 * 0.25 / 2]
+    assert torch.equal(gradient[:, :, 1], torch.zeros(1, 3, 2))
+    assert torch.allclose(gradient[:, :, 0], torch.full((1, 3, 2), 4 * 2 * -0.5 / 12))
+
+
+def test_a_pixel_terms_gradient_is_that_of_its_value() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, target = (torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    confidence = torch.rand(2, 1, 4, 5, generator=generator, dtype=torch.float64)
+    term = PixelTerm(3.0, target, confidence)
+    leaf = image.clone().requires_grad_(True)
+    by_hand = 3.0 * (confidence * (leaf - target).square()).mean((1, 2, 3))
+    (expected,) = torch.autograd.grad(by_hand.sum(), leaf)
+    value, gradient = term.evaluate(image, [0, 1])
+    assert torch.allclose(value, by_hand.detach())
+    assert torch.allclose(gradient, expected)
+
+
+def test_pixel_terms_add_to_the_objective(network: VGG19) -> None:
+    content, style = square_photo("astronaut", 32), photo("coffee", 48)
+    plain = objective(network, content, style)
+    held = replace(plain, pixels=(PixelTerm(2.0, torch.zeros_like(content), torch.ones(1, 1, 32, 32)),))
+    (base, slope), (more, pulled) = (Evaluator(network, of)(content, [0]) for of in (plain, held))
+    assert torch.allclose(more - base, 2 * content.square().mean(), rtol=1e-4)
+    assert torch.allclose(pulled - slope, 4 * content / content.numel(), atol=1e-5)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import DivergenceError
-from pipeline.style import Iterate, Settings, Style, Stylization, Stylizer, Weights
+from pipeline.style import Anchor, Guidance, Iterate, Settings, Style, Stylization, Stylizer, Weights
 from pipeline.style.color import luminance
 from pipeline.style.scales import resize
 from pipeline.style.settings import CHOICES
@@ -462,3 +462,50 @@ def test_pictures_of_any_size_are_painted(narrow: Weights, size: tuple[int, int]
         result = paint(narrow, CONTENT[..., : size[0], : size[1]], iterations=2, **settings)
         assert result.image.shape == (1, 3, *size)
         assert result.image.isfinite().all()
+
+
+# --- guidance: what the neighbors of a frame say about it ---
+
+
+def test_a_start_that_is_good_enough_is_the_result(narrow: Weights) -> None:
+    painter = Stylizer(narrow, [Style(STYLE)], PLUMBING)
+    start = painter.stylize(CONTENT)
+    left = painter.stylize(CONTENT, start.image, guidance=Guidance(enough=start.loss * 1.01))
+    assert torch.equal(left.image, start.image)
+    assert len(left.trace) == 1
+    again = painter.stylize(CONTENT, start.image, guidance=Guidance(enough=start.loss * 0.5))
+    assert len(again.trace) == PLUMBING.warm_iterations
+
+
+def test_an_anchor_holds_the_picture_where_it_is_sure(narrow: Weights) -> None:
+    painter = Stylizer(narrow, [Style(STYLE)], replace(PLUMBING, warm_iterations=12))
+    free = painter.stylize(CONTENT, CONTENT)
+    anchor = Anchor(CONTENT, half(), 1e4 * free.loss)
+    held = painter.stylize(CONTENT, CONTENT, guidance=Guidance([anchor]))
+    change = (held.image - CONTENT).abs().mean((0, 1))
+    freely = (free.image - CONTENT).abs().mean((0, 1))
+    assert change[:, :28].mean() < freely[:, :28].mean() / 4
+    assert change[:, 36:].mean() > freely[:, 36:].mean() / 2
+    assert held.loss >= held.anchored > 0
+
+
+def test_what_is_fresh_is_painted_as_the_rest_is(
+    real: Weights, painter: Stylizer, painting: Stylization
+) -> None:
+    """A painting of which a fifth is bare content: asked for once more, that fifth gets nearer to the style."""
+    fresh = torch.zeros(1, 1, 64, 64)
+    fresh[..., :13] = 1
+    start = torch.where(fresh > 0, CONTENT, painting.image)
+    style_alone = Stylizer(real, [Style(STYLE)], replace(painter.settings, content_weight=0.0))
+    asked, not_asked = (
+        painter.stylize(CONTENT, start, guidance=Guidance(fresh=where), effort=2) for where in (fresh, None)
+    )
+    strip = [style_alone.stylize(one.image[..., :13].contiguous(), one.image[..., :13].contiguous(), effort=0).loss
+             for one in (asked, not_asked)]  # fmt: skip
+    assert strip[0] < strip[1]
+
+
+def test_effort_multiplies_the_iterations(narrow: Weights) -> None:
+    painter = Stylizer(narrow, [Style(STYLE)], PLUMBING)
+    assert [len(painter.stylize(CONTENT, effort=e).trace) for e in (0.5, 1.0, 2.0)] == [3, 6, 12]
+    assert len(painter.stylize(CONTENT, CONTENT, effort=0.0).trace) == 1

@@ -1,0 +1,63 @@
+"""What the output of each source is called, and how it is encoded: as was asked for, where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from pipeline.media.formats import CODECS, Coding, Encoding, coding_of, container_of
+from pipeline.media.probe import Probe
+from pipeline.media.sources import Source, numbered
+
+
+def name_outputs(sources: Iterable[Source], encoding: Encoding) -> tuple[Source, ...]:
+    """The same sources with their outputs named.
+
+    Stills keep their name. With `container: source` the others do too, unless the codec does not go into the
+    container: then ".mkv" follows. No two outputs are one, and none lies in a folder that is another's pictures.
+    """
+    named = [(source, _output(source, encoding)) for source in sources]
+    return tuple(replace(source, output=output) for source, output in _apart(named))
+
+
+def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding | None:
+    """How the result of a source with a named output is encoded; None for stills, whose format says it all."""
+    if source.kind == "still":
+        return None
+    output = PurePosixPath(source.output or source.name)
+    container = "png" if encoding.container == "png" else container_of(output)
+    is_hdr = probe.hdr is not None and not probe.is_tonemapped
+    return coding_of(encoding, container or "mkv", is_hdr=is_hdr)
+
+
+def _output(source: Source, encoding: Encoding) -> str:
+    """The name of one output, which another source may want as well."""
+    if source.kind == "still":
+        return source.name
+    path = PurePosixPath(source.name)
+    if encoding.container == "source":
+        container = container_of(path)
+        if encoding.codec == "auto" or container in CODECS[encoding.codec].containers:
+            return source.name
+        return str(path.with_suffix(".mkv")) if source.kind == "sequence" else f"{source.name}.mkv"
+    bare = path.with_suffix("")
+    if (
+        source.kind == "video"
+        and path.suffix == ".mkv"
+        and source.path.suffix.lower() == bare.suffix.lower() != ""
+    ):
+        bare = bare.with_suffix("")  # clip.avi.mkv is clip.avi's name
+    return str(bare) if encoding.container == "png" else f"{bare}.{encoding.container}"
+
+
+def _apart(named: list[tuple[Source, str]]) -> Iterator[tuple[Source, str]]:
+    """The same pairs, with numbers where two outputs would be one or lie within each other."""
+    folders = {
+        str(above).casefold() for _, output in named for above in PurePosixPath(output).parents if above.name
+    }
+    taken: set[str] = set()
+    for source, output in named:
+        name = numbered(output, lambda name: name.casefold() in taken | folders)
+        taken.add(name.casefold())
+        yield source, name
