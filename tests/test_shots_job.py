@@ -103,7 +103,7 @@ def test_a_changed_shot_is_painted_again_alone_and_a_skipped_one_never(
     assert second.recomputed == {"clip.mp4": ("transfer.style_weight: 5.0 → 50.0",)}
     third = run(load_config(edited(5.0)))
     assert third.frames["stylized"] == 0
-    assert set(before) == {f"{index:08}.png" for index in range(9)}
+    assert before.items() <= committed(tmp_path / "out").items()
 
 
 @pytest.mark.usefixtures("ray_session")

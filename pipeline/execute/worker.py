@@ -41,7 +41,7 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate`: a flow in the settings' place."""
+    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate` replaces the settings' flow."""
 
     def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
         self._settings, self._estimate = settings, estimate
