@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import MediaError
-from pipeline.frames import Frame, decode_frame
+from pipeline.frames import Frame
 from pipeline.media.encode import encode_video, write_still
-from pipeline.media.pictures import compare_pictures, picture_names, write_pictures
-from pipeline.media.verify import verify_video
+from pipeline.media.pictures import picture_names, write_pictures
+from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
+from pipeline.packs import read_frames
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import Workspace, append_journal, frame_path, read_journal
+from pipeline.workspace import Workspace, append_journal, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
+
+Standing = Literal["missing", "foreign", "outdated", "changed", "current"]
+"""Of an output: not there; made by no run here; of other frames; made by a run, but changed since; as it should be."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     finally:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-    append_journal(space.outputs, {**ours, **_stamp(source), **_state(target), "notes": notes})
+    stamp = {**_stamp(source), **_state(target), "digest": _digest(target), "notes": notes}
+    append_journal(space.outputs, {**ours, **stamp})
+    with suppress(OSError):
+        space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
 
 
@@ -79,9 +86,49 @@ def _put(partial: Path, target: Path, source: SourcePlan) -> None:
         )
 
 
+def certify_output(source: SourcePlan, target: Path) -> Certificate:
+    """What `target` is, compared with the source; `MediaError` where the source can no longer be read."""
+    found = source.inspected
+    return certify(target, found.source, found.probe, source.first, source.stop, source.size)
+
+
+class Written(NamedTuple):
+    """What the journal of outputs says."""
+
+    last: Mapping[Any, Mapping[str, Any]]  # by the source's name, its last entry
+    outputs: frozenset[Any]  # the paths, below the output folder, that runs here wrote
+
+
+def written(space: Workspace) -> Written:
+    """Read the journal of outputs."""
+    entries = list(read_journal(space.outputs))
+    return Written(
+        {entry.get("source"): entry for entry in entries},
+        frozenset(entry.get("output", entry.get("source")) for entry in entries),
+    )
+
+
+def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Standing:
+    """Whether the output is there, and whose it is.
+
+    One that was copied, so that it has another time, is current if its bytes are: its frames may be gone.
+    """
+    target = space.output / source.output
+    entry, state = journal.last.get(source.name, {}), _state(target)
+    if state["bytes"] is None:
+        return "missing"
+    if source.output not in journal.outputs:
+        return "foreign"
+    if any(entry.get(key) != value for key, value in _stamp(source).items()):
+        return "outdated"
+    other = [key for key, value in state.items() if entry.get(key) != value]
+    was_copied = other == ["mtime_ns"] and _digest(target) == entry.get("digest")
+    return "current" if not other or was_copied else "changed"
+
+
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
     """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
-    ours = {entry.get("output", entry.get("source")) for entry in read_journal(space.outputs)}
+    ours = written(space).outputs
     taken = [s for s in plan.sources if s.output not in ours and (space.output / s.output).exists()]
     failures = [
         Failure(
@@ -98,29 +145,31 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:
     """The outputs that are there, untouched, and made of just these segments, by the source's name."""
-    stamps = {entry.get("source"): entry for entry in read_journal(space.outputs)}
-    found = {}
-    for source in sources:
-        target, stamp = space.output / source.output, stamps.get(source.name, {})
-        expected: dict[str, Any] = {**_stamp(source), **_state(target)}
-        if expected["bytes"] is not None and all(stamp.get(key) == value for key, value in expected.items()):
-            found[source.name] = Output(source.name, target, source.frames, tuple(stamp.get("notes", ())))
-    return found
+    journal = written(space)
+    return {
+        source.name: Output(
+            source.name,
+            space.output / source.output,
+            source.frames,
+            tuple(journal.last[source.name].get("notes", ())),
+        )
+        for source in sources
+        if standing_of(source, space, journal) == "current"
+    }
 
 
 def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
+    notes: tuple[str, ...] = ()
     if original.kind == "still":
         write_still(next(_frames(source, space)), partial)
-        return ()
-    if source.is_folder:
+    elif source.is_folder:
         shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
         notes = write_pictures(_frames(source, space), partial, *part)
-        differences = compare_pictures(partial, *part, source.size)
     else:
         notes = encode_video(_frames(source, space), partial, *part, source.coding)
-        differences = verify_video(partial, *part, source.size)
+    differences = certify_output(source, partial).differences
     if differences:
         raise MediaError(
             f"{source.name} was encoded, but is not true to its source: {'; '.join(differences)}"
@@ -130,9 +179,7 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
     for first, stop, segment in source.homes:
-        folder = folder_of(segment, space)
-        for index in range(first, stop):
-            yield decode_frame(frame_path(folder, index))
+        yield from read_frames(folder_of(segment, space), range(first, stop))
 
 
 def _stamp(source: SourcePlan) -> dict[str, Any]:
@@ -143,6 +190,15 @@ def _stamp(source: SourcePlan) -> dict[str, Any]:
         "output": source.output,
         "coding": None if source.coding is None else asdict(source.coding),
     }
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the pictures of a folder."""
+    if path.is_dir():
+        pictures = [f"{picture.name} {_digest(picture)}" for picture in sorted(path.glob("*.png"))]
+        return hashlib.sha256("\n".join(pictures).encode("utf-8", "surrogateescape")).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state(path: Path) -> dict[str, Any]:

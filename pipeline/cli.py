@@ -108,7 +108,31 @@ def plan(
                 typer.echo(
                     f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}"
                 )
+        if found["disk_refusal"]:
+            raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
+
+
+@app.command()
+def preview(
+    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+) -> None:
+    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.preview import lines, to_json
+        from pipeline.run import preview as show_finished
+
+        plan, previews = show_finished(load_config(config, set_ or ()))
+        if as_json:
+            typer.echo(json.dumps(to_json(plan, previews)))
+        else:
+            for line in lines(previews):
+                typer.echo(line)
+            for failure in plan.failures:
+                typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
+        failed = plan.failures or any(one.error for one in previews)
+        raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
 @app.command()
@@ -126,6 +150,23 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
         typer.echo(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
+
+
+@app.command()
+def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say whether every output is complete and true to its source. Touches nothing."""
+    with _reporting(as_json, debug, interrupted=("stopped; nothing was changed", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.verify import in_total, to_json
+        from pipeline.verify import verify as judge
+
+        verdicts = []
+        for verdict in judge(load_config(config, set_ or ())):
+            verdicts.append(verdict)
+            if not as_json:
+                typer.echo(verdict.line)
+        typer.echo(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
+        raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 
 
 @app.command()

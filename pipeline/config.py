@@ -31,6 +31,7 @@ from pipeline.config_paths import (
     root_of,
 )
 from pipeline.config_sections import (
+    Disk,
     Execution,
     Keyframe,
     Section,
@@ -47,6 +48,7 @@ from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
 __all__ = [
     "KEYS",
     "Config",
+    "Disk",
     "Encoding",
     "Execution",
     "Keyframe",
@@ -84,6 +86,8 @@ class Config(Section):
     """How results are encoded; nothing here changes a painted pixel."""
     execution: Execution = Field(default_factory=Execution)
     """Where the work is done; nothing here changes a pixel."""
+    disk: Disk = Field(default_factory=Disk)
+    """What may be kept on the disk; nothing here changes a pixel."""
     folders: Literal["auto", "archive", "sequence"] = "auto"
     """A folder of pictures: each on its own, or a numbered sequence, which becomes a video."""
     rate: kinds.Rate = Field(Fraction(25), json_schema_extra={"default": 25})
@@ -103,6 +107,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "video": Video,
     "encoding": Encoding,
     "execution": Execution,
+    "disk": Disk,
 }
 _MERGED = frozenset((name,) for name in _SECTIONS)
 _LAYERS = ("transfer.content_layers", "transfer.style_layers")

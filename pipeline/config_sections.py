@@ -253,3 +253,14 @@ class Execution(Section):
     """GPUs of each worker; 0.5 puts two workers on one."""
     memory_per_worker: kinds.Memory = "auto"
     """Memory in GiB that a worker may take for one picture; larger pictures are painted in tiles."""
+
+
+class Disk(Section):
+    """What a run may keep on the disk; nothing here changes a pixel."""
+
+    budget_gib: kinds.Budget = None
+    """Most that the run folder and unfinished outputs may take, in GiB; null: as much as there is room."""
+    pack: Literal["auto", "always", "never"] = "auto"
+    """Frames of a finished segment in one lossless, smaller file; auto: when the budget asks for it."""
+    keep: Literal["auto", "all", "none"] = "auto"
+    """Frames whose output is written and verified; auto: thrown away when the budget asks for it."""

@@ -254,6 +254,9 @@ GpuShare = Annotated[
 Memory = Annotated[
     Literal["auto"] | Annotated[float, Field(gt=0)], expects("auto, or a number of GiB above 0", "auto")
 ]
+Budget = Annotated[
+    Annotated[float, Field(gt=0)] | None, expects("null, or a number of GiB above 0, for example 20")
+]
 Tile = Annotated[
     Literal["auto"] | Annotated[int, Field(ge=64)] | None,
     expects("auto, null, or a whole number of px from 64 up", "auto"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.assemble import Output, assemble, current_outputs
 from pipeline.errors import MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished
+from pipeline.keeper import Keeper
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock
 from pipeline.workspace import Workspace, append_journal
@@ -53,11 +54,9 @@ class Summary:
 class Ledger:
     """Takes the events of a run in order; `close` waits for the encoder and sums up."""
 
-    def __init__(
-        self, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher, encoder: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher, keeper: Keeper) -> None:
         self._plan, self._stock, self._space, self._watcher = plan, stock, space, watcher
-        self._encoder = encoder
+        self._keeper = keeper
         self._sources = {source.name: source for source in plan.sources}
         self._failures = list(plan.failures)
         self._stylized = self._iterations = 0
@@ -67,11 +66,12 @@ class Ledger:
         self._assembling: dict[str, Future[Output]] = {}
         for name, count in self._open.items():
             if not count and name not in self._current:
-                self._assembling[name] = encoder.submit(self._assemble, self._sources[name])
+                self._assembling[name] = keeper.submit(self._assemble, self._sources[name])
 
     def note(self, event: Event) -> None:
         """Take down what happened."""
         self._watcher.happened(event)
+        self._keeper.note(event)
         match event:
             case FrameFinished(record, _):
                 self._iterations += record.iterations
@@ -83,7 +83,7 @@ class Ledger:
                 name = job.source.name
                 self._open[name] -= 1
                 if not self._open[name]:
-                    self._assembling[name] = self._encoder.submit(self._assemble, self._sources[name])
+                    self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
             case SegmentFailed(job, frame, error):
                 self._failures.append(Failure(job.source.name, frame, error))
 
@@ -109,6 +109,7 @@ class Ledger:
         )
 
     def _assemble(self, source: SourcePlan) -> Output:
-        output = assemble(source, self._space)
+        with self._keeper.output(source):
+            output = assemble(source, self._space)
         self._watcher.assembled(output)
         return output

@@ -14,6 +14,8 @@ from pipeline.config import Config
 from pipeline.estimate import estimate, try_out
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
+from pipeline.room import foresee
+from pipeline.workspace import Workspace
 
 
 def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
@@ -21,12 +23,16 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
     left = plan.frames - stock.reused
     rate = try_out(config) if left and config.execution.address is None else None
     cost = estimate(plan, stock, config.transfer, rate)
+    room, refusal = foresee(config, plan, stock, Workspace(config.output))
     return {
         "sources": [_source(source, stock) for source in plan.sources],
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments),
         "frames": {"total": plan.frames, "reused": stock.reused, "left": left},
         "megapixel_iterations": round(cost.megapixel_iterations, 3),
         "disk_bytes": cost.disk_bytes,
+        "disk_peak_bytes": room.peak,
+        "disk_least_bytes": room.least,
+        "disk_refusal": refusal,
         "seconds": None if cost.seconds is None else round(cost.seconds, 1),
         "recomputed": dict(stock.reasons),
         "failures": [asdict(failure) for failure in plan.failures],
@@ -59,6 +65,12 @@ def show(found: dict[str, Any], console: Console) -> None:
             Text(f"skipped, neither video nor picture: {', '.join(found['skipped'])}"), soft_wrap=True
         )
     console.print(Text(_cost(found)), soft_wrap=True)
+    if found["frames"]["left"]:
+        peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
+        text = f"peak disk: {peak:.1f} MB of the run folder at most; with a disk.budget_gib, {least:.1f} MB would do"
+        console.print(Text(text), soft_wrap=True)
+    if found["disk_refusal"]:
+        console.print(Text(f"does not fit: {found['disk_refusal']}", "red"), soft_wrap=True)
 
 
 def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:

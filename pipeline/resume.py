@@ -7,7 +7,7 @@ that changes a pixel of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,17 @@ from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
 from pipeline.plan import Plan, SourcePlan, changes
 from pipeline.segments import Segment
-from pipeline.workspace import FrameRecord, Workspace, finished_frames
+from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_frames
+
+THROWN_AWAY = "its frames were thrown away to save room, and its output is not as they made it"
 
 
 @dataclass(frozen=True)
 class Stock:
-    """What is there: the finished frames' records by segment's key, and why a source has to be made again."""
+    """What is there: the finished frames' records by segment's key, and why a source has to be made again.
+
+    The frames of a written output count as finished, though they may have been thrown away.
+    """
 
     finished: Mapping[str, Mapping[int, FrameRecord]]
     reasons: Mapping[str, tuple[str, ...]]
@@ -54,9 +59,16 @@ class Stock:
         return found
 
 
-def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
-    """Look up what is finished of the plan; what a killed worker left behind is removed, if `clean`."""
+def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Collection[str] = ()) -> Stock:
+    """Look up what is finished of the plan; what a killed worker left behind is removed, if `clean`.
+
+    `written`: the names of the sources whose outputs are there, and as their frames make them.
+    """
     finished = {s.key: finished_frames(folder_of(s, space), clean=clean) for s in plan.segments}
+    for segment in plan.segments:
+        if segment.source in written:
+            dropped = dropped_frames(folder_of(segment, space))
+            finished[segment.key] = dict(sorted({**dropped, **finished[segment.key]}.items()))
     stock = Stock(finished, {})
     before = _parts_before(space)
     reasons = {}
@@ -70,9 +82,18 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True) -> Stock:
             and (parts := before.get((source.name, segment.first))) is not None
             for change in changes(parts, segment.parts)
         ]
+        if not found and any(
+            _was_dropped(folder_of(s, space), missing[s.key]) for s in source.segments if s.key in missing
+        ):
+            found = [THROWN_AWAY]
         if found:
             reasons[source.name] = tuple(dict.fromkeys(found))
     return Stock(finished, reasons)
+
+
+def _was_dropped(folder: Path, missing: Collection[int]) -> bool:
+    """Whether frames of the result are missing because they were thrown away; drafts always may be."""
+    return any(index in missing for index, record in dropped_frames(folder).items() if not record.draft)
 
 
 def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:

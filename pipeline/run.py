@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.assemble import without_blocked
+from pipeline.assemble import current_outputs, without_blocked
 from pipeline.config import Config
+from pipeline.errors import SpaceError
 from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
 from pipeline.execute.job import WorkerSettings, style_files
+from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
+from pipeline.preview import Preview, previews_of
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
+from pipeline.room import foresee
 from pipeline.survey import Notebook, survey
 from pipeline.workspace import Workspace, rebuild_journal
 
@@ -29,23 +33,33 @@ def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool]
     space = Workspace(config.output)
     with space.locked(), ThreadPoolExecutor(max_workers=1) as encoder:
         plan, stock = _look(config, space, watcher)
-        ledger = Ledger(plan, stock, space, watcher, encoder)
-        for event in _stylize(config, todos(plan, stock, space), stop):
+        missing = todos(plan, stock, space)
+        if missing and (refusal := foresee(config, plan, stock, space)[1]):
+            raise SpaceError(refusal)
+        keeper = Keeper(plan, stock, space, config, encoder)
+        ledger = Ledger(plan, stock, space, watcher, keeper)
+        for event in _stylize(config, missing, stop, keeper.choose):
             ledger.note(event)
         return ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
+
+
+def preview(config: Config) -> tuple[Plan, list[Preview]]:
+    """Show what is finished of a job so far; without the lock, so beside a run, too. Starts no work."""
+    plan, stock = look(config)
+    return plan, previews_of(plan, stock, Workspace(config.output))
 
 
 def look(config: Config) -> tuple[Plan, Stock]:
     """What a run would find and do, without touching anything."""
     space = Workspace(config.output)
     plan = without_blocked(survey(config, Notebook(space.read(space.probes))), space)
-    return plan, take_stock(plan, space, clean=False)
+    return plan, take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
 
 
 def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Stock]:
     notebook = Notebook(space.read(space.probes))
     plan = without_blocked(survey(config, notebook, watcher.looking_at), space)
-    stock = take_stock(plan, space)
+    stock = take_stock(plan, space, written=current_outputs(plan.sources, space))
     if notebook.changed:
         space.write(space.probes, notebook.data)
     if plan_to_json(plan) != space.read(space.plan):
@@ -55,7 +69,12 @@ def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Sto
     return plan, stock
 
 
-def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) -> Iterator[Event]:
+def _stylize(
+    config: Config,
+    missing: Sequence[Todo],
+    stop: Callable[[], bool],
+    choose: Callable[[Iterator[Todo]], Todo | None],
+) -> Iterator[Event]:
     """Run what is missing on a farm of workers; without anything missing, neither Ray nor torch is imported."""
     if not missing or stop():
         return
@@ -79,4 +98,4 @@ def _stylize(config: Config, missing: Sequence[Todo], stop: Callable[[], bool]) 
         flow_weights=config.video.flow_weights,
     )
     with Farm(config.execution, settings, segments=len(missing)) as farm:
-        yield from farm.stylize(missing, stop)
+        yield from farm.stylize(missing, stop, choose)

@@ -6,11 +6,15 @@
     ├── probes.json              what decoding found, by digest of the source, so that it is done once
     ├── records.jsonl            one line per finished frame of the plan, rebuilt from the segments' own
     ├── outputs.jsonl            what was assembled from which segments, the last line of a name counts
+    ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
-        └── records-<writer>.jsonl
+        ├── records-<writer>.jsonl
+        ├── frames-<token>.mkv   finished frames in one file, instead of those above, see `packs`
+        ├── packs.jsonl          which frames such a file holds
+        └── dropped.jsonl        records of frames that were finished, and were thrown away to make room
 
-A finished frame is a file. Its record is written first, so that a frame never lacks one.
+A finished frame is a file, or in one. Its record is written first, so that a frame never lacks one.
 """
 
 from __future__ import annotations
@@ -29,7 +33,37 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import ResumeError, SpaceError
+from pipeline.durable import (
+    append_journal,
+    append_line,
+    line_of,
+    link,
+    read_journal,
+    replace,
+    size_of,
+    sync_folder,
+    write_synced,
+    writing,
+)
+from pipeline.errors import ResumeError
+from pipeline.packed import packed_frames
+
+__all__ = [
+    "FOLDER",
+    "FrameRecord",
+    "Workspace",
+    "append_journal",
+    "commit_frame",
+    "drop_frames",
+    "dropped_frames",
+    "finished_frames",
+    "frame_path",
+    "is_there",
+    "read_journal",
+    "rebuild_journal",
+    "replace",
+    "writing",
+]
 
 FOLDER = ".stylize"
 
@@ -39,9 +73,9 @@ class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
-    tiles: in one piece. `temporal_loss`: what of the loss holds the frame to its neighbors. `settled`: the loss at
-    which the chain settled last. `draft`: a later stage has its own version of the frame. The last three: see
-    `motion.measures.Look`.
+    tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
+    style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
+    later stage has its own version of the frame. The last three: see `motion.measures.Look`.
     """
 
     source: str
@@ -66,7 +100,7 @@ class FrameRecord:
 
     @property
     def base_loss(self) -> float:
-        """The loss without what holds the frame to its neighbors: what a cold frame's is made of."""
+        """The loss without what its neighbors add: what a cold frame's is made of."""
         return self.loss - self.temporal_loss
 
 
@@ -81,12 +115,17 @@ class Workspace:
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"
         self.segments = self.root / "segments"
+        self.previews = self.root / "preview"
 
     def segment(self, source: str, first: int, stop: int, fingerprint: str) -> Path:
         """The folder of one segment; another fingerprint is another folder, so nothing stale can get in."""
         slug = re.sub(r"[^A-Za-z0-9._-]+", "_", source)[-40:]
         key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         return self.segments / f"{slug}-{key}" / f"{first:08d}-{stop:08d}-{fingerprint[:16]}"
+
+    def preview(self, name: str) -> Path:
+        """The partial video of a source: an MP4, whatever the output will be."""
+        return self.previews / (name if name.lower().endswith(".mp4") else f"{name}.mp4")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -167,130 +206,80 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
     """
     with writing(segment):
         segment.mkdir(parents=True, exist_ok=True)
-        _append(segment / f"records-{record.worker}.jsonl", asdict(record))
+        append_line(segment / f"records-{record.worker}.jsonl", asdict(record))
         temporary = segment / f".{record.frame:08d}-{secrets.token_hex(6)}.tmp"
         try:
-            _write_synced(temporary, data)
-            return _link(temporary, frame_path(segment, record.frame))
+            write_synced(temporary, data)
+            return link(temporary, frame_path(segment, record.frame))
         finally:
             temporary.unlink(missing_ok=True)
-            _sync_folder(segment)
+            sync_folder(segment)
 
 
 def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameRecord]:
     """The records of all finished frames of a segment, by index.
 
-    A frame counts if its file is there, as long as one of its records says: a writer that came too late left a
-    record too. What does not count is removed if `clean`, as is what a killed worker left behind.
+    A frame counts if its file is there, as long as one of its records says (a writer that came too late left a
+    record too), or if a pack holds it. What does not count is removed if `clean`, as is what a killed worker left
+    behind, and a file whose frame has been packed.
     """
     if not segment.is_dir():
         return {}
     records = {
-        (frame_path(segment, record.frame), record.bytes): record
+        (record.frame, record.bytes): record
         for path in sorted(segment.glob("records-*.jsonl"))
         for record in _records(path)
     }
-    found = {}
+    packed = packed_frames(segment)
+    found = {i: records[i, one.bytes] for i, one in packed.items() if (i, one.bytes) in records}
+    needed = {packed[index].pack for index in found}
+    by_name = {frame_path(segment, record.frame).name: record.frame for record in records.values()}
     for path in segment.iterdir():
-        record = records.get((path, path.stat().st_size)) if path.suffix == ".png" else None
+        index = by_name.get(path.name)
+        record = None if index is None or index in found else records.get((index, size_of(path)))
         if record:
             found[record.frame] = record
-        elif clean and path.suffix in (".png", ".tmp"):
+        elif clean and path.suffix in (".png", ".tmp", ".mkv") and path not in needed:
             path.unlink(missing_ok=True)
     return dict(sorted(found.items()))
 
 
+def drop_frames(segment: Path, frames: Iterable[int] | None = None) -> int:
+    """Throw finished frames away, all of them or those given, and keep their records; the bytes that this freed.
+
+    Frames that are packed go only all together.
+    """
+    finished = finished_frames(segment, clean=False)
+    packed = packed_frames(segment)
+    chosen = set(finished) if frames is None else set(frames) & (finished.keys() - packed.keys())
+    paths = [frame_path(segment, index) for index in sorted(chosen)]
+    paths += {one.pack for one in packed.values()} if frames is None else ()
+    if not chosen and not paths:
+        return 0
+    dropped = {**dropped_frames(segment), **{index: finished[index] for index in chosen}}
+    replace(segment / "dropped.jsonl", b"".join(line_of(asdict(record)) for record in dropped.values()))
+    freed = sum(size_of(path) for path in paths)
+    with writing(segment):
+        for path in paths:
+            path.unlink(missing_ok=True)
+        sync_folder(segment)
+    return freed
+
+
+def dropped_frames(segment: Path) -> dict[int, FrameRecord]:
+    """The records of frames that were finished, and were thrown away, by index."""
+    return {record.frame: record for record in _records(segment / "dropped.jsonl")}
+
+
 def rebuild_journal(path: Path, records: Iterable[FrameRecord]) -> None:
     """Make the run's journal hold one line for each of `records`; one that does already stays untouched."""
-    lines = [_line(asdict(record)) for record in records]
+    lines = [line_of(asdict(record)) for record in records]
     there = path.read_bytes().splitlines(keepends=True) if path.is_file() else None
     if there is None or sorted(there) != sorted(lines):
         replace(path, b"".join(lines))
-
-
-def append_journal(path: Path, entry: Mapping[str, Any]) -> None:
-    """Add one line to a journal, whole and synced."""
-    with writing(path.parent):
-        _append(path, entry)
-
-
-def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal; one that a killed writer cut off is passed over, as is a missing file."""
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(ValueError):
-            entry = json.loads(line)
-            if isinstance(entry, dict):
-                yield entry
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it sees all of the old or all of the new."""
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
-        try:
-            _write_synced(temporary, data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into a `SpaceError` that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise SpaceError(
-            f"cannot write in {folder}: {error.strerror or error}; make room or change the rights, then run again"
-        ) from error
 
 
 def _records(path: Path) -> Iterator[FrameRecord]:
     for entry in read_journal(path):
         with suppress(KeyError, TypeError):
             yield FrameRecord(**{**entry, "trace": tuple(entry["trace"])})
-
-
-def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-
-
-def _append(path: Path, entry: Mapping[str, Any]) -> None:
-    """One write of one line, after a line break where a killed writer left half a line."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, b"\n" * torn + _line(entry))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _link(temporary: Path, final: Path) -> bool:
-    try:
-        os.link(temporary, final)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links: not atomic against a second writer, but complete
-        if final.exists():
-            return False
-        temporary.rename(final)
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipeline.media.probe import probe
 from tests.conftest import committed, tree
-from tests.media.clips import write_clip
+from tests.media.clips import source_of, write_clip
 
 WriteJob = Callable[..., Path]
 
@@ -113,8 +115,23 @@ def test_plan_tells_what_would_be_done_and_touches_nothing(
     assert plan["sources"][0]["segments"] == [[0, 3], [3, 8]]
     assert plan["megapixel_iterations"] == pytest.approx((2 * 6 + 6 * 3) * 48 * 36 / 1e6, abs=1e-3)
     assert plan["seconds"] > 0
-    assert "8 of 8 frames to do in 2 segments" in stylize("plan", path).stdout
+    assert plan["disk_peak_bytes"] > plan["disk_bytes"] > 0
+    assert plan["disk_refusal"] is None
+    text = stylize("plan", path).stdout
+    assert "8 of 8 frames to do in 2 segments" in text
+    assert f"peak disk: {plan['disk_peak_bytes'] / 1e6:.1f} MB" in text
     assert tree(tmp_path) == before
+
+
+def test_a_budget_that_cannot_be_held_is_refused_by_plan_and_run(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path = write_job(clip, disk={"budget_gib": 0.00001})
+    for command in ("plan", "run"):
+        result = stylize(command, path)
+        assert result.returncode == 5
+        assert "disk.budget_gib 1e-05 is too little: the job needs up to" in result.stdout + result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_json_is_one_object_on_standard_output(write_job: WriteJob, clip: Path, tmp_path: Path) -> None:
@@ -224,6 +241,25 @@ def test_a_killed_driver_loses_nothing_and_the_next_run_gives_the_same_bytes(
     assert frames["stylized"] == 8 - frames["reused"] > 0
     assert f"{frames['reused']} frames reused" in result.stderr
     assert committed(output) == undisturbed
+
+
+def test_a_job_is_shown_while_it_runs_and_after_it_was_killed(
+    write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    path, output = write_job(clip, transfer=SLOW), tmp_path / "out"
+    process = start(path, started)
+    wait_for_frames(output, 2, process)
+    beside = stylize("preview", path)
+    assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    after = json.loads(stylize("preview", path, "--json").stdout)
+    assert beside.returncode == 0, beside.stderr
+    assert "of 8 frames painted → " in beside.stdout
+    assert 2 <= after["frames"]["painted"] <= 8
+    shown = Path(after["previews"][0]["output"])
+    times, wanted = (probe(source_of(video), rate=Fraction(25)) for video in (shown, clip))
+    assert [pts * times.time_base for pts in times.pts] == [pts * wanted.time_base for pts in wanted.pts]
 
 
 def test_ctrl_c_finishes_the_frames_in_work_and_leaves_the_rest_for_the_next_run(

@@ -157,6 +157,10 @@ def test_a_rate_is_exact(folder: Path, text: str, rate: Fraction) -> None:
         ("execution.address=ray://[::1]:10001", "ray://[::1]:10001"),
         ("folders=archive", "archive"),
         ("execution.memory_per_worker=2", 2.0),
+        ("disk.budget_gib=20", 20.0),
+        ("disk.budget_gib=0.001", 0.001),
+        ("disk.pack=always", "always"),
+        ("disk.keep=none", "none"),
         ("transfer.adam_betas=[0, 0.5]", (0.0, 0.5)),
         ("transfer.clamp=false", False),
         ("transfer.tile=null", None),
@@ -317,6 +321,13 @@ WRONG = {  # the YAML from line 4 on (the first three are JOB): the sentence
     "execution: {memory_per_worker: 0}": (
         "execution.memory_per_worker must be auto, or a number of GiB above 0, got 0 (video.yaml:4)"
     ),
+    "disk: {budget_gib: 0}": (
+        "disk.budget_gib must be null, or a number of GiB above 0, for example 20, got 0 (video.yaml:4)"
+    ),
+    "disk: {pack: alwais}": (
+        "disk.pack must be one of auto, always, never, got 'alwais' (video.yaml:4); did you mean always?"
+    ),
+    "disk: {keep: some}": "disk.keep must be one of auto, all, none, got 'some' (video.yaml:4)",
     "content_mask: 3": (
         "content_mask must be a path, got 3 (video.yaml:4); put a name that looks like a number in quotes"
     ),
@@ -447,6 +458,7 @@ JUST_OUTSIDE = (
     "video.cuts=[4, 4]", "encoding.quality=0", "encoding.quality=101",
     "execution.workers=0", "execution.workers=4097", "execution.threads_per_worker=0",
     "execution.gpus_per_worker=-0.001", "execution.gpus_per_worker=1.001", "execution.memory_per_worker=0",
+    "disk.budget_gib=0",
     "execution.address=host:0", "execution.address=host:65536", "rate=0", "style=[{image: swirl.png, weight: 0}]",
 )  # fmt: skip
 
@@ -694,7 +706,7 @@ def test_a_huge_value_is_shown_cut_short(folder: Path) -> None:
 
 
 def keys_of(values: dict[str, Any]) -> set[str]:
-    names = ("transfer", "video", "encoding", "execution")
+    names = ("transfer", "video", "encoding", "execution", "disk")
     sections = {name: part for name, part in values.items() if name in names}
     return set(values) | {f"{name}.{key}" for name, part in sections.items() for key in part}
 
@@ -715,7 +727,7 @@ def test_the_starter_loads_to_the_defaults_and_names_every_setting(folder: Path)
 
 
 def test_every_line_of_the_starter_with_a_setting_says_what_it_means() -> None:
-    described = ("transfer:", "video:", "execution:", "  content_layers:", "  style_layers:")
+    described = ("transfer:", "video:", "execution:", "disk:", "  content_layers:", "  style_layers:")
     settings = [line for line in starter_yaml().splitlines() if line and not line.lstrip().startswith("#")]
     assert [line for line in settings if "#" not in line and not line.startswith(described)] == []
 

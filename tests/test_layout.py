@@ -109,7 +109,9 @@ def heavy_after(code: str) -> list[str]:
     return done.stderr.rpartition("|")[2].split()
 
 
-@pytest.mark.parametrize("name", ["cli", "config", "run", "survey", "resume", "plan", "workspace", "weights"])
+@pytest.mark.parametrize(
+    "name", ["cli", "config", "run", "verify", "survey", "resume", "plan", "workspace", "weights"]
+)
 def test_importing_is_quick(name: str) -> None:
     assert heavy_after(f"import pipeline.{name}") == []
 

@@ -208,6 +208,7 @@ def test_a_source_of_another_size_is_another() -> None:
     [
         {"execution": {"workers": 4, "threads_per_worker": 2, "gpus_per_worker": 0.5, "address": "auto"}},
         {"execution": {"memory_per_worker": 2.0}},
+        {"disk": {"budget_gib": 1.0, "pack": "always", "keep": "none"}},
         {"output": Path("/elsewhere")},
         {"input": ("clip.mp4", "other.mp4")},
     ],

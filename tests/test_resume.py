@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.plan import Plan
-from pipeline.resume import folder_of, plan_to_json, take_stock, todos
-from pipeline.workspace import Workspace, commit_frame
+from pipeline.resume import THROWN_AWAY, folder_of, plan_to_json, take_stock, todos
+from pipeline.workspace import Workspace, commit_frame, drop_frames
 from tests.plans import JUDGES, inspected, planned, record
 
 
@@ -126,3 +126,25 @@ def test_looking_removes_nothing_unless_it_is_to_clean(space: Workspace) -> None
     assert orphan.exists()
     take_stock(plan, space)
     assert not orphan.exists()
+
+
+def test_frames_that_were_thrown_away_are_finished_as_long_as_their_output_is_there(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(5)), planned(inspected(3, name="b.mp4")))
+    finish(plan, space, 0, 1, 2, 3, 4)
+    before = take_stock(plan, space)
+    drop_frames(folder_of(plan.segments[0], space))
+    stock = take_stock(plan, space, written=["clip.mp4"])
+    assert stock == before
+    assert todos(plan, stock, space) == []
+    gone = take_stock(plan, space, written=["b.mp4"])
+    assert gone.reused == 3
+    assert gone.reasons == {"clip.mp4": (THROWN_AWAY,)}
+    assert [list(todo.missing) for todo in todos(plan, gone, space)] == [[0, 1, 2, 3, 4]]
+
+
+def test_a_changed_setting_is_the_reason_where_the_frames_were_thrown_away_too(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(3)))
+    finish(plan, space, 0, 1, 2)
+    drop_frames(folder_of(plan.segments[0], space))
+    after = plan_of(planned(inspected(3), transfer={"style_weight": 5.0}))
+    assert take_stock(after, space).reasons == {"clip.mp4": ("transfer.style_weight: 1000.0 → 5.0",)}

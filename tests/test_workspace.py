@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.durable import bytes_below
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.workspace import (
     Workspace,
@@ -237,6 +238,23 @@ def test_sources_and_fingerprints_have_folders_of_their_own(tmp_path: Path) -> N
     assert len({space.segment(name, 0, 1, "f" * 64) for name in names}) == len(names)
     assert space.segment("a", 0, 1, "f" * 64) != space.segment("a", 0, 1, "e" * 64)
     assert space.segment("a", 0, 1, "f" * 64) != space.segment("a", 0, 2, "f" * 64)
+
+
+def test_the_size_of_a_folder_is_that_of_its_files_without_those_set_aside(tmp_path: Path) -> None:
+    for name, size in (("a", 3), ("b/c", 40), ("b/d/e", 500), ("f/g", 6000)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert bytes_below(tmp_path) == 6543
+    assert bytes_below(tmp_path, besides=tmp_path / "b") == 6003
+    assert bytes_below(tmp_path / "none") == 0
+
+
+def test_the_preview_of_any_video_is_an_mp4_with_a_name_of_its_own(tmp_path: Path) -> None:
+    space = Workspace(tmp_path)
+    names = [
+        space.preview(name).relative_to(space.previews).as_posix() for name in ("a/b.mp4", "b.MP4", "b.mkv")
+    ]
+    assert names == ["a/b.mp4", "b.MP4", "b.mkv.mp4"]
 
 
 # --- the lock ---

@@ -17,12 +17,13 @@ from pipeline.errors import FrameError
 from pipeline.execute.contents import Contents
 from pipeline.execute.job import SegmentJob, WorkerSettings
 from pipeline.execute.tensors import as_tensor
-from pipeline.frames import Frame, decode_frame
+from pipeline.frames import Frame
 from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
+from pipeline.packs import has_frame, read_frame
 from pipeline.style import Anchor, Guidance
-from pipeline.workspace import FrameRecord, finished_frames, frame_path
+from pipeline.workspace import FrameRecord, finished_frames
 
 ENOUGH = 1.01
 """A start whose loss is at most this times that at which its chain last settled is left as it is. So a film of which
@@ -76,7 +77,7 @@ class Chain:
         return warping_error(painted, before, self._motion(index - 1, index))
 
     def settled(self, begun: Beginning, loss: float, evaluations: int) -> float:
-        """The loss at which the chain settled last, once the frame is done with `loss` after so many evaluations."""
+        """The loss at which the chain settled last, once the frame is done; `loss`: what it has on its own then."""
         enough = None if begun.guidance is None else begun.guidance.enough
         return loss if enough is None or evaluations > 1 or loss > enough else enough / ENOUGH
 
@@ -135,7 +136,7 @@ class Chain:
         enough = None
         if loss is None:
             record = self._record(index - 1)
-            loss, enough = record.base_loss, ENOUGH * (record.settled or record.loss)
+            loss, enough = record.base_loss, ENOUGH * (record.settled or record.base_loss)
             if self.job.moment(index) != self.job.moment(index - 1):
                 enough = None  # losses of two objectives say nothing about each other
         anchors = tuple(
@@ -154,7 +155,7 @@ class Chain:
         return self._motions[earlier, index]
 
     def _painting(self, index: int) -> Frame:
-        return decode_frame(frame_path(self.job.folder, index))
+        return read_frame(self.job.folder, index)
 
     def _draft(self, index: int) -> Frame:
         found = self._in_drafts(index)
@@ -165,12 +166,12 @@ class Chain:
     def _in_drafts(self, index: int) -> Frame | None:
         for first, stop, folder in self.job.drafts:
             if first <= index < stop:
-                return decode_frame(frame_path(folder, index))
+                return read_frame(folder, index)
         return None
 
     def _finished(self, index: int) -> Frame | None:
         """Frame `index` as this segment made it, else as the stage before did; None where neither has it."""
-        if self.job.first <= index < self.job.stop and frame_path(self.job.folder, index).exists():
+        if self.job.first <= index < self.job.stop and has_frame(self.job.folder, index):
             return self._painting(index)
         return self._in_drafts(index)
 

@@ -48,8 +48,16 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 do so stand in each other's way until both are ten times slower."""
 
 PULSE_S = 0.5
+IDLE_S = 0.05  # between two looks where no worker has anything to do, and something is still to begin
 PLACEMENT_TIMEOUT_S = 60
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
+
+
+Choose = Callable[[Iterator[Todo]], Todo | None]
+
+
+def _first(ready: Iterator[Todo]) -> Todo | None:
+    return next(ready, None)
 
 
 @dataclass
@@ -83,6 +91,7 @@ class Farm:
         self._slots: list[_Slot] = []
         self._pool = Pool(0, 0, 0, 0)
         self._unfinished: set[str] = set()  # keys of the segments that are not
+        self._choose: Choose = _first
 
     def __enter__(self) -> Self:
         """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
@@ -111,16 +120,19 @@ class Farm:
         if not self._is_guest:
             ray.shutdown()
 
-    def stylize(self, todos: Sequence[Todo], stop: Callable[[], bool]) -> Iterator[Event]:
+    def stylize(
+        self, todos: Sequence[Todo], stop: Callable[[], bool], choose: Choose = _first
+    ) -> Iterator[Event]:
         """Work off all segments, largest first, and say what happens as it happens.
 
-        Once `stop()` is true, every worker finishes its frame and gets no other. Raises `UnableError` where the
-        workers say that this environment cannot do it, `ClusterError` where no worker is left.
+        `choose` takes the next one of those that wait for no other; None: none may begin as yet. Once `stop()` is
+        true, every worker finishes its frame and gets no other. Raises `UnableError` where the workers say that this
+        environment cannot do it, `ClusterError` where no worker is left.
         """
         queue = deque(
             sorted(todos, key=lambda todo: -len(todo.missing) * todo.job.size[0] * todo.job.size[1])
         )
-        self._unfinished = {todo.key for todo in todos}
+        self._unfinished, self._choose = {todo.key for todo in todos}, choose
         self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
         pulsed_s = 0.0
         while queue or any(slot.todo for slot in self._slots):
@@ -133,6 +145,8 @@ class Farm:
                     self._assign(slot, todo)
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             ready = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)[0] if waiting else ()
+            if queue and not waiting:
+                time.sleep(IDLE_S)
             for reference in ready:
                 yield from self._collect(waiting[reference], queue)
             self._check_placement()
@@ -154,12 +168,11 @@ class Farm:
         return slot.actor.progress.remote()
 
     def _next(self, queue: deque[Todo]) -> Todo | None:
-        """Take the first segment from the queue that waits for no other."""
-        for todo in queue:
-            if not todo.needs & self._unfinished:
-                queue.remove(todo)
-                return todo
-        return None
+        """Take a segment from the queue that waits for no other."""
+        todo = self._choose(todo for todo in queue if not todo.needs & self._unfinished)
+        if todo is not None:
+            queue.remove(todo)
+        return todo
 
     def _assign(self, slot: _Slot, todo: Todo) -> None:
         """Ask a worker for the next missing frame of a segment."""

@@ -137,8 +137,8 @@ class Worker:
             worker=self._name,
             bytes=len(data),
             tile=result.tile_px,
-            temporal_loss=result.anchored,
-            settled=chain.settled(beginning, result.loss, len(result.trace)),
+            temporal_loss=result.guided,
+            settled=chain.settled(beginning, result.loss - result.guided, len(result.trace)),
             draft=not own[0] <= index < own[1],
             **asdict(look),
         )

@@ -43,6 +43,7 @@ from pipeline.media.streams import (
     packets_of,
     part_of,
     select_streams,
+    tag_flags,
 )
 from pipeline.media.writing import writing
 
@@ -122,13 +123,14 @@ def _encode(
             notes += left_out
             copied = packets_of(origin, kept, part)
         with writing(target):
-            options = _container_options(format_name, probe, kept)
+            file_tags = kept_tags(origin.metadata) if source.kind == "video" else {}
+            options = _container_options(format_name, probe, kept, file_tags)
             out = av.open(str(target), "w", format=format_name, container_options=options)
             _close_at_exit(stack, out, target)
             stream = _add_video(out, format_name, head.shape, clock, coding)
             copies = {s.index: add_copy(out, s) for s in kept}
             if source.kind == "video":
-                out.metadata.update(kept_tags(origin.metadata))
+                out.metadata.update(file_tags)
                 stream.metadata.update(kept_tags(video.metadata))
                 if clock.container not in ANIMATIONS:
                     out.set_chapters(chapters_of(origin, part))
@@ -162,8 +164,10 @@ def _close_at_exit(stack: ExitStack, out: OutputContainer, target: Path) -> None
     stack.push(close)
 
 
-def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> dict[str, str]:
-    """The muxer's options that keep timestamps exact, and how often an animation is played.
+def _container_options(
+    format_name: str, probe: Probe, kept: list[Stream], file_tags: dict[str, str]
+) -> dict[str, str]:
+    """The muxer's options that keep timestamps exact, the tags of Apple's cameras, and how often an animation plays.
 
     MOV and MP4 store a late start in ticks of the movie, by default milliseconds: so these are made a
     multiple of the ticks of every stream. MPEG-TS would move everything so that the decoding times of
@@ -180,7 +184,8 @@ def _container_options(format_name: str, probe: Probe, kept: list[Stream]) -> di
     own = probe.time_base.denominator
     ticks = math.lcm(own, *(s.time_base.denominator for s in kept if s.time_base))
     timescale = next(t for t in (ticks, own, 1000) if t <= _LARGEST_TIMESCALE)
-    return {"movflags": "+faststart", "movie_timescale": str(timescale)}
+    flags = f"+faststart{tag_flags(file_tags, format_name)}"
+    return {"movflags": flags, "movie_timescale": str(timescale)}
 
 
 def _add_video(

@@ -20,7 +20,15 @@ from pipeline.errors import MediaError
 from pipeline.media.animation import read_timing
 from pipeline.media.color import FULL, HLG, PQ, ColorTags, resolve_tags
 from pipeline.media.container import is_picture, open_media, video_stream
-from pipeline.media.scan import TOLERANCE_S, Tally, check_complete, check_order, decode_all, video_end_s
+from pipeline.media.scan import (
+    TOLERANCE_S,
+    Tally,
+    check_complete,
+    check_order,
+    declares_durations,
+    decode_all,
+    video_end_s,
+)
 from pipeline.media.sources import Source
 from pipeline.media.stills import read_header
 
@@ -172,7 +180,7 @@ def _probe_video(source: Source) -> Probe:
             time_base, pts, last_duration = 1 / rate, tuple(range(len(tally.pts))), 1
         else:
             time_base, pts = stream.time_base or 1 / rate, tuple(p for p in tally.pts if p is not None)
-            last_duration = tally.last_duration
+            last_duration = _last_duration(container, stream, tally)
         check_order(source.path, pts, time_base)
         check_complete(source.path, container, stream, tally, rate)
         return Probe(
@@ -189,6 +197,19 @@ def _probe_video(source: Source) -> Probe:
             interlaced=tally.interlaced,
             bits=max((part.bits for part in tally.first.format.components), default=8),
         )
+
+
+def _last_duration(container: InputContainer, stream: VideoStream, tally: Tally) -> int:
+    """How long the last frame is shown, in units of the stream's time base; 0 where unknown.
+
+    MP4 stores the time to the next frame in the order of decoding, which at a variable rate with B-frames can be
+    much longer than a frame is shown; what is right there is the end of the stream.
+    """
+    last = tally.pts[-1]
+    if not declares_durations(container) or not stream.duration or stream.start_time is None or last is None:
+        return tally.last_duration
+    rest = stream.start_time + stream.duration - last
+    return rest if 0 < rest < tally.last_duration else tally.last_duration
 
 
 def _rate(stream: VideoStream, tally: Tally) -> Fraction:
@@ -240,7 +261,7 @@ def _notes(container: InputContainer, stream: VideoStream, tally: Tally, rate: F
         end_s = tally.ends_s.get(sound.index)
         if end_s is None:
             yield f"sound stream {sound.index} is empty"
-        elif sound.duration and sound.time_base:
+        elif declares_durations(container) and sound.duration and sound.time_base:
             promised_s = ((sound.start_time or 0) + sound.duration) * sound.time_base
             if promised_s - end_s > TOLERANCE_S and end_s < pictures_end_s:
                 yield f"sound stream {sound.index} ends at {float(end_s):.2f} s of {float(promised_s):.2f}"

@@ -21,8 +21,10 @@ from av.video.stream import VideoStream
 from pipeline.errors import MediaError
 from pipeline.media.container import decoding
 
-# Formats whose header holds a duration; of others libav gives one that it guessed from the bit rate.
-_DECLARES_DURATION = frozenset(("mov", "matroska", "avi", "flv", "asf"))
+# Formats whose header holds a duration; of others libav gives one that it guessed from the bit rate. The first two
+# have one for every stream; the others one for the file, which libav then passes off as that of a stream.
+_DECLARES_STREAMS = frozenset(("mov", "avi"))
+_DECLARES_DURATION = _DECLARES_STREAMS | frozenset(("matroska", "flv", "asf"))
 # AVI stores the order of decoding at a constant rate; with B-frames libav's guess at the rest goes astray.
 _DECODING_TIMES_ONLY = frozenset(("avi",))
 _TOLERANCE_FRAMES = 3
@@ -108,17 +110,26 @@ def check_order(path: Path, pts: tuple[int, ...], time_base: Fraction) -> None:
             )
 
 
+def declares_durations(container: InputContainer) -> bool:
+    """Whether the durations of the streams are their own."""
+    return _format(container) in _DECLARES_STREAMS
+
+
+def _format(container: InputContainer) -> str:
+    return container.format.name.split(",")[0]
+
+
 def check_complete(
     path: Path, container: InputContainer, stream: VideoStream, tally: Tally, rate: Fraction
 ) -> None:
     """Raises MediaError if the file ends clearly before its header says: it was cut off."""
-    if container.format.name.split(",")[0] not in _DECLARES_DURATION:
-        return
-    if stream.duration and stream.time_base:
+    if declares_durations(container) and stream.duration and stream.time_base:
         start = tally.pts[0] if stream.start_time is None else stream.start_time
         declared_s = ((start or 0) + stream.duration) * stream.time_base
         end_s = video_end_s(stream, tally, rate)
-    elif container.duration:  # Matroska: one end for all streams, counted from 0; the longest has to reach it
+    elif (
+        _format(container) in _DECLARES_DURATION and container.duration
+    ):  # the longest stream has to reach it
         declared_s = Fraction(container.duration, av.time_base)
         end_s = max([*tally.ends_s.values(), video_end_s(stream, tally, rate)])
     else:

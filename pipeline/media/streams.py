@@ -7,6 +7,7 @@ by these rules and `verify` checks by them.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +37,14 @@ FORMATS = {
     ".webp": "webp",
 }
 _COPIED = ("audio", "subtitle", "attachment")
+# What MPEG-TS knows; it takes everything else too, but as bytes that nobody can read.
+_IN_MPEGTS = frozenset(
+    ("mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "dvb_teletext")
+)
+# QuickTime has its own names for these languages, and none for many others.
+_IN_MOV = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb", "mkd": "mac"}
+MATROSKA = ("matroska", "webm")
+_MATROSKA_TICK_S = Fraction(1, 1000)
 # Facts about the file that was, not about what it shows; the muxer writes its own.
 _NOT_COPIED_TAGS = frozenset(
     ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "rotate", "vendor_id")
@@ -54,6 +63,9 @@ class Part:
         """Whether a packet of that time belongs to the part."""
         after = self.start_s is None or time_s >= self.start_s
         return after and (self.end_s is None or time_s < self.end_s)
+
+
+WHOLE = Part(offset_s=Fraction(0), start_s=None, end_s=None)
 
 
 def part_of(probe: Probe, first: int, stop: int) -> Part:
@@ -106,6 +118,8 @@ def _refusal(stream: Stream, format_name: str) -> str | None:
         )
     if stream.type not in _COPIED:
         return "neither sound nor subtitles"
+    if format_name == "mpegts" and _codec(stream) not in _IN_MPEGTS:
+        return f"{format_name} cannot hold it"
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
             add_copy(trial, stream)
@@ -115,10 +129,16 @@ def _refusal(stream: Stream, format_name: str) -> str | None:
     return None
 
 
+def _codec(stream: Stream) -> str | None:
+    return stream.codec_context.codec.canonical_name if stream.codec_context else None
+
+
 def add_copy(out: OutputContainer, stream: Stream) -> Stream:
     """A stream of the output that takes the packets of `stream`, with its language, title and disposition."""
     copy = out.add_stream_from_template(stream)
     copy.metadata.update(kept_tags(stream.metadata))
+    if (language := held_language(stream.language, out.format.name)) is not None:
+        copy.metadata["language"] = language
     copy.disposition = stream.disposition
     return copy
 
@@ -126,6 +146,50 @@ def add_copy(out: OutputContainer, stream: Stream) -> Stream:
 def kept_tags(metadata: dict[str, str]) -> dict[str, str]:
     """The metadata that is about what the file shows."""
     return {key: value for key, value in metadata.items() if key.lower() not in _NOT_COPIED_TAGS}
+
+
+def tag_flags(tags: dict[str, str], format_name: str) -> str:
+    """The muxer's flag for a MOV with tags as Apple's cameras write them, which are lost without it."""
+    is_apple = any(key.startswith("com.apple.quicktime.") for key in tags)
+    return "+use_metadata_tags" if is_apple and format_name == "mov" else ""
+
+
+def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
+    """What of the kept metadata a format can hold, as it is read back; keys in small letters.
+
+    Found by writing it into memory: every format has its own list of keys, and its own ideas of spelling.
+    """
+    tags, trial = kept_tags(metadata), io.BytesIO()
+    flags = tag_flags(tags, format_name)
+    options = {"movflags": flags} if flags else {}
+    name = "matroska" if format_name in MATROSKA else format_name  # WebM would want another codec
+    try:
+        with av.open(trial, "w", format=name, container_options=options) as out:
+            out.metadata.update(tags)
+            packet = av.Packet(bytes(16))
+            packet.stream = out.add_mux_stream("mpeg4", rate=1, width=16, height=16)
+            packet.pts = packet.dts = 0
+            out.mux(packet)
+        trial.seek(0)
+        with av.open(trial, metadata_errors="replace") as read:
+            return {key.lower(): value for key, value in kept_tags(read.metadata).items()}
+    except (av.FFmpegError, ValueError):
+        return {}
+
+
+def held_language(language: str | None, format_name: str) -> str | None:
+    """What a language is called in a format; None if it has no name there, or may have none."""
+    if language in (None, "und"):
+        return None
+    if format_name in MATROSKA:
+        return language
+    name = _IN_MOV.get(language, language) if format_name == "mov" else language
+    return name if re.fullmatch("[a-z]{3}", name) else None
+
+
+def tolerance_s(one: Fraction | None, other: Fraction | None, format_name: str | None) -> Fraction:
+    """How far two times may lie apart that mean the same, in seconds, given their time bases and the format."""
+    return _MATROSKA_TICK_S if format_name in MATROSKA else max(one or Fraction(0), other or Fraction(0)) / 2
 
 
 def chapters_of(container: InputContainer, part: Part) -> list[Chapter]:

@@ -20,7 +20,7 @@ from .evaluate import Evaluator, features_of
 from .guidance import Guidance
 from .memory import shrinking, tile_for
 from .normalize import normalization_means
-from .objective import Objective, PixelTerm, Region, content_terms, style_terms
+from .objective import Objective, Region, StyleTerm, content_terms, style_terms
 from .optimize import Minimum, State, minimize
 from .settings import Settings
 from .styles import Mixture, Style, Styles, mask_at
@@ -44,6 +44,8 @@ class Iterate:
 
 Callback = Callable[[Iterate], None]
 
+NOTHING = Objective((), ())
+
 
 @dataclass(frozen=True)
 class Stylization:
@@ -53,7 +55,7 @@ class Stylization:
     clipped to 0–1 (which matters without `clamp`) and before it got its chroma back (with `luminance`).
     `trace`: the loss at each evaluation, coarse sizes first. `megapixel_iterations`: evaluations × pixels / 1e6.
     `tile_px`: the longest side of the tiles at the final size, None where the picture was evaluated in one piece.
-    `anchored`: what of `loss` is the anchors', see `Guidance`.
+    `guided`: what of `loss` is the guidance's; the rest is what a frame on its own has.
     """
 
     image: Tensor
@@ -61,7 +63,7 @@ class Stylization:
     trace: tuple[float, ...]
     megapixel_iterations: float
     tile_px: int | None = None
-    anchored: float = 0.0
+    guided: float = 0.0
 
 
 class Stylizer:
@@ -124,8 +126,8 @@ class Stylizer:
         """Paint `content`, (1, 3, h, w), float32, sRGB, 0–1; the result has its size.
 
         `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there; `guidance`
-        is then what else the neighbors of the frame say. `effort` multiplies every number of iterations. `mixture`:
-        of which styles, and how strongly, where that is not what the stylizer was made with.
+        is then what else the neighbors of the frame say (of a single picture). `effort` multiplies all iterations.
+        `mixture`: of which styles, and how strongly, where that is not what the stylizer was made with.
         Raises `DivergenceError` where no setting keeps the loss finite.
         """
         (result,) = self._paint(content, start, _Work(len(content), callback, guidance, effort, mixture))
@@ -165,12 +167,19 @@ class Stylizer:
     ) -> Stylization | DivergenceError:
         if isinstance(minimum, DivergenceError):
             return minimum
-        anchored = sum(float(term.evaluate(minimum.image, [0])[0]) for term in work.anchors)
+        guided = self._guided(minimum.image, work)
         image = minimum.image.clamp(0, 1)
         if self.settings.preserve_color == "luminance":
             image = color.with_chroma_of(image, given)
         trace, megapixels = tuple(work.traces[index]), work.megapixels[index]
-        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px, anchored)
+        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px, guided)
+
+    def _guided(self, image: Tensor, work: _Work) -> float:
+        """What of the loss at `image` is the guidance's; one more evaluation where it asks for something fresh."""
+        losses, _ = Evaluator(self._network, work.asked, self._tile_px)(image, [0])
+        if work.asked.style:
+            work.megapixels[0] += image.shape[-2] * image.shape[-1] / 1e6
+        return float(losses)
 
     def _cold(self, contents: Tensor, work: _Work) -> list[Minimum | DivergenceError]:
         sizes = scales.schedule(max(contents.shape[-2:]), self.settings.scales)
@@ -238,7 +247,6 @@ class Stylizer:
             (largest_px, largest_px),
             planned,
         )
-        work.anchors = objective.pixels
         evaluator = Evaluator(self._network, objective, tile_px)
         minima = minimize(
             evaluator,
@@ -262,24 +270,28 @@ class Stylizer:
             mask = mask_at(mask.to(self.device, torch.float32), scales.shape_of(contents))
         layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
-        style_weight = settings.style_weight if work.mixture is None else work.mixture.style_weight
-        regions = self._styles.regions(contents, factor, tile_px, work.mixture) if style_weight else []
-        if work.guidance:
-            regions = self._with_fresh(regions, work.guidance.fresh)
+        weight = settings.style_weight if work.mixture is None else work.mixture.style_weight
+        regions = self._styles.regions(contents, factor, tile_px, work.mixture) if weight else []
+        work.asked = self._asked(regions, weight, work.guidance) if work.guidance else NOTHING
         return Objective(
             content_terms(targets, settings.content_layers, settings.content_weight, mask),
-            style_terms(regions, settings.style_layers, style_weight, settings.loss),
+            (*self._style_terms(regions, weight), *work.asked.style),
             settings.tv_weight,
-            work.guidance.terms(self.device) if work.guidance else (),
+            work.asked.pixels,
         )
 
-    def _with_fresh(self, regions: list[Region], fresh: Tensor | None) -> list[Region]:
-        """The regions, and where there is something fresh each one's part in that once more."""
+    def _asked(self, regions: Sequence[Region], weight: float, guidance: Guidance) -> Objective:
+        """What the guidance adds: its anchors and, where something is fresh, each region's part in that once more."""
+        fresh = guidance.fresh
         if fresh is None:
-            return regions
+            return Objective((), (), pixels=guidance.terms(self.device))
         fresh = fresh.to(self.device, torch.float32)
         parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
-        return regions + [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
+        again = [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
+        return Objective((), self._style_terms(again, weight), pixels=guidance.terms(self.device))
+
+    def _style_terms(self, regions: Sequence[Region], weight: float) -> tuple[StyleTerm, ...]:
+        return style_terms(regions, self.settings.style_layers, weight, self.settings.loss)
 
     def _tile(self, shape: scales.Shape, batch: int) -> int | None:
         """The tile to begin with: as set, or what is likely to fit, and none with which memory ran out before."""
@@ -336,7 +348,7 @@ class _Work:
     effort: float = 1.0
     mixture: Mixture | None = None
     is_cold: bool = False
-    anchors: tuple[PixelTerm, ...] = ()
+    asked: Objective = NOTHING
     traces: list[list[float]] = field(init=False)
     megapixels: list[float] = field(init=False)
 

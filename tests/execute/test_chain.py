@@ -74,7 +74,7 @@ def test_a_frame_is_held_to_the_committed_painting_before_it(film: Source, tmp_p
     (anchor,) = begun.guidance.anchors
     assert anchor.weight == 10 * 1.5  # relative to the loss without what holds the frame
     assert np.allclose(anchor.image[0].permute(1, 2, 0), unit(painted(0)))
-    assert begun.guidance.enough == ENOUGH * 2.0
+    assert begun.guidance.enough == ENOUGH * 1.5
 
 
 def test_what_is_enough_does_not_grow_along_a_film_that_stands_still(film: Source, tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import Execution, Transfer
-from pipeline.errors import ClusterError, FrameError, WeightsError
+from pipeline.errors import ClusterError, FrameError, SpaceError, WeightsError
 from pipeline.execute import scheduler
 from pipeline.execute.events import (
     Event,
@@ -169,6 +170,30 @@ def test_once_asked_to_stop_the_frames_in_work_are_finished_and_no_other_begun()
             if isinstance(event, FrameFinished):
                 made.append(event.record.frame)
     assert made == [0, 1, 2]
+
+
+def test_a_segment_begins_when_it_is_chosen_and_not_before() -> None:
+    asked: list[list[str]] = []
+
+    def choose(ready: Iterator[Todo]) -> Todo | None:
+        names = {todo.job.name: todo for todo in ready}
+        asked.append(sorted(names))
+        return names.get("b 0", names.get("a 0")) if len(asked) > 3 else None
+
+    with Farm(Execution(workers=1), SETTINGS, 2, StandIn) as farm:
+        todos = [todo("a 0", 3), todo("b 0", 2)]
+        found = list(farm.stylize(todos, lambda: False, choose))
+    assert [e.job.name for e in found if isinstance(e, SegmentFinished)] == ["b 0", "a 0"]
+    assert asked[:4] == [["a 0", "b 0"]] * 4
+    assert asked[-1] == ["a 0"]
+
+
+def test_what_the_choice_raises_ends_the_run() -> None:
+    def choose(ready: Iterator[Todo]) -> Todo | None:
+        raise SpaceError("no room")
+
+    with Farm(Execution(workers=1), SETTINGS, 1, StandIn) as farm, pytest.raises(SpaceError, match="no room"):
+        list(farm.stylize([todo("a 0", 3)], lambda: False, choose))
 
 
 def test_more_gpus_than_there_are_is_refused_with_what_there_is() -> None:

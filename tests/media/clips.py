@@ -16,8 +16,10 @@ from pipeline.media.sources import Source
 SOUND_RATE_HZ = 48_000
 _CODE_BITS = 8
 
+Rgb = npt.NDArray[np.uint8]
 
-def picture(index: int, width_px: int = 64, height_px: int = 48) -> npt.NDArray[np.uint8]:
+
+def picture(index: int, width_px: int = 64, height_px: int = 48) -> Rgb:
     """Frame `index`: a gradient that moves, and on top the bits of the number as black and white blocks."""
     y, x = np.mgrid[:height_px, :width_px]
     rgb = np.stack([(x * 3 + index * 5) % 256, (y * 4 + index * 3) % 256, (x + y + index) % 256], axis=-1)
@@ -27,7 +29,7 @@ def picture(index: int, width_px: int = 64, height_px: int = 48) -> npt.NDArray[
     return rgb.astype(np.uint8)
 
 
-def read_number(rgb: npt.NDArray[np.uint8]) -> int:
+def read_number(rgb: Rgb) -> int:
     """The number that `picture` drew into a frame."""
     height_px, width_px = rgb.shape[:2]
     block, row = width_px // _CODE_BITS, height_px // 8
@@ -57,7 +59,7 @@ def write_clip(
     rotate_ccw_deg: int = 0,
     tags: dict[str, int] | None = None,
     subtitle: bool = False,
-    rgb: Sequence[npt.NDArray[np.uint8]] | None = None,
+    rgb: Sequence[Rgb] | None = None,
     fields: Literal["tff", "bff"] | None = None,
 ) -> Path:
     """Writes a clip of numbered frames; `pts` in units of `time_base`, by default 0 … n−1 at `rate`.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import MediaError
-from pipeline.media.probe import ColorTags, Probe, probe
+from pipeline.media.probe import ColorTags, Probe, _last_duration, probe
 from pipeline.media.sources import Source
 
 from .clips import SOUND_RATE_HZ, cut_file, picture, source_of, write_clip
@@ -45,6 +47,25 @@ def test_a_variable_rate_keeps_every_timestamp(tmp_path: Path) -> None:
     pts = [0, 3000, 9000, 9001, 20000, 90000]
     found = probed(write_clip(tmp_path / "vfr.mp4", time_base=Fraction(1, 90000), pts=pts))
     assert (found.pts, found.time_base) == (tuple(pts), Fraction(1, 90000))
+
+
+@pytest.mark.parametrize(
+    ("format_name", "stored", "duration", "expected"),
+    [
+        ("mov,mp4,m4a", 172800, 190800, 3600),  # MP4 stores the time to the next frame that is decoded
+        ("mov,mp4,m4a", 3600, 190800, 3600),
+        ("mov,mp4,m4a", 3600, 21600, 3600),  # an end before the last frame is none
+        ("mov,mp4,m4a", 3600, None, 3600),
+        ("matroska,webm", 172800, 190800, 172800),  # stores how long each frame is shown
+    ],
+)
+def test_the_last_frame_lasts_no_longer_than_its_stream(
+    format_name: str, stored: int, duration: int | None, expected: int
+) -> None:
+    container: Any = SimpleNamespace(format=SimpleNamespace(name=format_name))
+    stream: Any = SimpleNamespace(duration=duration, start_time=0)
+    tally: Any = SimpleNamespace(pts=[0, 183600, 187200], last_duration=stored)
+    assert _last_duration(container, stream, tally) == expected
 
 
 def test_a_single_frame_is_a_video(tmp_path: Path) -> None:

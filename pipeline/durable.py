@@ -1,0 +1,119 @@
+"""Writes to files that are whole or not there, whenever the process is killed, and journals of JSON lines.
+
+Knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SpaceError
+
+
+def append_journal(path: Path, entry: Mapping[str, Any]) -> None:
+    """Add one line to a journal, whole and synced."""
+    with writing(path.parent):
+        append_line(path, entry)
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a journal; one that a killed writer cut off is passed over, as is a missing file."""
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield entry
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file in one step: whoever reads it sees all of the old or all of the new."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
+        try:
+            write_synced(temporary, data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into a `SpaceError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise SpaceError(
+            f"cannot write in {folder}: {error.strerror or error}; make room or change the rights, then run again"
+        ) from error
+
+
+def bytes_below(folder: Path, besides: Path | None = None) -> int:
+    """The size of all files below a folder, without those below `besides`; others may be writing there."""
+    total = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if Path(place, name) != besides]
+        total += sum(size_of(Path(place, name)) for name in files)
+    return total
+
+
+def size_of(path: Path) -> int:
+    """The size of a file in bytes; 0 where there is none, or none any more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def line_of(entry: Mapping[str, Any]) -> bytes:
+    """An entry as a line of a journal."""
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def append_line(path: Path, entry: Mapping[str, Any]) -> None:
+    """One write of one line, after a line break where a killed writer left half a line."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, b"\n" * torn + line_of(entry))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file; its bytes are on the disk when this returns."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def link(temporary: Path, final: Path) -> bool:
+    """Give a whole file its final name, unless that is taken; whether it was not."""
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: not atomic against a second writer, but complete
+        if final.exists():
+            return False
+        temporary.rename(final)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """What was linked, renamed or removed in a folder stays so when this returns."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,37 @@
+"""Which frames of a segment are in a pack. What a pack is, and how it is read and written, is in `packs`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.durable import read_journal
+
+
+class Packed(NamedTuple):
+    """A finished frame in a pack: the `place` it has there, from 0, its own file's size, and its pixels' digest."""
+
+    pack: Path
+    place: int
+    bytes: int
+    digest: str
+
+
+def packs_of(segment: Path) -> Path:
+    """The journal of a segment's packs: a line per pack with `pack`, `bytes`, and `frames`: index, bytes, digest."""
+    return segment / "packs.jsonl"
+
+
+def packed_frames(segment: Path) -> dict[int, Packed]:
+    """The frames that are in a pack, by index; a pack that is not as long as its line says is none."""
+    found: dict[int, Packed] = {}
+    for entry in read_journal(packs_of(segment)):
+        with suppress(KeyError, TypeError, ValueError, OSError):
+            pack = segment / entry["pack"]
+            if pack.stat().st_size == entry["bytes"]:
+                found |= {
+                    index: Packed(pack, place, size, digest)
+                    for place, (index, size, digest) in enumerate(entry["frames"])
+                }
+    return found

@@ -1,0 +1,148 @@
+"""A look at a job in between: partial videos of what is finished so far.
+
+Reads the run folder without its lock, beside a run that works there: a finished frame is whole whenever it is read,
+be it a file or in a pack. Where a frame is not finished, the source's own is shown in dark gray, so that every frame
+is at its time, and the sound with it. The only thing that is written is the video, in one step.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.assemble import Output, current_outputs
+from pipeline.errors import MediaError
+from pipeline.frames import Frame
+from pipeline.media.decode import decode_frames
+from pipeline.media.encode import encode_video
+from pipeline.media.geometry import fit
+from pipeline.media.writing import writing
+from pipeline.packs import read_frame
+from pipeline.plan import Plan, SourcePlan
+from pipeline.resume import Stock, folder_of
+from pipeline.segments import Segment
+from pipeline.workspace import Workspace
+
+DIMMED = 0.4
+"""Of its brightness, what a source's frame keeps where its painting is missing: a look tells one from the other."""
+
+_LUMA = np.array((0.2126, 0.7152, 0.0722))  # BT.709's
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is finished of a source: `painted` of its `frames`, and the file that shows them, if there is one."""
+
+    source: str
+    kind: str
+    painted: int
+    frames: int
+    output: Path | None = None
+    error: str | None = None
+
+
+def previews_of(plan: Plan, stock: Stock, space: Workspace) -> list[Preview]:
+    """Write the partial videos of a job's sources."""
+    outputs = current_outputs(plan.sources, space)
+    return [show(source, stock, space, outputs.get(source.name)) for source in plan.sources]
+
+
+def show(source: SourcePlan, stock: Stock, space: Workspace, output: Output | None) -> Preview:
+    """Write the partial video of a source; of one whose `output` is there, or of which nothing is, only say so."""
+    kind, count = source.inspected.source.kind, source.frames
+    if output is not None:
+        return Preview(source.name, kind, count, count, output.output)
+    where = painted_in(source, stock)
+    found = Preview(source.name, kind, len(where), count)
+    if not where or kind == "still":
+        return found
+    try:
+        return Preview(source.name, kind, len(where), count, _write(source, where, space))
+    except MediaError as error:
+        return Preview(source.name, kind, len(where), count, error=str(error))
+
+
+def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
+    """The segment that has each frame's best painting so far: of the latest stage that has one."""
+    return {
+        index: segment
+        for segment in source.segments
+        for index in stock.finished[segment.key]
+        if source.first <= index < source.stop
+    }
+
+
+def lines(previews: Sequence[Preview]) -> Iterator[str]:
+    """What a person is told: a line per video, and one for each still that is finished."""
+    stills = [one for one in previews if one.kind == "still"]
+    for one in previews:
+        if one.kind == "still" and one.painted:
+            yield f"{one.source}: painted → {one.output or 'its file is not written yet'}"
+        elif one.kind != "still" and one.error:
+            yield f"{one.source}: {one.painted} of {one.frames} frames painted, but not to be shown: {one.error}"
+        elif one.kind != "still":
+            place = f" → {one.output}" if one.output else ""
+            yield f"{one.source}: {one.painted} of {one.frames} frames painted{place}"
+    if stills:
+        yield f"{sum(one.painted for one in stills)} of {len(stills)} pictures painted"
+    if not any(one.painted for one in previews):
+        yield "nothing is finished yet; start the job with: stylize run, and look again once it has painted frames"
+
+
+def to_json(plan: Plan, previews: Sequence[Preview]) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    shown = [{**asdict(one), "output": None if one.output is None else str(one.output)} for one in previews]
+    return {
+        "previews": shown,
+        "frames": {"total": plan.frames, "painted": sum(one.painted for one in previews)},
+        "failures": [asdict(failure) for failure in plan.failures],
+    }
+
+
+def _write(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) -> Path:
+    target = space.preview(source.name)
+    partial = target.with_name(f".{secrets.token_hex(6)}.partial.mp4")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        encode_video(
+            _frames(source, where, space),
+            partial,
+            source.inspected.source,
+            source.inspected.probe,
+            source.first,
+            source.stop,
+        )
+        with writing(target):
+            partial.replace(target)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return target
+
+
+def _frames(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) -> Iterator[Frame]:
+    """Every frame from the source's first on: painted, or the source's own, dimmed."""
+    own = decode_frames(source.inspected.source, source.inspected.probe, source.first, source.stop)
+    for index, content in enumerate(own, start=source.first):
+        painted = None
+        if index in where:
+            with suppress(MediaError):  # thrown away since, or damaged
+                painted = read_frame(folder_of(where[index], space), index)
+        yield dimmed(fit(content, source.size)) if painted is None else painted
+
+
+def dimmed(frame: Frame) -> Frame:
+    """A frame in dark gray.
+
+    >>> dimmed(np.full((1, 1, 3), 100, np.uint8)).tolist()
+    [[[40, 40, 40]]]
+    """
+    gray = (frame @ _LUMA * DIMMED + 0.5).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)

@@ -1,0 +1,110 @@
+"""Is every output of a job there, complete, and true to its source? Reads all of them, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.assemble import Standing, certify_output, standing_of, written
+from pipeline.config import Config
+from pipeline.errors import MediaError
+from pipeline.media.verify import Certificate
+from pipeline.plan import SourcePlan
+from pipeline.resume import Stock, take_stock
+from pipeline.survey import Notebook, survey
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one source's output."""
+
+    source: str
+    output: Path
+    certificate: Certificate | None  # None: there is no output, or none that could be compared
+    failure: str | None  # what is wrong, as one sentence; None: it is true to its source
+    note: str | None = None
+
+    @property
+    def line(self) -> str:
+        """All of it for a person."""
+        checks = (
+            f"{', '.join(self.certificate.checks)}: " if self.certificate and self.certificate.checks else ""
+        )
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.source}: {checks}{self.failure or 'true to its source'}{note}"
+
+
+def verify(config: Config) -> Iterator[Verdict]:
+    """Look at every output of a job, one after the other; those of sources that cannot be used come first.
+
+    What decoding found in the sources is taken from the run folder as long as their bytes are the same. Raises the
+    `PipelineError`s that concern the job as a whole.
+    """
+    space = Workspace(config.output)
+    plan = survey(config, Notebook(space.read(space.probes)))
+    stock, journal = take_stock(plan, space, clean=False), written(space)
+    for failure in plan.failures:
+        yield Verdict(failure.source, space.output / failure.source, None, failure.error)
+    for source in plan.sources:
+        yield _judge(source, space.output / source.output, standing_of(source, space, journal), stock)
+
+
+def to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The object that `--json` prints; an output that differs is in both of its lists."""
+    return {
+        "status": "incomplete" if any(verdict.failure for verdict in verdicts) else "done",
+        "outputs": [
+            {
+                "source": verdict.source,
+                "output": str(verdict.output),
+                "frames": verdict.certificate.frames,
+                "checks": list(verdict.certificate.checks),
+                "differences": list(verdict.certificate.differences),
+                "note": verdict.note,
+            }
+            for verdict in verdicts
+            if verdict.certificate is not None
+        ],
+        "failures": [
+            {"source": verdict.source, "frame": None, "error": verdict.failure}
+            for verdict in verdicts
+            if verdict.failure is not None
+        ],
+    }
+
+
+def in_total(verdicts: Sequence[Verdict]) -> str:
+    """The last line for a person."""
+    true = sum(verdict.failure is None for verdict in verdicts)
+    return f"{true} of {len(verdicts)} outputs are complete and true to their sources"
+
+
+def _judge(source: SourcePlan, output: Path, standing: Standing, stock: Stock) -> Verdict:
+    """The verdict on one output."""
+    if standing == "missing":
+        return Verdict(source.name, output, None, _progress(source, stock))
+    if standing == "foreign":
+        return Verdict(source.name, output, None, f"{output} was not written by a run here")
+    try:
+        certificate = certify_output(source, output)
+    except MediaError as error:
+        return Verdict(source.name, output, None, f"cannot be compared with its source: {error}")
+    wrong = (
+        [f"differs from its source: {'; '.join(certificate.differences)}"] if certificate.differences else []
+    )
+    if standing == "outdated":
+        reasons = "".join(f"; {reason}" for reason in stock.reasons.get(source.name, ()))
+        wrong.insert(0, f"of an earlier run, not of this config{reasons}; {_progress(source, stock)}")
+    note = "changed since a run wrote it" if standing == "changed" else None
+    return Verdict(source.name, output, certificate, "; ".join(wrong) or None, note)
+
+
+def _progress(source: SourcePlan, stock: Stock) -> str:
+    """How far a source is whose output is not what it should be."""
+    finished = sum(not r.draft for s in source.segments for r in stock.finished[s.key].values())
+    if finished < source.frames:
+        return f"not finished: {finished} of {source.frames} frames; run the job to go on"
+    return f"not written, though all {finished} frames are finished; run the job to write it"
