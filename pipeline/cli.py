@@ -41,6 +41,14 @@ Overrides = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
+ShotList = Annotated[
+    Path | None,
+    typer.Option(
+        "--shots",
+        metavar="PATH",
+        help="Write a shot list there, to edit and name as video.shots; the shots are found anew, as video.cuts says.",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -71,19 +79,35 @@ def run(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, deb
 
 
 @app.command()
-def plan(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing."""
+def plan(
+    config: ConfigPath,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    shots: ShotList = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --shots write over an existing file.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
     with _reporting(as_json, debug):
         from pipeline.config import load_config
         from pipeline.outline import outline, show
         from pipeline.run import look
+        from pipeline.shotlist_writing import check_free, write_shots
 
-        loaded = load_config(config, set_ or ())
-        found = outline(loaded, *look(loaded))
+        if shots is not None:
+            check_free(shots, force=force)
+        loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
+        seen, stock = look(loaded)
+        written = 0 if shots is None else write_shots(shots, seen)
+        found = outline(loaded, seen, stock)
         if as_json:
-            typer.echo(json.dumps(found))
+            typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, _console(stderr=False))
+            if shots is not None:
+                typer.echo(
+                    f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}"
+                )
         if found["disk_refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)

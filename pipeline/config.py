@@ -8,14 +8,15 @@ are in `config_sections`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from importlib.resources import files
 from os.path import realpath
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline import config_values as kinds
 from pipeline.config_encoding import Encoding, without_range
@@ -29,7 +30,17 @@ from pipeline.config_paths import (
     mask_trouble,
     root_of,
 )
-from pipeline.config_sections import Disk, Execution, Section, StyleImage, Transfer, Video
+from pipeline.config_sections import (
+    Disk,
+    Execution,
+    Keyframe,
+    Section,
+    StyleImage,
+    StyleList,
+    Transfer,
+    Video,
+    keyframes_at_odds,
+)
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
@@ -40,6 +51,7 @@ __all__ = [
     "Disk",
     "Encoding",
     "Execution",
+    "Keyframe",
     "StyleImage",
     "Transfer",
     "Video",
@@ -58,9 +70,7 @@ class Config(Section):
     """What to paint: a file, a folder (searched recursively), a pattern, or a list of these."""
     output: kinds.PathName
     """Folder for the results; the input tree is mirrored below it, file names kept."""
-    style: Annotated[
-        tuple[StyleImage, ...], BeforeValidator(kinds.listed), Field(json_schema_extra=kinds.add_path)
-    ]
+    style: StyleList
     """The painting to learn from, or a list of {image: path, weight: number, mask: path, part: path}."""
     content_mask: kinds.PathName | None = None
     """Picture that says where the source's content counts: white fully, black not; null: everywhere."""
@@ -86,7 +96,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         """Refuse settings of two sections that exclude each other."""
-        if found := [*without_range(self.encoding, self.video)]:
+        odds = keyframes_at_odds(self.video.timeline, self.transfer, "video.timeline")
+        if found := [*without_range(self.encoding, self.video), *odds]:
             raise conflicts(found)
         return self
 
@@ -165,22 +176,14 @@ def _lay_over(written: Placed, changes: Sequence[tuple[str, Placed]]) -> Placed:
 
 def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> Config:
     """Count relative paths from `folder`, or from the current one where they came from an override."""
-    keys = ("input", "output", "style", "content_mask", "weights")
+    in_video = ("shots", "timeline", "flow_weights")
+    keys = ("input", "output", "style", "content_mask", "weights", *(f"video.{name}" for name in in_video))
     bases = {key: Path.cwd() if key in overridden else folder for key in keys}
-    style = [
-        one.model_copy(
-            update={
-                name: absolute(bases["style"], path)
-                for name in ("image", "mask", "part")
-                if (path := getattr(one, name)) is not None
-            }
-        )
-        for one in config.style
-    ]
     changes: dict[str, Any] = {
         "input": tuple(absolute_pattern(bases["input"], text) for text in config.input),
         "output": absolute(bases["output"], config.output),
-        "style": tuple(style),
+        "style": absolute_styles(config.style, bases["style"]),
+        "video": _absolute_video(config.video, {name: bases[f"video.{name}"] for name in in_video}),
     }
     if config.content_mask is not None:
         changes["content_mask"] = absolute(bases["content_mask"], config.content_mask)
@@ -189,20 +192,57 @@ def _with_absolute_paths(config: Config, folder: Path, overridden: set[str]) -> 
     return config.model_copy(update=changes)
 
 
+def _absolute_video(video: Video, bases: Mapping[str, Path]) -> Video:
+    paths = {name: getattr(video, name) for name in ("shots", "flow_weights")}
+    changes: dict[str, Any] = {name: path and absolute(bases[name], path) for name, path in paths.items()}
+    timeline = absolute_keyframes(video.timeline, bases["timeline"])
+    return video.model_copy(update={**changes, "timeline": timeline})
+
+
+def absolute_keyframes(keyframes: Sequence[Keyframe], folder: Path) -> tuple[Keyframe, ...]:
+    """Keyframes whose styles' paths are counted from `folder`."""
+    return tuple(
+        one.model_copy(update={"style": one.style and absolute_styles(one.style, folder)})
+        for one in keyframes
+    )
+
+
+def absolute_styles(styles: Sequence[StyleImage], folder: Path) -> tuple[StyleImage, ...]:
+    """Styles whose paths are counted from `folder`."""
+    names = ("image", "mask", "part")
+    return tuple(
+        one.model_copy(
+            update={name: absolute(folder, path) for name in names if (path := getattr(one, name))}
+        )
+        for one in styles
+    )
+
+
+def style_troubles(styles: Sequence[StyleImage], key: str, at: Callable[..., str]) -> Iterator[str]:
+    """A sentence for each style, or mask of one, that cannot be read; `at` says the place of a path in them."""
+    for index, style in enumerate(styles):
+        if trouble := image_trouble(style.image):
+            yield f"{key} must be an image; {style.image} {trouble}{at(index, 'image')}"
+        for name in ("mask", "part"):
+            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
+                yield f"{key}.{index}.{name} must be an image; {path} {trouble}{at(index, name)}"
+
+
 def check_files(config: Config, document: Placed | None = None) -> None:
     """Check that styles, masks and weights can be read and that output is a folder of its own; raises ConfigError."""
 
     def at(*path: str | int) -> str:
         return f" ({document.along(path)[-1].place})" if document else ""
 
-    problems = []
-    for index, style in enumerate(config.style):
-        if trouble := image_trouble(style.image):
-            problems.append(f"style must be an image; {style.image} {trouble}{at('style', index, 'image')}")
-        for name in ("mask", "part"):
-            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
-                key = f"style.{index}.{name}"
-                problems.append(f"{key} must be an image; {path} {trouble}{at('style', index, name)}")
+    problems = [*style_troubles(config.style, "style", partial(at, "style"))]
+    for index, one in enumerate(config.video.timeline):
+        path = ("video", "timeline", index, "style")
+        problems += style_troubles(one.style or (), ".".join(map(str, path)), partial(at, *path))
+    if config.video.shots and kind_of(config.video.shots) != "file":
+        remedy = "write one: stylize plan JOB.yaml --shots PATH"
+        problems.append(
+            f"video.shots must be a file; {config.video.shots} is not there{at('video', 'shots')}; {remedy}"
+        )
     if config.content_mask and (trouble := mask_trouble(config.content_mask)):
         problems.append(f"content_mask must be an image; {config.content_mask} {trouble}{at('content_mask')}")
     if isinstance(config.weights, Path) and (kind := kind_of(config.weights)) != "file":

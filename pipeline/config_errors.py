@@ -1,6 +1,6 @@
 """Pydantic's errors → sentences: the dotted key, what is allowed, the value, the place, the nearest name.
 
-Knows the required settings and the keys of a style image; the other names to suggest are passed in.
+Knows the required settings and the keys of style images and keyframes; the other names to suggest are passed in.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _EXAMPLES = {  # what to write for a key that must be there
     "input": "it is what to paint, for example input: clips/",
     "output": "it is the folder for the results, for example output: out/",
     "style": "it is the painting to learn from, for example style: paintings/swirl.png",
+    "frames": "it is where the shot is, for example frames: [0, 48]",
+    "shots": "it is the list of the source's shots, for example shots: [{frames: [0, 48]}]",
 }
 
 
@@ -95,16 +97,11 @@ def _complain(problem: ErrorDetails, document: Placed, names: Collection[str]) -
     key, found = ".".join(map(str, path)), document.along(path)
     place = found[-1].place
     if kind == "conflicts":
-        return [f"{text} ({_places(keys, document)})" for text, keys in context["found"]]
+        return conflict_lines(context["found"], document)
     if kind == "missing":
         return [f"{key} is missing ({place})" + (f"; {_EXAMPLES[key]}" if key in _EXAMPLES else "")]
     if kind == "extra_forbidden":
-        siblings = (
-            [f"{path[0]}.{path[1]}.{name}" for name in ("image", "weight", "mask", "part")]
-            if len(path) == 3
-            else names
-        )
-        return [unknown_setting(key, siblings, place)]
+        return [unknown_setting(key, _siblings(path) or names, place)]
     choices = context.get("choices") or re.findall(r"'([^']+)'", str(context.get("expected", "")))
     if "[key]" in problem["loc"]:
         return [f"{key} is not a layer of VGG19 ({place}){nearest(str(path[-1]), choices)}"]
@@ -117,6 +114,15 @@ def _complain(problem: ErrorDetails, document: Placed, names: Collection[str]) -
     return [f"{written} must be {allowed}, got {show(value)} ({place}){hint}"]
 
 
+def _siblings(path: tuple[int | str, ...]) -> list[str]:
+    """The dotted keys that there are where a key of a list's item was not known."""
+    if len(path) < 3 or not isinstance(path[-2], int):
+        return []
+    known = {"style": ("image", "weight", "mask", "part"), "timeline": ("at", "style", "style_weight")}
+    around = ".".join(map(str, path[:-1]))
+    return [f"{around}.{name}" for name in known.get(str(path[-3]), ())]
+
+
 def _allowed(kind: str, context: dict[str, Any], choices: Collection[str], message: str) -> str:
     """What is allowed, to follow the words "must be"."""
     if kind == "allowed":
@@ -126,8 +132,14 @@ def _allowed(kind: str, context: dict[str, Any], choices: Collection[str], messa
     return _ALLOWED[kind].format(**context) if kind in _ALLOWED else f"valid: {message}"
 
 
+def conflict_lines(found: Collection[tuple[str, Collection[str]]], document: Placed) -> list[str]:
+    """One line for each of the sentences of `conflicts`, with the places of what it is about."""
+    return [f"{text} ({_places(keys, document)})" for text, keys in found]
+
+
 def _places(keys: Collection[str], document: Placed) -> str:
     """The places of those settings that someone wrote, or the file's name if all of them are defaults."""
-    places = [document.along(tuple(key.split(".")))[-1].place for key in keys]
+    paths = [[int(part) if part.isdecimal() else part for part in key.split(".")] for key in keys]
+    places = [document.along(tuple(path))[-1].place for path in paths]
     written = dict.fromkeys(place for place in places if place != document.place)
     return ", ".join(written) or document.place

@@ -7,9 +7,10 @@ Knows nothing of files, and imports nothing of the engine, which would take seco
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from pipeline import config_values as kinds
 from pipeline.config_errors import conflicts
@@ -38,6 +39,38 @@ class StyleImage(Section):
     """Picture that says where in the source this style is to be: white yes, black no; null: what others leave."""
     part: kinds.PathName | None = None
     """Picture that says what part of the painting to learn from: white yes, black no; null: all of it."""
+
+
+StyleList = Annotated[
+    tuple[StyleImage, ...], BeforeValidator(kinds.listed), Field(json_schema_extra=kinds.add_path)
+]
+
+
+class Keyframe(Section):
+    """What the style is at one moment of a video; between two of them it changes evenly."""
+
+    at: kinds.Time
+    """Time from the video's first frame: seconds, or a text such as "0:12.5"."""
+    style: StyleList | None = None
+    """The painting, or the list of paintings, at that time; null: as the keyframes around it say."""
+    style_weight: kinds.Share | None = None
+    """transfer.style_weight at that time; null: as the keyframes around it say."""
+
+
+def keyframe_conflicts(keyframes: tuple[Keyframe, ...], name: str) -> Iterator[Conflict]:
+    """What is wrong with keyframes that are each allowed; `name` is the key that they are under."""
+    for index, one in enumerate(keyframes):
+        key = f"{name}.{index}"
+        if one.style is None and one.style_weight is None:
+            yield f"{key} must have a style or a style_weight", (key,)
+        for place, style in enumerate(one.style or ()):
+            if style.mask is not None:
+                masked = f"{key}.style.{place}.mask"
+                yield f"{masked} cannot be: a style that comes and goes is everywhere; remove it", (masked,)
+    for index, (before, after) in enumerate(pairwise(keyframes), start=1):
+        if before.at >= after.at:
+            key = f"{name}.{index}.at"
+            yield f"{key} must be above {float(before.at):g}, got {float(after.at):g}", (key,)
 
 
 class Transfer(Section):
@@ -153,6 +186,16 @@ class Transfer(Section):
                 )
 
 
+def keyframes_at_odds(keyframes: tuple[Keyframe, ...], transfer: Transfer, name: str) -> Iterator[Conflict]:
+    """Style weights at keyframes that `transfer` leaves nothing to do; `name` is the key that they are under."""
+    for index, one in enumerate(keyframes):
+        key = f"{name}.{index}.style_weight"
+        if one.style_weight == 0 and transfer.content_weight == 0:
+            yield f"{key} must be above 0 because transfer.content_weight is 0", (key,)
+        if one.style_weight and not any(transfer.style_layers.values()):
+            yield f"{key} must be 0 because no weight of transfer.style_layers is above it", (key,)
+
+
 class Video(Section):
     """What follows from one frame to the next."""
 
@@ -176,6 +219,25 @@ class Video(Section):
     """Longest part of a shot that one worker makes; longer shots are spread over workers; null: no shot is."""
     blend_frames: Annotated[int, Field(ge=2)] = 16
     """Frames over which a part of a shot is blended with the part before it."""
+    shots: kinds.PathName | None = None
+    """Shot list, a YAML written by `stylize plan --shots` and edited by hand: cuts, and what a shot has of its own."""
+    timeline: Annotated[tuple[Keyframe, ...], Strict(False)] = ()
+    """Styles that change over time: a list of {at: seconds, style: path or list, style_weight: number}."""
+    flow: Literal["dis", "raft"] = "dis"
+    """Optical flow: OpenCV's DIS, or torchvision's RAFT, slower and better at large motions; needs its weights."""
+    flow_weights: kinds.PathName | None = None
+    """RAFT's weights, a .pth file of torchvision's raft_small or raft_large; null: those in torch.hub's cache."""
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        """Refuse settings that are each allowed but exclude each other."""
+        found = [*keyframe_conflicts(self.timeline, "video.timeline")]
+        if self.flow_weights is not None and self.flow != "raft":
+            keys = ("video.flow_weights", "video.flow")
+            found.append((f"video.flow_weights must be null because video.flow is {self.flow}", keys))
+        if found:
+            raise conflicts(found)
+        return self
 
 
 class Execution(Section):

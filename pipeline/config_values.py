@@ -125,6 +125,19 @@ def _rate(value: Any) -> Fraction:
     return rate
 
 
+def _time(value: Any) -> Fraction:
+    """Take seconds from 0 up, or a text such as "1:02:03.5" or "0:12.5"; exactly what is written."""
+    parts = str(value).split(":")
+    if isinstance(value, bool) or not 1 <= len(parts) <= 3 or not _TIME.fullmatch(str(value)):
+        raise ValueError
+    if any(Fraction(part) >= 60 for part in parts[1:]):
+        raise ValueError
+    return sum((Fraction(part) * 60**power for power, part in enumerate(reversed(parts))), Fraction(0))
+
+
+_TIME = re.compile(r"(\d{1,9}:){0,2}\d{1,9}(\.\d{0,9})?")
+
+
 def _neither_bool_nor_float(value: Any) -> Any:
     """Refuse true and 1.0, which pydantic's Literal takes for 1."""
     if isinstance(value, bool | float):
@@ -181,6 +194,20 @@ Rate = Annotated[
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0},
                 {"type": "string", "pattern": r"^\d+(\.\d+)?(/\d+)?$"},
+            ]
+        }
+    ),
+]
+Time = Annotated[
+    Fraction,
+    PlainValidator(_time),
+    expects('seconds from 0 up, or a time such as "1:02:03.5"'),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^(\d{1,9}:){0,2}\d{1,9}(\.\d{0,9})?$"},
             ]
         }
     ),

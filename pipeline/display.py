@@ -85,7 +85,7 @@ class Display(Watcher):
         missing = [stock.missing(source) for source in plan.sources]
         self._to_make = sum(len(frames) for by_segment in missing for frames in by_segment.values())
         self.say(
-            f"{len(plan.sources)} sources, {sum(s.kind == 'paint' for s in plan.segments)} segments, "
+            f"{len(plan.sources)} sources, {sum(s.kind in ('paint', 'skip') for s in plan.segments)} segments, "
             f"{plan.frames} frames; "
             f"{stock.reused} frames reused, {plan.frames - stock.reused} to do"
         )

@@ -29,13 +29,17 @@ def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: flo
     """The work that a plan leaves, and what it takes at `seconds_per_unit` seconds per megapixel-iteration."""
     work, pixels = 0.0, 0
     for source in plan.sources:
-        cold = cold_work(source, transfer)
         area = source.size[0] * source.size[1]
-        warm = (max(1, transfer.warm_iterations) + _last(transfer)) * area / 1e6
         missing = stock.missing(source)
         for segment in source.segments:
             frames = missing.get(segment.key, ())
             pixels += len(frames) * area
+            if segment.kind == "skip" or not frames:
+                continue
+            direction = source.direction(segment)
+            own = direction.transfer if direction else transfer
+            cold = cold_work(source, own)
+            warm = (max(1, own.warm_iterations) + _last(own)) * area / 1e6
             if segment.kind == "paint":
                 colds = len(frames) if not source.is_warm else int(segment.first in frames)
                 work += colds * cold * segment.effort + (len(frames) - colds) * warm

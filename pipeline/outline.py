@@ -26,7 +26,7 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
     room, refusal = foresee(config, plan, stock, Workspace(config.output))
     return {
         "sources": [_source(source, stock) for source in plan.sources],
-        "segments": sum(segment.kind == "paint" for segment in plan.segments),
+        "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments),
         "frames": {"total": plan.frames, "reused": stock.reused, "left": left},
         "megapixel_iterations": round(cost.megapixel_iterations, 3),
         "disk_bytes": cost.disk_bytes,
@@ -80,7 +80,7 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
         "frames": source.frames,
         "size": list(source.size),
         "shots": [list(shot) for shot in source.shots],
-        "segments": [[s.first, s.stop] for s in source.segments if s.kind == "paint"],
+        "segments": [[s.first, s.stop] for s in source.segments if s.kind in ("paint", "skip")],
         "reused": sum(not r.draft for s in source.segments for r in stock.finished[s.key].values()),
         "notes": list(source.notes),
     }

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
-from pipeline.config import Config, Transfer, plain
+from pipeline.config import Config, Keyframe, StyleImage, Transfer, plain
+from pipeline.direction import Direction, direct
 from pipeline.errors import MediaError
 from pipeline.media.formats import Coding
 from pipeline.media.geometry import output_size
 from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
-from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of
+from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of, skipped
+from pipeline.shotlist import Script, Shot, check_frames
 
 ALGORITHM = 3
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
@@ -56,11 +59,29 @@ class StyleDigests:
 
 @dataclass(frozen=True)
 class Judges:
-    """What judges the pictures, by SHA-256: the styles, the network's weights, and where the content counts."""
+    """What judges the pictures, by SHA-256: the styles, the network's weights, and where the content counts.
+
+    `flow`: the weights of the optical flow, where it has any. `files`: by path, the pictures and masks of the styles
+    that only some shots or moments have.
+    """
 
     styles: tuple[StyleDigests, ...]
     weights: str
     content_mask: str | None = None
+    flow: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, styles: Sequence[StyleImage]) -> tuple[StyleDigests, ...]:
+        """The digests of styles whose pictures and masks are among `files`."""
+        return tuple(
+            StyleDigests(
+                self.files[str(one.image)],
+                one.weight,
+                None if one.mask is None else self.files[str(one.mask)],
+                None if one.part is None else self.files[str(one.part)],
+            )
+            for one in styles
+        )
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,8 @@ class SourcePlan:
     is_warm: bool  # every frame of a segment but the first starts from its predecessor
     notes: tuple[str, ...]
     coding: Coding | None  # how the result is encoded, which changes no pixel; None for stills
+    directions: Mapping[int, Direction] = field(default_factory=dict, repr=False)
+    """By a shot's first frame, what the shot is painted with where that is not the job's own."""
 
     @property
     def name(self) -> str:
@@ -109,8 +132,21 @@ class SourcePlan:
     @property
     def shots(self) -> tuple[tuple[int, int], ...]:
         """The shots, first and stop, of which the segments are parts."""
-        starts = [s.first for s in self.segments if s.kind == "paint" and s.effort == 1]
+        starts = [s.first for s in self.segments if s.kind == "skip" or (s.kind == "paint" and s.effort == 1)]
         return tuple(pairwise([*starts, self.stop]))
+
+    def direction(self, segment: Segment) -> Direction | None:
+        """What a segment is painted with; None: the job's own style and settings."""
+        if not self.directions:
+            return None
+        shot = max(first for first, _ in self.shots if first <= segment.first)
+        given = self.directions.get(shot)
+        return given and given.between(*self.span_s(segment.first, segment.stop))
+
+    def span_s(self, first: int, stop: int) -> tuple[Fraction, Fraction]:
+        """The times of the first and the last of some frames, in seconds from the source's first frame."""
+        probe = self.inspected.probe
+        return probe.time_s(first), probe.time_s(stop - 1)
 
     @property
     def seams(self) -> tuple[int, ...]:
@@ -147,27 +183,49 @@ def frame_range(config: Config, probe: Probe, source: Source) -> tuple[int, int]
     return first, min(stop, probe.frames)
 
 
-def plan_source(config: Config, found: Inspected, judges: Judges) -> SourcePlan:
-    """One source's shots and segments; `MediaError` where the config asks for frames that it has not."""
+def plan_source(config: Config, found: Inspected, judges: Judges, script: Script | None = None) -> SourcePlan:
+    """One source's shots and segments, the shots those of `script` where there is one.
+
+    Raises `MediaError` where the config asks for frames that the source has not, `ConfigError` where `script` does.
+    """
     source, probe = found.source, found.probe
     first, stop = frame_range(config, probe, source)
     size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
     is_warm = source.kind != "still" and config.video.warm_start != "none"
-    common = _common_parts(config, found, judges, size, is_warm=is_warm)
-    cutting = _cutting(config, is_warm=is_warm)
-    segments = tuple(
-        segment
-        for shot in shots(first, stop, found.cuts)
-        for segment in segments_of(source.name, shot, common, cutting)
-    )
+    job = _Job(config, found, judges, size, is_warm)
+    segments: list[Segment] = []
+    directions: dict[int, Direction] = {}
+    for begin, end, shot in _shots(found, first, stop, script):
+        if shot and shot.skip:
+            segments.append(skipped(source.name, (begin, end), job.skipped_parts))
+            continue
+        direction = job.direction(shot, script)
+        if direction != job.own:
+            directions[begin] = direction
+        cutting = _cutting(config, direction.transfer, is_warm=is_warm)
+        segments += segments_of(source.name, (begin, end), partial(job.parts, direction), cutting)
     coding = coding_for(source, probe, config.encoding.wish)
     notes = (*_notes(config, found, stop), *_coding_notes(config, found, coding))
-    return SourcePlan(found, first, stop, size, segments, is_warm, notes, coding)
+    return SourcePlan(found, first, stop, size, tuple(segments), is_warm, notes, coding, directions)
 
 
-def _cutting(config: Config, *, is_warm: bool) -> Cutting:
-    """How the shots of a source are cut; where frames are cold, each is on its own, and so is every segment."""
-    video, transfer = config.video, config.transfer
+def _shots(
+    found: Inspected, first: int, stop: int, script: Script | None
+) -> Iterator[tuple[int, int, Shot | None]]:
+    """The shots of the frames first … stop−1, with what a shot list says of each."""
+    if script is None:
+        yield from ((*shot, None) for shot in shots(first, stop, found.cuts))
+        return
+    check_frames(found.source.name, script, found.probe.frames, (first, stop))
+    for shot in script.shots:
+        begin, end = max(first, shot.frames[0]), min(stop, shot.frames[1])
+        if begin < end:
+            yield begin, end, shot
+
+
+def _cutting(config: Config, transfer: Transfer, *, is_warm: bool) -> Cutting:
+    """How a shot is cut; where frames are cold, each is on its own, and so is every segment."""
+    video = config.video
     if not is_warm:
         return Cutting(None, 0, 1, 0)
     more = transfer.iterations * (1 - OPENING_EFFORT) / max(1, transfer.warm_iterations)
@@ -186,7 +244,8 @@ def shots(first: int, stop: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between the parts of two segments, as `name: old → new`."""
-    names = sorted({*before, *after})
+    is_left = before.get("skip") != after.get("skip")  # then everything else is different, too
+    names = ["skip"] if is_left else sorted({*before, *after})
     return [
         f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
         for name in names
@@ -194,31 +253,73 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _common_parts(
-    config: Config, found: Inspected, judges: Judges, size: tuple[int, int], *, is_warm: bool
-) -> dict[str, Any]:
-    chain = _chain(config, found, is_warm=is_warm)
-    unused = {"size", *_unused(config.transfer, is_warm=is_warm)}
-    transfer = {
-        f"transfer.{key}": value for key, value in plain(config.transfer).items() if key not in unused
-    }
-    styles = {f"style.{index}": [one.image, one.weight] for index, one in enumerate(judges.styles)}
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for all shots of a source."""
+
+    config: Config
+    found: Inspected
+    judges: Judges
+    size: tuple[int, int]
+    is_warm: bool
+
+    @cached_property
+    def own(self) -> Direction:
+        """The direction of a shot that has nothing of its own."""
+        return Direction(self.config.style, self.config.transfer)
+
+    def direction(self, shot: Shot | None, script: Script | None) -> Direction:
+        """What a shot is painted with: what it sets itself, else what the timeline says, else the job's own."""
+        keyframes: tuple[Keyframe, ...] = ()
+        if self.found.source.kind != "still":
+            video = self.config.video
+            keyframes = script.timeline if script and script.timeline is not None else video.timeline
+        if shot is None:
+            return direct(self.own.styles, self.own.transfer, keyframes)
+        hidden = {"style": shot.style, "style_weight": shot.style_weight}
+        taken = {name: None for name, value in hidden.items() if value is not None}
+        left = [one.model_copy(update=taken) for one in keyframes]
+        return direct(shot.style or self.own.styles, shot.transfer or self.own.transfer, left)
+
+    def parts(self, direction: Direction, first: int, stop: int) -> dict[str, Any]:
+        """Everything that changes a pixel of the frames first … stop−1 of a shot, but which frames they are."""
+        span = self.found.probe.time_s(first), self.found.probe.time_s(stop - 1)
+        here = direction.between(*span)
+        is_own = here.styles == self.config.style
+        styles = self.judges.styles if is_own else self.judges.of(here.styles)
+        unused = {"size", *_unused(here.transfer, is_warm=self.is_warm)}
+        tracks = {"style_weight": here.strength, "style": here.shares}
+        changing = {
+            f"timeline.{name}": [[str(at), *values] for at, values in track.within(*span)]
+            for name, track in tracks.items()
+            if track
+        }
+        unused |= {"style_weight"} if here.strength else set()
+        transfer = {f"transfer.{k}": value for k, value in plain(here.transfer).items() if k not in unused}
+        return {
+            **self.skipped_parts,
+            "weights": self.judges.weights,
+            **_style_parts(styles, self.judges.content_mask),
+            **transfer,
+            **changing,
+            **_chain(self.config, self.found, self.judges.flow, is_warm=self.is_warm),
+        }
+
+    @property
+    def skipped_parts(self) -> dict[str, Any]:
+        """What changes a pixel of frames that are left as they are."""
+        common = {"algorithm": ALGORITHM, "source": self.found.digest, "size": list(self.size)}
+        return {**common, **_reading(self.found.probe)}
+
+
+def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> dict[str, Any]:
+    images = {f"style.{index}": [one.image, one.weight] for index, one in enumerate(styles)}
     masks = {
         f"style.{index}.{name}": digest
-        for index, one in enumerate(judges.styles)
+        for index, one in enumerate(styles)
         for name, digest in (("mask", one.mask), ("part", one.part))
-    } | {"content_mask": judges.content_mask}
-    return {
-        "algorithm": ALGORITHM,
-        "source": found.digest,
-        "size": list(size),
-        "weights": judges.weights,
-        **styles,
-        **{name: digest for name, digest in masks.items() if digest is not None},
-        **transfer,
-        **chain,
-        **_reading(found.probe),
-    }
+    } | {"content_mask": content_mask}
+    return {**images, **{name: digest for name, digest in masks.items() if digest is not None}}
 
 
 def _reading(probe: Probe) -> dict[str, Any]:
@@ -233,13 +334,14 @@ def _reading(probe: Probe) -> dict[str, Any]:
     }
 
 
-def _chain(config: Config, found: Inspected, *, is_warm: bool) -> dict[str, Any]:
+def _chain(config: Config, found: Inspected, flow: str | None, *, is_warm: bool) -> dict[str, Any]:
     """What decides on how a frame follows from others."""
     if found.source.kind == "still":
         return {}
     video = config.video
     names = ["warm_start", *(("temporal_weight", "long_term") if is_warm else ())]
-    return {f"video.{name}": value for name, value in plain(video).items() if name in names}
+    given = {"video.flow": [video.flow, flow]} if is_warm and flow is not None else {}
+    return given | {f"video.{name}": value for name, value in plain(video).items() if name in names}
 
 
 def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:

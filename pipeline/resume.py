@@ -77,7 +77,7 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Col
         found = [
             change
             for segment in source.segments
-            if segment.kind == "paint"
+            if segment.kind in ("paint", "skip")
             and segment.key in missing
             and (parts := before.get((source.name, segment.first))) is not None
             for change in changes(parts, segment.parts)
@@ -100,7 +100,7 @@ def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
     """The parts of the segments of the last plan, by source and first frame; none where it cannot be understood."""
     try:
         segments = space.read(space.plan)["segments"]
-        return {(s["source"], s["frames"][0]): s["parts"] for s in segments if s["kind"] == "paint"}
+        return {(s["source"], s["frames"][0]): s["parts"] for s in segments if s["kind"] in ("paint", "skip")}
     except (KeyError, TypeError, IndexError):
         return {}
 
@@ -153,4 +153,5 @@ def _job(source: SourcePlan, segment: Segment, space: Workspace) -> SegmentJob:
         effort=segment.effort,
         drafts=tuple(Stretch(h.first, h.stop, folder_of(h.segment, space)) for h in segment.drafts),
         own=source.own.get(segment.key, (segment.first, segment.first)),
+        direction=source.direction(segment),
     )

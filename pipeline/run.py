@@ -11,7 +11,7 @@ from pipeline.config import Config
 from pipeline.errors import SpaceError
 from pipeline.execute.address import use_token
 from pipeline.execute.events import Event, Todo
-from pipeline.execute.job import StyleFiles, WorkerSettings
+from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.plan import Plan
@@ -85,7 +85,7 @@ def _stylize(
     memory = config.execution.memory_per_worker
     settings = WorkerSettings(
         weights=config.weights,
-        styles=tuple(StyleFiles(one.image, one.weight, one.mask, one.part) for one in config.style),
+        styles=style_files(config.style),
         transfer=config.transfer,
         threads=None,
         warm_start=config.video.warm_start,
@@ -94,6 +94,8 @@ def _stylize(
         may_use_gpu=config.execution.gpus_per_worker != 0,
         content_mask=config.content_mask,
         memory_gib=None if memory == "auto" else memory,
+        flow=config.video.flow,
+        flow_weights=config.video.flow_weights,
     )
     with Farm(config.execution, settings, segments=len(missing)) as farm:
         yield from farm.stylize(missing, stop, choose)

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["paint", "blend", "pass"]
+Kind = Literal["paint", "blend", "pass", "skip"]
+
+PartsOf = Callable[[int, int], Mapping[str, Any]]
+"""What changes a pixel of the frames first … stop−1, but which frames they are."""
 
 OPENING_EFFORT = 1 / 3
 """Of a cold frame's iterations, for the first frame of a segment within a shot: it is blended into its neighbor."""
@@ -42,7 +45,8 @@ class Segment:
     """Frames first … stop−1 of a source, made by one worker in order, or in reverse where `step` is −1.
 
     `kind`: paint starts from nothing, blend and pass from `drafts`, where the stage before has the same frames and
-    the neighbors'. `effort` multiplies the iterations: of the first frame in paint, of all in the others.
+    the neighbors'; skip leaves them as they are in the source. `effort` multiplies the iterations: of the first frame
+    in paint, of all in the others.
     `parts` is everything that changes a pixel of them, by dotted name.
     """
 
@@ -96,9 +100,7 @@ class Cutting:
     head_start: int
 
 
-def segments_of(
-    source: str, shot: tuple[int, int], parts: Mapping[str, Any], cutting: Cutting
-) -> tuple[Segment, ...]:
+def segments_of(source: str, shot: tuple[int, int], parts: PartsOf, cutting: Cutting) -> tuple[Segment, ...]:
     """The segments of a shot, stage by stage; later ones take the place of earlier ones in the result."""
     found = list(_paints(source, shot, parts, cutting))
     ranges = [(segment.first, segment.stop) for segment in found]
@@ -107,6 +109,11 @@ def segments_of(
         homes = homes_of(found)
         found += [_pass(source, one, number, parts, _within(homes, one[0] - 1, one[1] + 1)) for one in ranges]
     return tuple(found)
+
+
+def skipped(source: str, shot: tuple[int, int], parts: Mapping[str, Any]) -> Segment:
+    """The segment of a shot whose frames are left as they are."""
+    return Segment(source, *shot, {**parts, "skip": True, "frames": list(shot)}, "skip")
 
 
 def homes_of(segments: Sequence[Segment]) -> tuple[Home, ...]:
@@ -135,31 +142,29 @@ def stretches(first: int, stop: int, length: int | None, head_start: int) -> lis
     return list(pairwise(edges))
 
 
-def _paints(
-    source: str, shot: tuple[int, int], parts: Mapping[str, Any], cutting: Cutting
-) -> Iterator[Segment]:
+def _paints(source: str, shot: tuple[int, int], parts: PartsOf, cutting: Cutting) -> Iterator[Segment]:
     for first, stop in stretches(*shot, cutting.segment_frames, cutting.head_start):
         effort = 1.0 if first == shot[0] else OPENING_EFFORT
         opening = {} if effort == 1 else {"opening": round(effort, 6)}
-        yield Segment(source, first, stop, {**parts, **opening, "frames": [first, stop]}, effort=effort)
+        own = {**parts(first, stop), **opening, "frames": [first, stop]}
+        yield Segment(source, first, stop, own, effort=effort)
 
 
-def _blends(
-    source: str, paints: Sequence[Segment], parts: Mapping[str, Any], frames: int
-) -> Iterator[Segment]:
+def _blends(source: str, paints: Sequence[Segment], parts: PartsOf, frames: int) -> Iterator[Segment]:
     for before, after in pairwise(paints):
         stop = min(after.first + frames, after.stop)
         drafts = (Home(before.stop - 1, before.stop, before), Home(after.first, stop, after))
-        blend = Segment(source, after.first, stop, parts, "blend", effort=BLEND_EFFORT, drafts=drafts)
-        yield _with_parts(blend, parts)
+        own = parts(after.first, stop)
+        blend = Segment(source, after.first, stop, own, "blend", effort=BLEND_EFFORT, drafts=drafts)
+        yield _with_parts(blend, own)
 
 
 def _pass(
-    source: str, frames: tuple[int, int], number: int, parts: Mapping[str, Any], drafts: tuple[Home, ...]
+    source: str, frames: tuple[int, int], number: int, parts: PartsOf, drafts: tuple[Home, ...]
 ) -> Segment:
-    step = -1 if number % 2 else 1
-    again = Segment(source, *frames, parts, "pass", step=step, effort=PASS_EFFORT, drafts=drafts)
-    return _with_parts(again, {**parts, "pass": number})
+    step, own = -1 if number % 2 else 1, parts(*frames)
+    again = Segment(source, *frames, own, "pass", step=step, effort=PASS_EFFORT, drafts=drafts)
+    return _with_parts(again, {**own, "pass": number})
 
 
 def _with_parts(segment: Segment, parts: Mapping[str, Any]) -> Segment:

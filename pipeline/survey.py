@@ -6,13 +6,14 @@ What it finds is kept by the caller in a `Notebook`, by digest, so that a second
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
+from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
 from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import VERSION, Probe, probe
@@ -28,7 +29,11 @@ from pipeline.plan import (
     frame_range,
     plan_source,
 )
+from pipeline.shotlist import Script, check_names, read_shots
 from pipeline.weights import weights_file
+
+CUTS = 2
+"""Counts up where cuts are found in another way, so that those of earlier runs are not taken for them."""
 
 Watch = Callable[[str], None]
 
@@ -55,29 +60,36 @@ class Notebook:
 def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) -> Plan:
     """Look at every source and plan it; a source that cannot be used becomes a failure of the plan.
 
-    `watch` is told the name of each source as its turn comes. Raises `ConfigError` where an input leads nowhere
-    or a style or mask cannot be read, `WeightsError` where the weights are not there.
+    `watch` is told the name of each source as its turn comes. Raises `ConfigError` where an input leads nowhere,
+    a style or mask cannot be read or the shot list is wrong, `WeightsError` where the weights are not there.
     """
+    scripts = read_shots(config.video.shots, config) if config.video.shots else {}
     listing = list_sources(config.input, folders=config.folders, exclude=config.output)
-    judges = _judges(config, notebook)
+    sources = name_outputs(listing.sources, config.encoding.wish)
+    check_names(scripts, [source.name for source in sources])
+    judges = _judges(config, scripts, notebook)
     planned: list[SourcePlan] = []
     failures: list[Failure] = []
-    for source in name_outputs(listing.sources, config.encoding.wish):
+    for source in sources:
         watch(source.name)
         try:
-            planned.append(plan_source(config, _inspect(config, source, notebook), judges))
+            script = scripts.get(source.name)
+            found = _inspect(config, source, notebook, is_cut=script is not None)
+            planned.append(plan_source(config, found, judges, script))
         except MediaError as error:
             failures.append(Failure(source.name, None, str(error)))
     return Plan(tuple(planned), tuple(failures), tuple(str(path) for path in listing.skipped))
 
 
-def _inspect(config: Config, source: Source, notebook: Notebook) -> Inspected:
+def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool) -> Inspected:
+    """`is_cut`: by a shot list, so that nobody need look for the cuts."""
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
     data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
     found = as_read(Probe.from_json(data), config.video)
-    return Inspected(source, found, digest, _cuts(config, source, found, digest, notebook))
+    cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
+    return Inspected(source, found, digest, cuts)
 
 
 def as_read(found: Probe, video: Video) -> Probe:
@@ -108,10 +120,10 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         return [first + index for index in find_cuts(frames, found.rate)]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d}"
-    return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION} {digest} {first} {stop} {read}", find))
+    return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}", find))
 
 
-def _judges(config: Config, notebook: Notebook) -> Judges:
+def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:
     def digest(name: str, path: Path | None) -> str | None:
         try:
             return None if path is None else _digest(path, notebook)
@@ -127,7 +139,13 @@ def _judges(config: Config, notebook: Notebook) -> Judges:
         )
         for index, style in enumerate(config.style)
     )
-    return Judges(styles, weights_file(config.weights)[1], digest("content_mask", config.content_mask))
+    keyframes = (style for one in config.video.timeline for style in one.style or ())
+    others = [*keyframes, *(style for script in scripts.values() for style in script.styles())]
+    paths = {path for one in (*config.style, *others) for path in (one.image, one.mask, one.part) if path}
+    files = {str(path): str(digest("style", path)) for path in paths} if others else {}
+    flow = None if config.video.flow == "dis" else flow_file(config.video.flow_weights)[1]
+    weights, mask = weights_file(config.weights)[1], digest("content_mask", config.content_mask)
+    return Judges(styles, weights, mask, flow, files)
 
 
 def _digest(path: Path, notebook: Notebook) -> str:

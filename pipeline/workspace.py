@@ -81,7 +81,7 @@ class FrameRecord:
     source: str
     frame: int
     segment: str
-    start: str  # "cold" or "warm"
+    start: str  # "cold", "warm", or "skipped": left as it is in the source
     iterations: int
     loss: float
     trace: tuple[float, ...]

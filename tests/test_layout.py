@@ -49,6 +49,17 @@ def test_ray_is_imported_by_the_scheduler_only() -> None:
     assert [name for name in MODULES if "ray" in top(imports(name))] == ["execute/scheduler.py"]
 
 
+def test_of_the_motion_only_raft_imports_torch_and_only_who_wants_it_imports_raft() -> None:
+    motion = [name for name in MODULES if name.startswith("motion/")]
+    assert [name for name in motion if "torch" in top(imports(name))] == ["motion/raft.py"]
+    heads = {
+        name: [node for node in tree_of(name).body if isinstance(node, ast.ImportFrom)] for name in MODULES
+    }
+    assert [
+        name for name, nodes in heads.items() if any("raft" in (node.module or "") for node in nodes)
+    ] == []
+
+
 def test_the_plan_is_pure() -> None:
     assert not top(imports("plan.py")) & {
         "torch",

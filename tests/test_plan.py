@@ -177,6 +177,16 @@ def test_masks_are_among_the_parts_only_where_one_is_given() -> None:
     assert not [name for name in planned().segments[0].parts if "mask" in name or name.endswith(".part")]
 
 
+def test_the_flow_is_in_the_fingerprint_where_frames_start_warm_and_it_is_not_dis() -> None:
+    raft = {"flow": "raft"}
+    one, two = (fingerprint(judges=replace(JUDGES, flow=digest * 32), video=raft) for digest in ("ab", "cd"))
+    assert len({one, two, fingerprint()}) == 3
+    assert "video.flow" not in planned().segments[0].parts
+    cold = {"warm_start": "none"}
+    judges = replace(JUDGES, flow="ab" * 32)
+    assert fingerprint(judges=judges, video={**raft, **cold}) == fingerprint(video=cold)
+
+
 def test_the_source_the_range_and_the_chain_are_in_the_fingerprint() -> None:
     found = {
         fingerprint(),

@@ -65,6 +65,10 @@ class Chain:
             return Beginning(content, self.job.effort)
         return self._follow(index, content)
 
+    def content(self, index: int) -> Frame:
+        """Frame `index` as it is in the source, at its size in the result."""
+        return self._contents[index]
+
     def warping_error(self, index: int, painted: Frame) -> float | None:
         """Of a painting of frame `index` against the frame that is shown before it, where that is finished by now."""
         before = self._finished(index - 1)
@@ -133,6 +137,8 @@ class Chain:
         if loss is None:
             record = self._record(index - 1)
             loss, enough = record.base_loss, ENOUGH * (record.settled or record.base_loss)
+            if self.job.moment(index) != self.job.moment(index - 1):
+                enough = None  # losses of two objectives say nothing about each other
         anchors = tuple(
             Anchor(as_tensor(one.image), as_map(one.confidence), self._weight * loss)
             for one in carried

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Transfer
+from pipeline.config import StyleImage, Transfer
+from pipeline.direction import Direction, Moment
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.segments import Kind
@@ -20,6 +22,11 @@ class StyleFiles:
     weight: float = 1.0
     mask: Path | None = None
     part: Path | None = None
+
+
+def style_files(styles: Sequence[StyleImage]) -> tuple[StyleFiles, ...]:
+    """The styles of a config as files."""
+    return tuple(StyleFiles(one.image, one.weight, one.mask, one.part) for one in styles)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class WorkerSettings:
     gpu_share: float = 1.0  # of one GPU
     content_mask: Path | None = None
     memory_gib: float | None = None
+    flow: str = "dis"  # dis | raft
+    flow_weights: Path | None = None
 
 
 class Stretch(NamedTuple):
@@ -55,7 +64,7 @@ class SegmentJob:
     """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`.
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
-    the result; None: all of them.
+    the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
     """
 
     name: str
@@ -70,6 +79,11 @@ class SegmentJob:
     effort: float = 1.0
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
+    direction: Direction | None = None
+
+    def moment(self, index: int) -> Moment | None:
+        """What a frame is painted with, by its timestamp alone; None: what the worker was set up with."""
+        return None if self.direction is None else self.direction.at(self.probe.time_s(index))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +22,10 @@ from pipeline.config import Transfer
 from pipeline.errors import DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
 from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerInfo, WorkerSettings
+from pipeline.execute.palette import Palette, mixture
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_frame, as_tensor
+from pipeline.flow_weights import flow_file
 from pipeline.frames import Frame, encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import probe
@@ -39,12 +41,12 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate`: the flow; None: DIS."""
+    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate` replaces the settings' flow."""
 
     def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
         self._settings, self._estimate = settings, estimate
         self._name = f"{socket.gethostname()}-{os.getpid()}"
-        self._stylizer: Stylizer | None = None
+        self._palette: Palette | None = None
         self._chain: Chain | None = None
         self._progress: Progress | None = None
 
@@ -56,15 +58,24 @@ class Worker:
         self._limit_threads()
         device = best_device() if self._settings.may_use_gpu else torch.device("cpu")
         settings = self._settings
-        self._stylizer = Stylizer(
-            load_weights(settings.weights),
-            [load_style(files) for files in settings.styles],
-            style_settings(settings.transfer),
-            device,
-            content_mask=None if settings.content_mask is None else read_mask(settings.content_mask),
-            memory_gib=settings.memory_gib,
-            memory_share=settings.gpu_share,
-        )
+
+        def make(styles: Sequence[Style], chosen: Settings) -> Stylizer:
+            return Stylizer(
+                load_weights(settings.weights),
+                styles,
+                chosen,
+                device,
+                content_mask=None if settings.content_mask is None else read_mask(settings.content_mask),
+                memory_gib=settings.memory_gib,
+                memory_share=settings.gpu_share,
+            )
+
+        first = make([load_style(files) for files in settings.styles], style_settings(settings.transfer))
+        self._palette = Palette(first, make, load_style, style_settings)
+        if settings.flow == "raft" and self._estimate is None:
+            from pipeline.motion.raft import load_raft
+
+            self._estimate = load_raft(flow_file(settings.flow_weights)[0], device)
         return WorkerInfo(self._name, str(device), torch.get_num_threads())
 
     def stylize_frame(self, index: int, job: SegmentJob | None = None) -> FrameRecord:
@@ -76,8 +87,31 @@ class Worker:
         self._limit_threads()
         if job is not None:
             self._chain = Chain(job, self._settings, self._estimate)
-        assert self._chain is not None and self._stylizer is not None, "set_up and a segment come first"
-        return self._make(index, self._chain, self._stylizer)
+        assert self._chain is not None and self._palette is not None, "set_up and a segment come first"
+        if self._chain.job.kind == "skip":
+            return self._skip(index, self._chain)
+        return self._make(index, self._chain, self._palette.stylizer(self._chain.job.direction))
+
+    def _skip(self, index: int, chain: Chain) -> FrameRecord:
+        """Commit a frame as it is in the source, at its size in the result."""
+        began, job, frame = time.monotonic(), chain.job, chain.content(index)
+        data = encode_frame(frame)
+        record = FrameRecord(
+            source=job.source.name,
+            frame=index,
+            segment=job.name,
+            start="skipped",
+            iterations=0,
+            loss=0.0,
+            trace=(),
+            megapixel_iterations=0.0,
+            warp_error=None,
+            seconds=round(time.monotonic() - began, 3),
+            worker=self._name,
+            bytes=len(data),
+            **asdict(look_of(frame)),
+        )
+        return _commit(job, record, data)
 
     def _make(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
         """Paint a frame, measure it, and commit it; the record is the committed one's, whoever made it."""
@@ -108,8 +142,7 @@ class Worker:
             draft=not own[0] <= index < own[1],
             **asdict(look),
         )
-        if not commit_frame(job.folder, record, data):
-            record = finished_frames(job.folder, clean=False)[index]  # others may be writing here
+        record = _commit(job, record, data)
         chain.note(record)
         return record
 
@@ -123,6 +156,7 @@ class Worker:
             lambda it: self._watch(Progress(job.name, index, it.iteration, it.loss)),
             guidance=beginning.guidance,
             effort=effort,
+            mixture=mixture(job.moment(index)),
         )
 
     def progress(self) -> Progress | None:
@@ -135,6 +169,13 @@ class Worker:
 
     def _watch(self, progress: Progress) -> None:
         self._progress = progress
+
+
+def _commit(job: SegmentJob, record: FrameRecord, data: bytes) -> FrameRecord:
+    """Commit a frame; the record is that of whoever was first."""
+    if commit_frame(job.folder, record, data):
+        return record
+    return finished_frames(job.folder, clean=False)[record.frame]  # others may be writing here
 
 
 def style_settings(transfer: Transfer) -> Settings:

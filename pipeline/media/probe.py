@@ -70,6 +70,10 @@ class Probe:
         """The number of decoded frames."""
         return len(self.pts)
 
+    def time_s(self, index: int) -> Fraction:
+        """The time of a frame in seconds from the first."""
+        return (self.pts[index] - self.pts[0]) * self.time_base
+
     @property
     def coded_height_px(self) -> int:
         """The height before rotation, which decides on the color tags of untagged video."""

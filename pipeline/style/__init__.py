@@ -3,7 +3,7 @@
 from .guidance import Anchor, Guidance
 from .one_call import stylize
 from .settings import Settings
-from .styles import Style
+from .styles import Mixture, Style
 from .stylizer import Iterate, Stylization, Stylizer
 from .weights import Weights
 
@@ -11,6 +11,7 @@ __all__ = [
     "Anchor",
     "Guidance",
     "Iterate",
+    "Mixture",
     "Settings",
     "Style",
     "Stylization",

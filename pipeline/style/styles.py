@@ -60,26 +60,51 @@ class Style:
             )
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """What a picture is painted with where that is not what the stylizer has: each style's share, and `style_weight`.
+
+    The shares, at least 0, count relative to each other and replace the styles' weights. Raises `ConfigError` where a
+    number is below 0, or no share is above.
+    """
+
+    shares: tuple[float, ...]
+    style_weight: float
+
+    def __post_init__(self) -> None:
+        if not all(0 <= one < float("inf") for one in (*self.shares, self.style_weight)) or not any(
+            self.shares
+        ):
+            raise ConfigError(f"a mixture must have a share above 0 and nothing below it, got {self}")
+
+
 class Styles:
     """What a network sees in the styles, at the sizes asked for so far."""
 
     def __init__(self, network: VGG19, styles: Sequence[Style], settings: Settings) -> None:
         self._network, self._settings = network, settings
-        self._groups = _by_mask(styles)
-        self._known: dict[object, list[Mapping[str, Moments]]] = {}
+        self._styles, self._groups = tuple(styles), _by_mask(styles)
+        self._known: dict[object, list[list[Mapping[str, Moments]]]] = {}
 
     @property
     def masked(self) -> int:
         """How many regions there are besides the whole picture."""
         return len(self._groups) if any(mask is not None for mask, _ in self._groups) else 0
 
-    def regions(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Region]:
-        """What is to be where in `contents`, (batch, 3, h, w), which have `factor` of their final size."""
+    def regions(
+        self, contents: Tensor, factor: float, tile_px: int | None, mixture: Mixture | None = None
+    ) -> list[Region]:
+        """What is to be where in `contents`, (batch, 3, h, w), which have `factor` of their final size.
+
+        `mixture`: of what the styles are blended, where it is not by their own weights.
+        """
         masks = _masks([mask for mask, _ in self._groups], shape_of(contents), contents.device)
+        weights = self._weights(mixture)
         if self._settings.preserve_color == "none":
-            targets = self._shared(contents, factor, tile_px)
+            targets = self._blended(self._shared(contents, factor, tile_px), weights)
         else:  # to each content its own
-            found = [self._targets(content, factor, tile_px) for content in torch.split(contents, 1)]
+            pieces = torch.split(contents, 1)
+            found = [self._blended(self._targets(one, factor, tile_px, weights), weights) for one in pieces]
             targets = [_stacked(group) for group in zip(*found, strict=True)]
         return [Region(mask, target) for mask, target in zip(masks, targets, strict=True)]
 
@@ -89,7 +114,14 @@ class Styles:
         longest_px = max(contents.shape[-2:]) if given is None else given * factor
         return max(1, round(longest_px * self._settings.style_scale))
 
-    def _shared(self, contents: Tensor, factor: float, tile_px: int | None) -> list[Mapping[str, Moments]]:
+    def heaviest(self, mixture: Mixture | None) -> Tensor:
+        """The picture of the style that counts most in a mixture, the first without one."""
+        index = 0 if mixture is None else mixture.shares.index(max(mixture.shares))
+        return self._styles[index].image
+
+    def _shared(
+        self, contents: Tensor, factor: float, tile_px: int | None
+    ) -> list[list[Mapping[str, Moments]]]:
         is_stretched = self._settings.style_aspect == "stretch"
         key = (shape_of(contents) if is_stretched else self.longest_px(contents, factor), tile_px)
         if key not in self._known:
@@ -98,19 +130,42 @@ class Styles:
             self._known[key] = self._targets(contents[:1], factor, tile_px)
         return self._known[key]
 
-    def _targets(self, content: Tensor, factor: float, tile_px: int | None) -> list[Mapping[str, Moments]]:
-        """For each region the moments by layer, blended over its styles."""
+    def _targets(
+        self,
+        content: Tensor,
+        factor: float,
+        tile_px: int | None,
+        weights: Sequence[Sequence[float]] | None = None,
+    ) -> list[list[Mapping[str, Moments]]]:
+        """For each region and style the moments by layer; of a style that has no weight in `weights`, none."""
         layers = [layer for layer, weight in self._settings.style_layers.items() if weight > 0]
         found = []
-        for _, styles in self._groups:
-            parts = []
-            for style in styles:
+        for number, (_, members) in enumerate(self._groups):
+            parts: list[Mapping[str, Moments]] = []
+            for place, style in enumerate(self._styles[index] for index in members):
+                if weights and not weights[number][place]:
+                    parts.append({})
+                    continue
                 picture = self._picture(style, content, factor)
                 part = None if style.part is None else mask_at(style.part.to(picture), shape_of(picture))
                 tile = tile_px or max(LARGEST_PIECE_PX, *shape_of(content))
-                parts.append((moments_of(self._network, picture, layers, part, tile), style.weight))
-            found.append(blend(parts))
+                parts.append(moments_of(self._network, picture, layers, part, tile))
+            found.append(parts)
         return found
+
+    def _blended(
+        self, targets: Sequence[Sequence[Mapping[str, Moments]]], weights: Sequence[Sequence[float]]
+    ) -> list[Mapping[str, Moments]]:
+        """For each region the moments by layer, blended over the styles that have a weight."""
+        return [
+            blend([(one, weight) for one, weight in zip(parts, own, strict=True) if weight > 0])
+            for parts, own in zip(targets, weights, strict=True)
+        ]
+
+    def _weights(self, mixture: Mixture | None) -> list[list[float]]:
+        """The weights of the styles, as they are grouped by region."""
+        shares = mixture.shares if mixture else [style.weight for style in self._styles]
+        return [[shares[index] for index in members] for _, members in self._groups]
 
     def _picture(self, style: Style, content: Tensor, factor: float) -> Tensor:
         """A style's picture as it is to be learned from: its size, and its colors."""
@@ -136,16 +191,16 @@ def mask_at(mask: Tensor, shape: Shape) -> Tensor:
     return F.interpolate(mask, size=shape, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def _by_mask(styles: Sequence[Style]) -> list[tuple[Tensor | None, list[Style]]]:
-    """The styles that have a mask in common, in the order in which the masks come first."""
-    groups: list[tuple[Tensor | None, list[Style]]] = []
-    for style in styles:
+def _by_mask(styles: Sequence[Style]) -> list[tuple[Tensor | None, list[int]]]:
+    """The indices of the styles that have a mask in common, in the order in which the masks come first."""
+    groups: list[tuple[Tensor | None, list[int]]] = []
+    for index, style in enumerate(styles):
         for mask, members in groups:
             if _same(mask, style.mask):
-                members.append(style)
+                members.append(index)
                 break
         else:
-            groups.append((style.mask, [style]))
+            groups.append((style.mask, [index]))
     return groups
 
 

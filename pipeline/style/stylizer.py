@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -22,7 +23,7 @@ from .normalize import normalization_means
 from .objective import Objective, Region, StyleTerm, content_terms, style_terms
 from .optimize import Minimum, State, minimize
 from .settings import Settings
-from .styles import Style, Styles, mask_at
+from .styles import Mixture, Style, Styles, mask_at
 from .vgg import VGG19
 from .weights import IMAGENET_MEAN, Weights
 
@@ -87,22 +88,30 @@ class Stylizer:
         self.device = torch.device(device)
         self._network = VGG19(
             weights,
-            [
-                *_used(settings.content_layers, settings.content_weight),
-                *_used(settings.style_layers, settings.style_weight),
-            ],
+            _layers(settings),
             pooling=settings.pooling,
             padding=settings.padding,
             means=normalization_means(weights) if settings.network == "normalized" else None,
             device=self.device,
             dtype=precision(settings.precision, self.device),
         )
-        self._first_style = styles[0].image
         self._styles = Styles(self._network, styles, settings)
         self._content_mask = content_mask
         self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
         self._tile_px: int | None = None
         self._largest_px: dict[scales.Shape, int] = {}
+
+    def beside(self, styles: Sequence[Style], settings: Settings) -> Stylizer | None:
+        """A stylizer with other styles and settings on the same network; None where they need another network."""
+        names = ("pooling", "padding", "network", "precision")
+        if _layers(settings) != _layers(self.settings) or any(
+            getattr(settings, name) != getattr(self.settings, name) for name in names
+        ):
+            return None
+        other = copy(self)
+        other.settings, other._styles = settings, Styles(self._network, styles, settings)
+        other._largest_px, other._tile_px = {}, None
+        return other
 
     def stylize(
         self,
@@ -112,14 +121,16 @@ class Stylizer:
         *,
         guidance: Guidance | None = None,
         effort: float = 1.0,
+        mixture: Mixture | None = None,
     ) -> Stylization:
         """Paint `content`, (1, 3, h, w), float32, sRGB, 0–1; the result has its size.
 
         `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there; `guidance`
         is then what else the neighbors of the frame say (of a single picture). `effort` multiplies all iterations.
+        `mixture`: of which styles, and how strongly, where that is not what the stylizer was made with.
         Raises `DivergenceError` where no setting keeps the loss finite.
         """
-        (result,) = self._paint(content, start, _Work(len(content), callback, guidance, effort))
+        (result,) = self._paint(content, start, _Work(len(content), callback, guidance, effort, mixture))
         if isinstance(result, DivergenceError):
             raise result
         return result
@@ -177,34 +188,34 @@ class Stylizer:
             scaled = scales.resize(contents, scales.shape_at(contents, longest_px))
             is_last = longest_px == sizes[-1]
             iterations = self.settings.iterations if is_last else self.settings.coarse
-            starts, states = self._starts(scaled, minima)
+            starts, states = self._starts(scaled, minima, work)
             minima = []  # and with them what the optimizers kept of the size before
             minima = self._minimize(scaled, starts, iterations, longest_px / sizes[-1], work, states)
         return minima
 
     def _starts(
-        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError]
+        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError], work: _Work
     ) -> tuple[Tensor, list[State | None]]:
         """What to start from at the size of `contents`, and the optimizers' states, after the size before it."""
         shape = scales.shape_of(contents)
         if not minima:
-            return self._initial(contents), [None] * len(contents)
+            return self._initial(contents, work), [None] * len(contents)
         starts, states = [], list[State | None]()
         for minimum, content in zip(minima, torch.split(contents, 1), strict=True):
             if isinstance(minimum, DivergenceError):  # it may yet do at this size
-                starts.append(self._initial(content))
+                starts.append(self._initial(content, work))
                 states.append(None)
             else:
                 starts.append(scales.resize(minimum.image.clamp(0, 1), shape))
                 states.append(minimum.state.resized(shape))
         return torch.cat(starts), states
 
-    def _initial(self, contents: Tensor) -> Tensor:
+    def _initial(self, contents: Tensor, work: _Work) -> Tensor:
         shape = scales.shape_of(contents)
         if self.settings.init == "content":
             return contents
         if self.settings.init == "style":
-            start = scales.resize(self._first_style.to(self.device), shape)
+            start = scales.resize(self._styles.heaviest(work.mixture).to(self.device), shape)
         elif self.settings.init == "mean":
             start = torch.tensor(IMAGENET_MEAN, device=self.device)[None, :, None, None].expand(1, 3, *shape)
         else:
@@ -259,16 +270,17 @@ class Stylizer:
             mask = mask_at(mask.to(self.device, torch.float32), scales.shape_of(contents))
         layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
-        regions = self._styles.regions(contents, factor, tile_px) if settings.style_weight else []
-        work.asked = self._asked(regions, work.guidance) if work.guidance else NOTHING
+        weight = settings.style_weight if work.mixture is None else work.mixture.style_weight
+        regions = self._styles.regions(contents, factor, tile_px, work.mixture) if weight else []
+        work.asked = self._asked(regions, weight, work.guidance) if work.guidance else NOTHING
         return Objective(
             content_terms(targets, settings.content_layers, settings.content_weight, mask),
-            (*self._style_terms(regions), *work.asked.style),
+            (*self._style_terms(regions, weight), *work.asked.style),
             settings.tv_weight,
             work.asked.pixels,
         )
 
-    def _asked(self, regions: Sequence[Region], guidance: Guidance) -> Objective:
+    def _asked(self, regions: Sequence[Region], weight: float, guidance: Guidance) -> Objective:
         """What the guidance adds: its anchors and, where something is fresh, each region's part in that once more."""
         fresh = guidance.fresh
         if fresh is None:
@@ -276,11 +288,10 @@ class Stylizer:
         fresh = fresh.to(self.device, torch.float32)
         parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
         again = [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
-        return Objective((), self._style_terms(again), pixels=guidance.terms(self.device))
+        return Objective((), self._style_terms(again, weight), pixels=guidance.terms(self.device))
 
-    def _style_terms(self, regions: Sequence[Region]) -> tuple[StyleTerm, ...]:
-        settings = self.settings
-        return style_terms(regions, settings.style_layers, settings.style_weight, settings.loss)
+    def _style_terms(self, regions: Sequence[Region], weight: float) -> tuple[StyleTerm, ...]:
+        return style_terms(regions, self.settings.style_layers, weight, self.settings.loss)
 
     def _tile(self, shape: scales.Shape, batch: int) -> int | None:
         """The tile to begin with: as set, or what is likely to fit, and none with which memory ran out before."""
@@ -302,6 +313,14 @@ class Stylizer:
 def _used(layers: Mapping[str, float], whole: float) -> list[str]:
     """The layers that count, where the term that they make up has the weight `whole`."""
     return [layer for layer, weight in layers.items() if weight > 0 and whole > 0]
+
+
+def _layers(settings: Settings) -> list[str]:
+    """The layers whose features any loss looks at."""
+    return [
+        *_used(settings.content_layers, settings.content_weight),
+        *_used(settings.style_layers, settings.style_weight),
+    ]
 
 
 def _check(contents: Tensor, starts: Tensor) -> None:
@@ -327,6 +346,7 @@ class _Work:
     callback: Callback | None
     guidance: Guidance | None = None
     effort: float = 1.0
+    mixture: Mixture | None = None
     is_cold: bool = False
     asked: Objective = NOTHING
     traces: list[list[float]] = field(init=False)

@@ -15,7 +15,7 @@ from pipeline.style.color import luminance, match_color, match_histogram, match_
 from pipeline.style.evaluate import moments_of
 from pipeline.style.losses import Moments
 from pipeline.style.objective import Region
-from pipeline.style.styles import KEPT_SIZES, LARGEST_PIECE_PX, Styles, mask_at
+from pipeline.style.styles import KEPT_SIZES, LARGEST_PIECE_PX, Mixture, Styles, mask_at
 from pipeline.style.vgg import VGG19
 from tests.photos import photo, square_photo
 
@@ -167,7 +167,8 @@ def test_what_was_seen_in_one_piece_is_not_what_is_seen_in_tiles(
         (150, LARGEST_PIECE_PX),
         (150, 64),
     ]  # so the bits do not depend on what was painted before
-    assert again[0].targets is whole[0].targets
+    again_first, whole_first = (found[0].targets["conv1_1"].first for found in (again, whole))
+    assert torch.equal(again_first, whole_first)
     assert same(tiled[0], whole[0].targets)
 
 
@@ -215,3 +216,40 @@ def test_a_style_larger_than_its_content_is_looked_at_in_tiles(
     known = Styles(network, [Style(A)], replace(SETTINGS, style_scale=16.0))
     known.regions(square_photo("astronaut", 80), 1.0, None)
     assert calls == [(16 * 80, LARGEST_PIECE_PX)]
+
+
+# --- mixtures ---
+
+
+def test_a_mixture_replaces_the_weights_and_looks_at_no_style_twice(
+    network: VGG19, calls: list[tuple[int, int | None]]
+) -> None:
+    pictures = square_photo("coffee", 64), square_photo("rocket", 64)
+    content = square_photo("astronaut", 64)
+    styles = Styles(network, [Style(picture) for picture in pictures], SETTINGS)
+    alone = [
+        Styles(network, [Style(picture)], SETTINGS).regions(content, 1.0, None)[0] for picture in pictures
+    ]
+    calls.clear()
+    ends = [
+        styles.regions(content, 1.0, None, Mixture(shares, 1.0))[0] for shares in ((3.0, 0.0), (0.0, 1.0))
+    ]
+    middle = styles.regions(content, 1.0, None, Mixture((1.0, 3.0), 1.0))[0].targets
+    assert len(calls) == 2
+    for end, own in zip(ends, alone, strict=True):
+        assert torch.equal(end.targets["conv1_1"].second, own.targets["conv1_1"].second)
+    one, two = (own.targets["conv1_1"].gram for own in alone)
+    assert torch.allclose(middle["conv1_1"].gram, one / 4 + two * 3 / 4)
+
+
+@pytest.mark.parametrize(("shares", "weight"), [((0.0, 0.0), 1.0), ((-1.0, 2.0), 1.0), ((1.0,), -1.0)])
+def test_a_mixture_of_nothing_or_less_is_refused(shares: tuple[float, ...], weight: float) -> None:
+    with pytest.raises(ConfigError, match="a mixture must have a share above 0"):
+        Mixture(shares, weight)
+
+
+def test_the_heaviest_style_of_a_mixture_is_what_a_painting_starts_from(network: VGG19) -> None:
+    pictures = square_photo("coffee", 64), square_photo("rocket", 64)
+    styles = Styles(network, [Style(picture) for picture in pictures], SETTINGS)
+    assert styles.heaviest(None) is pictures[0]
+    assert styles.heaviest(Mixture((1.0, 2.0), 1.0)) is pictures[1]
