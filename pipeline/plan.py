@@ -5,27 +5,24 @@ Sources → shots → segments. Nothing here touches a file, and nothing depends
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
 
-from pipeline.config import Config, Keyframe, StyleImage, Transfer, plain
-from pipeline.direction import Direction, direct
+from pipeline.config import Config, Transfer
+from pipeline.direction import Direction
 from pipeline.errors import MediaError
 from pipeline.media.formats import Coding
 from pipeline.media.geometry import output_size
 from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.notes import coding_notes, source_notes
+from pipeline.parts import Inspected, Judges, SourceParts
 from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of, skipped
 from pipeline.shotlist import Script, Shot, check_frames
-
-ALGORITHM = 3
-"""Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
 
 
 @dataclass(frozen=True)
@@ -35,53 +32,6 @@ class Failure:
     source: str
     frame: int | None
     error: str
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """A source and what looking at it found: the SHA-256 of its bytes, and its cuts as frame indices."""
-
-    source: Source
-    probe: Probe
-    digest: str
-    cuts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class StyleDigests:
-    """A style with its share, by SHA-256 of its picture and of the masks that it has."""
-
-    image: str
-    weight: float
-    mask: str | None = None
-    part: str | None = None
-
-
-@dataclass(frozen=True)
-class Judges:
-    """What judges the pictures, by SHA-256: the styles, the network's weights, and where the content counts.
-
-    `flow`: the weights of the optical flow, where it has any. `files`: by path, the pictures and masks of the styles
-    that only some shots or moments have.
-    """
-
-    styles: tuple[StyleDigests, ...]
-    weights: str
-    content_mask: str | None = None
-    flow: str | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, styles: Sequence[StyleImage]) -> tuple[StyleDigests, ...]:
-        """The digests of styles whose pictures and masks are among `files`."""
-        return tuple(
-            StyleDigests(
-                self.files[str(one.image)],
-                one.weight,
-                None if one.mask is None else self.files[str(one.mask)],
-                None if one.part is None else self.files[str(one.part)],
-            )
-            for one in styles
-        )
 
 
 @dataclass(frozen=True)
@@ -192,7 +142,7 @@ def plan_source(config: Config, found: Inspected, judges: Judges, script: Script
     first, stop = frame_range(config, probe, source)
     size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
     is_warm = source.kind != "still" and config.video.warm_start != "none"
-    job = _Job(config, found, judges, size, is_warm)
+    job = SourceParts(config, found, judges, size, is_warm)
     segments: list[Segment] = []
     directions: dict[int, Direction] = {}
     for begin, end, shot in _shots(found, first, stop, script):
@@ -205,7 +155,7 @@ def plan_source(config: Config, found: Inspected, judges: Judges, script: Script
         cutting = _cutting(config, direction.transfer, is_warm=is_warm)
         segments += segments_of(source.name, (begin, end), partial(job.parts, direction), cutting)
     coding = coding_for(source, probe, config.encoding.wish)
-    notes = (*_notes(config, found, stop), *_coding_notes(config, found, coding))
+    notes = (*source_notes(config, found, stop), *coding_notes(config, found, coding))
     return SourcePlan(found, first, stop, size, tuple(segments), is_warm, notes, coding, directions)
 
 
@@ -240,158 +190,3 @@ def shots(first: int, stop: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
     """
     edges = [first, *(cut for cut in cuts if first < cut < stop), stop]
     return list(pairwise(edges))
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What differs between the parts of two segments, as `name: old → new`."""
-    is_left = before.get("skip") != after.get("skip")  # then everything else is different, too
-    names = ["skip"] if is_left else sorted({*before, *after})
-    return [
-        f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What is the same for all shots of a source."""
-
-    config: Config
-    found: Inspected
-    judges: Judges
-    size: tuple[int, int]
-    is_warm: bool
-
-    @cached_property
-    def own(self) -> Direction:
-        """The direction of a shot that has nothing of its own."""
-        return Direction(self.config.style, self.config.transfer)
-
-    def direction(self, shot: Shot | None, script: Script | None) -> Direction:
-        """What a shot is painted with: what it sets itself, else what the timeline says, else the job's own."""
-        keyframes: tuple[Keyframe, ...] = ()
-        if self.found.source.kind != "still":
-            video = self.config.video
-            keyframes = script.timeline if script and script.timeline is not None else video.timeline
-        if shot is None:
-            return direct(self.own.styles, self.own.transfer, keyframes)
-        hidden = {"style": shot.style, "style_weight": shot.style_weight}
-        taken = {name: None for name, value in hidden.items() if value is not None}
-        left = [one.model_copy(update=taken) for one in keyframes]
-        return direct(shot.style or self.own.styles, shot.transfer or self.own.transfer, left)
-
-    def parts(self, direction: Direction, first: int, stop: int) -> dict[str, Any]:
-        """Everything that changes a pixel of the frames first … stop−1 of a shot, but which frames they are."""
-        span = self.found.probe.time_s(first), self.found.probe.time_s(stop - 1)
-        here = direction.between(*span)
-        is_own = here.styles == self.config.style
-        styles = self.judges.styles if is_own else self.judges.of(here.styles)
-        unused = {"size", *_unused(here.transfer, is_warm=self.is_warm)}
-        tracks = {"style_weight": here.strength, "style": here.shares}
-        changing = {
-            f"timeline.{name}": [[str(at), *values] for at, values in track.within(*span)]
-            for name, track in tracks.items()
-            if track
-        }
-        unused |= {"style_weight"} if here.strength else set()
-        transfer = {f"transfer.{k}": value for k, value in plain(here.transfer).items() if k not in unused}
-        return {
-            **self.skipped_parts,
-            "weights": self.judges.weights,
-            **_style_parts(styles, self.judges.content_mask),
-            **transfer,
-            **changing,
-            **_chain(self.config, self.found, self.judges.flow, is_warm=self.is_warm),
-        }
-
-    @property
-    def skipped_parts(self) -> dict[str, Any]:
-        """What changes a pixel of frames that are left as they are."""
-        common = {"algorithm": ALGORITHM, "source": self.found.digest, "size": list(self.size)}
-        return {**common, **_reading(self.found.probe)}
-
-
-def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> dict[str, Any]:
-    images = {f"style.{index}": [one.image, one.weight] for index, one in enumerate(styles)}
-    masks = {
-        f"style.{index}.{name}": digest
-        for index, one in enumerate(styles)
-        for name, digest in (("mask", one.mask), ("part", one.part))
-    } | {"content_mask": content_mask}
-    return {**images, **{name: digest for name, digest in masks.items() if digest is not None}}
-
-
-def _reading(probe: Probe) -> dict[str, Any]:
-    """How the source is read, where there is more than one way."""
-    hdr = {"video.hdr": "tonemap" if probe.is_tonemapped else "keep"}
-    fields = {"video.deinterlace": "auto" if probe.is_deinterlaced else "none"}
-    depth = {"source.bits": probe.bits}
-    return {
-        **(hdr if probe.hdr else {}),
-        **(fields if probe.interlaced else {}),
-        **(depth if probe.is_deep_and_full else {}),
-    }
-
-
-def _chain(config: Config, found: Inspected, flow: str | None, *, is_warm: bool) -> dict[str, Any]:
-    """What decides on how a frame follows from others."""
-    if found.source.kind == "still":
-        return {}
-    video = config.video
-    names = ["warm_start", *(("temporal_weight", "long_term") if is_warm else ())]
-    given = {"video.flow": [video.flow, flow]} if is_warm and flow is not None else {}
-    return given | {f"video.{name}": value for name, value in plain(video).items() if name in names}
-
-
-def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
-    """The settings of which no pixel depends, the others being what they are."""
-    if not is_warm:
-        yield from ("warm_iterations", "warm_tolerance")
-    if transfer.scales == 1:
-        yield "coarse_iterations"
-    if transfer.style_loss != "gram":
-        yield "gram"
-    if transfer.init != "noise":
-        yield "seed"
-
-
-def _notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
-    notes = [*found.probe.notes, *_reading_notes(found.probe)]
-    if found.source.guess:
-        notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
-    if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
-        notes.append(
-            f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
-        )
-    return tuple(notes)
-
-
-def _reading_notes(probe: Probe) -> Iterator[str]:
-    """What is done to the source before it is painted."""
-    if probe.interlaced:
-        share = "" if probe.interlaced == probe.frames else f" ({probe.interlaced} of {probe.frames} frames)"
-        done = "deinterlaced" if probe.is_deinterlaced else "two fields are painted as one picture"
-        yield f"interlaced{share}: {done}; see video.deinterlace"
-    if probe.hdr:
-        done = "tone-mapped to BT.709" if probe.is_tonemapped else "painted as it is coded, and tagged so"
-        yield f"high dynamic range ({probe.hdr}): {done}; see video.hdr"
-    elif probe.bits > 8:
-        yield f"{probe.bits} bits per channel: painted with 8"
-
-
-def _coding_notes(config: Config, found: Inspected, coding: Coding | None) -> Iterator[str]:
-    """Where the result is encoded otherwise than was asked for."""
-    source, encoding = found.source, config.encoding
-    is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
-    if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
-        yield f"written with 8 bits per channel, {coding.codec} has no more"
-    if coding is not None and coding.strength is None and encoding.quality is not None:
-        yield f"encoding.quality counts for nothing, {coding.codec} has none"
-    if encoding.container == "source" and (source.output or source.name) != source.name:
-        yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return f"{text[:12]}…" if len(text) > 60 else text

@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
-from pipeline.plan import Plan, SourcePlan, changes
+from pipeline.parts import changes
+from pipeline.plan import Plan, SourcePlan
 from pipeline.segments import Segment
 from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_frames
 

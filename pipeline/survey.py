@@ -18,17 +18,8 @@ from pipeline.media.decode import decode_frames
 from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source, list_sources
-from pipeline.plan import (
-    ALGORITHM,
-    Failure,
-    Inspected,
-    Judges,
-    Plan,
-    SourcePlan,
-    StyleDigests,
-    frame_range,
-    plan_source,
-)
+from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
+from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
 from pipeline.weights import weights_file
 

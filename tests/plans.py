@@ -10,7 +10,8 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
-from pipeline.plan import Inspected, Judges, SourcePlan, StyleDigests, plan_source
+from pipeline.parts import Inspected, Judges, StyleDigests
+from pipeline.plan import SourcePlan, plan_source
 from pipeline.workspace import FrameRecord
 
 JUDGES = Judges(styles=(StyleDigests("aa" * 32, 1.0), StyleDigests("bb" * 32, 2.0)), weights="cc" * 32)

@@ -12,7 +12,8 @@ import pytest
 from pipeline.errors import MediaError
 from pipeline.media.formats import Coding
 from pipeline.media.probe import ColorTags
-from pipeline.plan import Plan, changes, frame_range, shots
+from pipeline.parts import changes
+from pipeline.plan import Plan, frame_range, shots
 from tests.plans import JUDGES, config, inspected, planned
 
 

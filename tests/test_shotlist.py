@@ -12,7 +12,8 @@ from PIL import Image
 
 from pipeline.config import Keyframe
 from pipeline.errors import ConfigError
-from pipeline.plan import Plan, SourcePlan, changes, plan_source
+from pipeline.parts import changes
+from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.segments import Segment
 from pipeline.shotlist import Script, check_frames, check_names, read_shots
 from pipeline.shotlist_writing import check_free, write_shots
