@@ -17,7 +17,7 @@ from ..errors import ConfigError, DivergenceError
 from . import color, scales
 from .devices import budget_bytes, precision
 from .evaluate import Evaluator, features_of
-from .guidance import Guidance
+from .guidance import FRESH_WEIGHT, Guidance
 from .memory import shrinking, tile_for
 from .normalize import normalization_means
 from .objective import Objective, Region, StyleTerm, content_terms, style_terms
@@ -288,7 +288,9 @@ class Stylizer:
         fresh = fresh.to(self.device, torch.float32)
         parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
         again = [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
-        return Objective((), self._style_terms(again, weight), pixels=guidance.terms(self.device))
+        return Objective(
+            (), self._style_terms(again, weight * FRESH_WEIGHT), pixels=guidance.terms(self.device)
+        )
 
     def _style_terms(self, regions: Sequence[Region], weight: float) -> tuple[StyleTerm, ...]:
         return style_terms(regions, self.settings.style_layers, weight, self.settings.loss)
