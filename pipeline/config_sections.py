@@ -134,7 +134,7 @@ class Transfer(Section):
     """Style images keep their shape, or are stretched to the source's size."""
     tolerance: kinds.BelowOne = 1.0e-4
     """Stop when the loss changes relatively less than this over 50 iterations; 0: never."""
-    warm_tolerance: kinds.BelowOne = 0.02
+    warm_tolerance: kinds.BelowOne = 0.01
     """A warm frame stops when its loss changes relatively less than this over 10 iterations; 0: never."""
     preserve_color: Literal["none", "luminance", "match", "histogram"] = "none"
     """Keep the source's colors: by its color channels, or by a style matched to their spread or histogram."""
@@ -209,7 +209,7 @@ class Video(Section):
     """High dynamic range (PQ, HLG): brought to BT.709, painted as it is coded and written so, or a failure."""
     deinterlace: Literal["auto", "none"] = "auto"
     """auto: interlaced frames are made whole first, one for one; none: two fields are painted as one picture."""
-    temporal_weight: kinds.Share = 25.0
+    temporal_weight: kinds.Share = 18.0
     """How much a frame is held to its painted predecessor, moved by optical flow; relative to the loss, 0: not."""
     long_term: kinds.Backs = ()
     """More paintings to be held to, by how many frames they lie back, nearest first: [4, 16]."""

@@ -1,12 +1,12 @@
 """How steady a film is, and what each means against flicker adds: warping error by the true motion, and what it costs.
 
-Three synthesized films of known motion at 128 × 96 px, a pan, a zoom and a parallax over photographs of scikit-image,
+Three synthesized films of known motion at 128 × 72 px, a pan, a zoom and a parallax over photographs of scikit-image,
 painted with our swirls: every frame cold; started from its predecessor as it is; from it carried along by the flow;
 held to it as well (the default); to earlier ones too; and with more passes. In the manner of Ruder et al. 2016,
 table 1: the mean squared difference between a painting and its predecessor carried along by the true flow, off
 occlusions, values in 0–1. The loss is content and style alone, over the cold frame's; then the style's part alone.
 
-    .venv/bin/python scripts/bench_consistency.py [--frames 8] [--scenes pan zoom parallax]
+    .venv/bin/python scripts/bench_consistency.py [--frames 6] [--scenes pan zoom parallax]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipeline.motion.measures import warping_error
 from pipeline.style import Settings, Style, Stylizer
 from pipeline.weights import load_weights
 
-SIZE = (128, 96)
+SIZE = (128, 72)
 COLD = 200
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "none": {"warm_start": "none"},
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=6)
     parser.add_argument("--scenes", nargs="*", choices=SCENES, default=list(SCENES))
     args = parser.parse_args()
     judge = style_judge()

@@ -6,7 +6,7 @@ shows. Because a blend spreads a seam over many frames, the mean error of all pa
 made in sequence, and so is the worst pair's. The critical path is the longest chain of work that has to be done one
 after another, in megapixel-iterations, over the sequential run's; the work is that of all together.
 
-    .venv/bin/python scripts/bench_seams.py [--size 80] [--clip carphone_pristine.mp4] [--rows sequence blend …]
+    .venv/bin/python scripts/bench_seams.py [--size 72] [--clip carphone_pristine.mp4] [--rows sequence blend …]
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=80)
+    parser.add_argument("--size", type=int, default=72)
     parser.add_argument("--clip", help="a real clip instead of the pan")
     parser.add_argument("--rows", nargs="*", choices=WAYS, default=list(WAYS))
     args = parser.parse_args()

@@ -91,7 +91,7 @@ class Settings:
     """keep | stretch, which brings them to the picture's shape."""
     tolerance: float = 1e-4
     """In [0, 1): stop where the loss changes relatively less over 50 evaluations; 0: never."""
-    warm_tolerance: float = 0.02
+    warm_tolerance: float = 0.01
     """In [0, 1): a warm frame stops where its loss changes relatively less over 10 evaluations; 0: never."""
     preserve_color: str = "none"
     """none | luminance | match | histogram, see `color`."""
