@@ -11,9 +11,9 @@ from torch import Tensor
 from .objective import PixelTerm
 
 FRESH_WEIGHT = 0.25
-"""Of the style in what is fresh, times what the region has by its size. After eight frames of a pan at 96 px, the strip
-that came in has a style loss of 301 without, of 272 with a quarter, at the same loss of the whole; with 1 the whole loses
-4 to 8 %."""
+"""Of the style in what is fresh, times what the region has by its size. After eight frames of a pan at 96 px, the
+strip that came in has a style loss of 301 without, of 272 with a quarter, at the same loss of the whole; with 1 the
+whole loses 4 to 8 %."""
 
 
 @dataclass(frozen=True)
