@@ -6,7 +6,7 @@ held to it as well (the default); to earlier ones too; and with more passes. In 
 table 1: the mean squared difference between a painting and its predecessor carried along by the true flow, off
 occlusions, values in 0–1. The loss is content and style alone, over the cold frame's; then the style's part alone.
 
-    .venv/bin/python scripts/bench_consistency.py [--frames 6] [--scenes pan zoom parallax]
+    .venv/bin/python scripts/bench_consistency.py [--frames 5] [--scenes pan zoom parallax]
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -61,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--frames", type=int, default=5)
     parser.add_argument("--scenes", nargs="*", choices=SCENES, default=list(SCENES))
     args = parser.parse_args()
     judge = style_judge()
@@ -82,22 +81,17 @@ def style_judge() -> Callable[[Frame], float]:
 
 
 def scene(film: Film, judge: Callable[[Frame], float]) -> dict[str, Row]:
-    paint = partial(make, film, transfer={"iterations": COLD, "scales": 1})
-    made: dict[str, Made] = {}
-    for name, video in ROWS.items():
-        made[name] = paint(video=video)
-        print(f"{film.name}: {name}: {errors(film, made[name])}", flush=True)
-    cold = made["none"]
+    transfer = {"iterations": COLD, "scales": 1}
+    cold = make(film, transfer=transfer, video=ROWS["none"])
     cold_style = [judge(frame) for frame in cold.frames]
-    return {
-        name: Row(
-            fmean(errors(film, one)),
-            fmean(r.base_loss / c.base_loss for r, c in zip(one.records[1:], cold.records[1:], strict=True)),
-            fmean(judge(f) / c for f, c in zip(one.frames[1:], cold_style[1:], strict=True)),
-            one.work / cold.work,
-        )
-        for name, one in made.items()
-    }
+    found: dict[str, Row] = {}
+    for name, video in ROWS.items():
+        made = cold if name == "none" else make(film, transfer=transfer, video=video, opening=cold)
+        losses = [r.base_loss / c.base_loss for r, c in zip(made.records[1:], cold.records[1:], strict=True)]
+        styles = [judge(frame) / loss for frame, loss in zip(made.frames[1:], cold_style[1:], strict=True)]
+        found[name] = Row(fmean(errors(film, made)), fmean(losses), fmean(styles), made.work / cold.work)
+        print(f"{film.name}: {name}: {found[name]}", flush=True)
+    return found
 
 
 def errors(film: Film, made: Made) -> Sequence[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pipeline.config import load_config
 from pipeline.execute.job import StyleFiles, WorkerSettings
 from pipeline.execute.tensors import as_frame
 from pipeline.execute.worker import Worker
+from pipeline.frames import encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
@@ -29,7 +30,7 @@ from pipeline.motion.flow import Estimate, Floats, Frame, Mask, Motion, estimate
 from pipeline.packs import read_frames
 from pipeline.resume import folder_of, todos
 from pipeline.run import look
-from pipeline.workspace import FrameRecord, Workspace
+from pipeline.workspace import FrameRecord, Workspace, commit_frame
 
 Place = Callable[[int], tuple[Floats, Floats]]
 """Where the pixels of frame i lie in the picture that the film moves over: (x, y), each (h, w), in its px."""
@@ -148,8 +149,18 @@ class Made:
         return sum(record.megapixel_iterations for record in (*self.records, *self.drafts))
 
 
-def make(film: Film, *, transfer: Mapping[str, Any], video: Mapping[str, Any], log: bool = False) -> Made:
-    """Paint a film with the swirls, as `stylize run` does with one worker; settings as in the YAML."""
+def make(
+    film: Film,
+    *,
+    transfer: Mapping[str, Any],
+    video: Mapping[str, Any],
+    opening: Made | None = None,
+    log: bool = False,
+) -> Made:
+    """Paint a film with the swirls, as `stylize run` does with one worker; settings as in the YAML.
+
+    `opening`: the same film, whose first, cold frame is taken instead of painting it again.
+    """
     with _job(film, transfer, video) as path:
         config = load_config(path)
         space = Workspace(config.output)
@@ -169,6 +180,8 @@ def make(film: Film, *, transfer: Mapping[str, Any], video: Mapping[str, Any], l
         chains: dict[str, float] = {}
         found: list[FrameRecord] = []
         for todo in todos(plan, stock, space):
+            if opening and not found:
+                found.append(_commit_opening(opening, todo.job.folder, todo.missing.popleft()))
             records = [worker.stylize_frame(index, todo.job) for index in todo.missing]
             waited = max((chains[key] for key in todo.needs), default=0.0)
             chains[todo.key] = waited + sum(record.megapixel_iterations for record in records)
@@ -183,6 +196,13 @@ def make(film: Film, *, transfer: Mapping[str, Any], video: Mapping[str, Any], l
         )
         result = sorted((r for r in found if not r.draft), key=lambda r: r.frame)
         return Made(frames, tuple(result), tuple(r for r in found if r.draft), chains, source.seams)
+
+
+def _commit_opening(opening: Made, folder: Path, index: int) -> FrameRecord:
+    data = encode_frame(opening.frames[0])
+    record = replace(opening.records[0], frame=index, bytes=len(data))
+    commit_frame(folder, record, data)
+    return record
 
 
 @contextmanager
