@@ -231,13 +231,21 @@ class Video(Section):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         """Refuse settings that are each allowed but exclude each other."""
-        found = [*keyframe_conflicts(self.timeline, "video.timeline")]
+        found = [*keyframe_conflicts(self.timeline, "video.timeline"), *self._without_flow()]
         if self.flow_weights is not None and self.flow != "raft":
             keys = ("video.flow_weights", "video.flow")
             found.append((f"video.flow_weights must be null because video.flow is {self.flow}", keys))
         if found:
             raise conflicts(found)
         return self
+
+    def _without_flow(self) -> Iterator[Conflict]:
+        """What looks along the flow, where frames do not start along it."""
+        wanted = {"passes": (self.passes, 1), "long_term": (list(self.long_term), [])}
+        for name, (value, neutral) in wanted.items():
+            if value != neutral and self.warm_start != "flow":
+                allowed = f"must be {show(neutral)} because video.warm_start is {self.warm_start}"
+                yield f"video.{name} {allowed}, got {show(value)}", (f"video.{name}", "video.warm_start")
 
 
 class Execution(Section):

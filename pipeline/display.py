@@ -82,8 +82,8 @@ class Display(Watcher):
             for s in source.segments
             if s.kind == "paint" and s.first not in stock.finished[s.key]
         )
-        missing = [stock.missing(source) for source in plan.sources]
-        self._to_make = sum(len(frames) for by_segment in missing for frames in by_segment.values())
+        missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
+        self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
         self.say(
             f"{len(plan.sources)} sources, {sum(s.kind in ('paint', 'skip') for s in plan.segments)} segments, "
             f"{plan.frames} frames; "
@@ -106,7 +106,7 @@ class Display(Watcher):
         match event:
             case FrameFinished(record, _):
                 self._done += not record.draft
-                self._to_make -= 1
+                self._to_make -= record.start != "skipped"
                 self._cold_left -= record.start == "cold"
                 self._last = record
                 self._eta.add(record)
@@ -206,7 +206,8 @@ class Eta:
 
     def add(self, record: FrameRecord) -> None:
         """Take in a finished frame."""
-        self._seconds[record.start].append(record.seconds)
+        if record.start in self._seconds:  # a skipped frame takes next to no time
+            self._seconds[record.start].append(record.seconds)
 
     def seconds_left(self, frames: int, cold: int, workers: int) -> float | None:
         """For `frames` frames, `cold` of them cold; None as long as a kind of which some are left was never seen."""

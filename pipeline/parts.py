@@ -14,7 +14,7 @@ from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.shotlist import Script, Shot
 
-ALGORITHM = 3
+ALGORITHM = 4
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
 
 

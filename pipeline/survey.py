@@ -110,7 +110,7 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         frames = decode_frames(source, found, first, stop)
         return [first + index for index in find_cuts(frames, found.rate)]
 
-    read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d}"
+    read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
     return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}", find))
 
 

@@ -18,7 +18,7 @@ from pictures import PAINTING, photograph
 from sample_clips import clip_path
 
 from pipeline.config import load_config
-from pipeline.execute.job import StyleFiles, WorkerSettings
+from pipeline.execute.job import SegmentJob, StyleFiles, WorkerSettings
 from pipeline.execute.tensors import as_frame
 from pipeline.execute.worker import Worker
 from pipeline.frames import encode_frame
@@ -181,7 +181,7 @@ def make(
         found: list[FrameRecord] = []
         for todo in todos(plan, stock, space):
             if opening and not found:
-                found.append(_commit_opening(opening, todo.job.folder, todo.missing.popleft()))
+                found.append(_commit_opening(opening, todo.job, todo.missing.popleft()))
             records = [worker.stylize_frame(index, todo.job) for index in todo.missing]
             waited = max((chains[key] for key in todo.needs), default=0.0)
             chains[todo.key] = waited + sum(record.megapixel_iterations for record in records)
@@ -198,10 +198,11 @@ def make(
         return Made(frames, tuple(result), tuple(r for r in found if r.draft), chains, source.seams)
 
 
-def _commit_opening(opening: Made, folder: Path, index: int) -> FrameRecord:
-    data = encode_frame(opening.frames[0])
-    record = replace(opening.records[0], frame=index, bytes=len(data))
-    commit_frame(folder, record, data)
+def _commit_opening(opening: Made, job: SegmentJob, index: int) -> FrameRecord:
+    data, (first, stop) = encode_frame(opening.frames[0]), job.own or (job.first, job.stop)
+    is_draft = not first <= index < stop
+    record = replace(opening.records[0], frame=index, bytes=len(data), draft=is_draft)
+    commit_frame(job.folder, record, data)
     return record
 
 

@@ -76,6 +76,10 @@ WRONG = {
         "video.shots must be a file; nowhere.yaml is not there (video.yaml:4); "
         "write one: stylize plan JOB.yaml --shots PATH",
     "video: {flow: raff}": "video.flow must be one of dis, raft, got 'raff' (video.yaml:4); did you mean raft?",
+    "video: {warm_start: none, passes: 3}":
+        "video.passes must be 1 because video.warm_start is none, got 3 (video.yaml:4)",
+    "video: {warm_start: previous, long_term: [4]}":
+        "video.long_term must be [] because video.warm_start is previous, got [4] (video.yaml:4)",
     "video: {flow_weights: raft.pth}":
         "video.flow_weights must be null because video.flow is dis (video.yaml:4)",
 }  # fmt: skip

@@ -39,3 +39,9 @@ def test_a_kind_of_which_none_is_left_is_not_needed() -> None:
 def test_only_the_frames_finished_last_count() -> None:
     found = eta([], [100.0] * 7 + [2.0] * RECENT)
     assert found.seconds_left(frames=5, cold=0, workers=1) == pytest.approx(10)
+
+
+def test_a_frame_that_is_left_as_it_is_takes_no_time() -> None:
+    found = eta([], [2.0])
+    found.add(record(start="skipped", seconds=0.01))
+    assert found.seconds_left(frames=3, cold=0, workers=1) == 6

@@ -70,7 +70,12 @@ class Chain:
         return self._contents[index]
 
     def warping_error(self, index: int, painted: Frame) -> float | None:
-        """Of a painting of frame `index` against the frame that is shown before it, where that is finished by now."""
+        """Of a painting of frame `index` against the frame that is shown before it, where that is finished by now.
+
+        In a pass that is a frame of the same pass only; a backward pass makes it later, another segment may.
+        """
+        if self.job.kind == "pass" and (self.job.step < 0 or index == self.job.first):
+            return None
         before = self._finished(index - 1)
         if before is None or (self._mode == "none" and index == self.job.first):
             return None
@@ -116,15 +121,18 @@ class Chain:
         return Beginning(content, self.job.effort, start, held)
 
     def _again(self, index: int, content: Frame) -> Beginning:
-        """A frame in a later pass: a mean of its draft and of its neighbor's new painting, held to both neighbors."""
+        """A frame in a later pass: a mean of its draft and of its neighbor's new painting, held to both neighbors.
+
+        The neighbor that is yet to be made is taken as the stage before has it, even where it is there already.
+        """
         held = []
+        behind, ahead = index - self.job.step, index + self.job.step
         start = unit(self._draft(index))
-        for neighbor in (index - self.job.step, index + self.job.step):
-            painted = self._finished(neighbor)
+        for neighbor, painted in ((behind, self._finished(behind)), (ahead, self._in_drafts(ahead))):
             if painted is not None:
                 (carried,) = carry([(painted, self._motion(neighbor, index))])
                 held.append(carried)
-                if neighbor == index - self.job.step:
+                if neighbor == behind:
                     start = mix(self._draft(index), carried, 0.5)
         guidance = self._guidance(index, held, None, self._record(index).base_loss)
         return Beginning(content, self.job.effort, start, guidance)

@@ -24,8 +24,14 @@ def luminance(image: Tensor) -> Tensor:
 
 
 def with_chroma_of(gray: Tensor, content: Tensor) -> Tensor:
-    """`gray`'s luma with `content`'s chroma, clipped to 0–1 (section 3.2 of the paper)."""
-    return (luminance(gray) + content - luminance(content)).clamp(0, 1)
+    """`gray`'s luma with `content`'s chroma (section 3.2 of the paper).
+
+    Departure: where a color would leave 0–1 its chroma is reduced until it fits. Clipped, the luma would be another one
+    than was painted, and the next frame of a film would begin beside the minimum.
+    """
+    luma, chroma = luminance(gray).clamp(0, 1), content - luminance(content)
+    room = torch.where(chroma > 0, 1 - luma, luma) / chroma.abs().clamp(min=1e-6)
+    return (luma + room.amin(1, keepdim=True).clamp(max=1) * chroma).clamp(0, 1)
 
 
 def match_luminance(style: Tensor, content: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from .guidance import FRESH_WEIGHT, Guidance
 from .memory import shrinking, tile_for
 from .normalize import normalization_means
 from .objective import Objective, Region, StyleTerm, content_terms, style_terms
-from .optimize import Minimum, State, minimize
+from .optimize import Evaluate, Minimum, State, minimize
 from .settings import Settings
 from .styles import Mixture, Style, Styles, mask_at
 from .vgg import VGG19
@@ -249,7 +249,7 @@ class Stylizer:
         )
         evaluator = Evaluator(self._network, objective, tile_px)
         minima = minimize(
-            evaluator,
+            in_gray(evaluator) if self.settings.preserve_color == "luminance" else evaluator,
             starts,
             self.settings.method if work.is_cold else self.settings.warm_method,
             iterations=math.ceil(iterations * work.effort),
@@ -282,15 +282,19 @@ class Stylizer:
 
     def _asked(self, regions: Sequence[Region], weight: float, guidance: Guidance) -> Objective:
         """What the guidance adds: its anchors and, where something is fresh, each region's part in that once more."""
-        fresh = guidance.fresh
-        if fresh is None:
-            return Objective((), (), pixels=guidance.terms(self.device))
-        fresh = fresh.to(self.device, torch.float32)
+        is_gray = (
+            self.settings.preserve_color == "luminance"
+        )  # then the pictures are gray, and so are anchors
+        held = tuple(
+            replace(term, target=color.luminance(term.target)) if is_gray else term
+            for term in guidance.terms(self.device)
+        )
+        if guidance.fresh is None:
+            return Objective((), (), pixels=held)
+        fresh = guidance.fresh.to(self.device, torch.float32)
         parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
         again = [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
-        return Objective(
-            (), self._style_terms(again, weight * FRESH_WEIGHT), pixels=guidance.terms(self.device)
-        )
+        return Objective((), self._style_terms(again, weight * FRESH_WEIGHT), pixels=held)
 
     def _style_terms(self, regions: Sequence[Region], weight: float) -> tuple[StyleTerm, ...]:
         return style_terms(regions, self.settings.style_layers, weight, self.settings.loss)
@@ -310,6 +314,16 @@ class Stylizer:
             )
         known = [int(px) for px in (tile_px, self._largest_px.get(shape)) if px is not None]
         return min(known, default=None)
+
+
+def in_gray(evaluate: Evaluate) -> Evaluate:
+    """`evaluate` for pictures that are to stay gray: a step moves all three channels alike, as the luma does."""
+
+    def evaluated(images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:
+        losses, gradients = evaluate(images, which)
+        return losses, gradients.mean(1, keepdim=True).expand_as(gradients).contiguous()
+
+    return evaluated
 
 
 def _used(layers: Mapping[str, float], whole: float) -> list[str]:

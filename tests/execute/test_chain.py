@@ -150,3 +150,34 @@ def test_the_warping_error_is_to_the_frame_that_is_shown_before(
 def test_a_record_knows_its_loss_without_what_holds_it() -> None:
     of: FrameRecord = record(1, loss=2.0, temporal_loss=0.25)
     assert of.base_loss == 1.75
+
+
+def test_a_frame_of_a_pass_does_not_see_what_comes_after_it_in_that_pass(
+    film: Source, tmp_path: Path
+) -> None:
+    commit(tmp_path / "before", {index: painted(index) for index in range(6)})
+    everything = (Stretch(0, 6, tmp_path / "before"),)
+
+    def anchors() -> list[np.ndarray]:
+        chain = chain_of(film, tmp_path / "s", "pass", drafts=everything)
+        guidance = chain.begin(3).guidance
+        assert guidance is not None
+        return [anchor.image.numpy() for anchor in guidance.anchors]
+
+    commit(tmp_path / "s", {index: painted(20 + index) for index in range(3)})
+    undisturbed = anchors()
+    commit(tmp_path / "s", {index: painted(20 + index) for index in (4, 5)})  # as where frame 3 was lost
+    assert all(np.array_equal(a, b) for a, b in zip(undisturbed, anchors(), strict=True))
+
+
+def test_a_pass_has_a_warping_error_where_the_frame_before_is_of_the_same_pass(
+    film: Source, tmp_path: Path
+) -> None:
+    commit(tmp_path / "before", {index: painted(index) for index in range(6)})
+    commit(tmp_path / "s", {2: painted(2)})
+    drafts = (Stretch(0, 6, tmp_path / "before"),)
+    forward = chain_of(film, tmp_path / "s", "pass", first=2, drafts=drafts)
+    backward = chain_of(film, tmp_path / "s", "pass", first=2, step=-1, drafts=drafts)
+    assert forward.warping_error(3, painted(2)) == 0
+    assert forward.warping_error(2, painted(2)) is None
+    assert backward.warping_error(3, painted(2)) is None

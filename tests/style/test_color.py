@@ -31,12 +31,16 @@ def test_a_gray_painting_gets_the_contents_chroma() -> None:
     assert torch.allclose(colored - luminance(colored), content - luminance(content), atol=1e-5)
 
 
-def test_colors_beyond_white_and_black_are_clipped() -> None:
+def test_colors_beyond_white_and_black_are_paler_and_as_light_as_painted() -> None:
     red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None]
-    for gray in (0.0, 1.0):
-        colored = with_chroma_of(torch.full((1, 3, 1, 1), gray), red)
+    for gray in (0.0, 0.2, 0.9, 1.0):
+        painting = torch.full((1, 3, 1, 1), gray)
+        colored = with_chroma_of(painting, red)
         assert colored.min() >= 0
         assert colored.max() <= 1
+        assert torch.allclose(luminance(colored), painting, atol=1e-6)
+        red_part, green_part, blue_part = colored.flatten().tolist()
+        assert red_part >= green_part == pytest.approx(blue_part, abs=1e-6)
 
 
 def test_a_matched_style_has_the_contents_mean_and_covariance() -> None:
