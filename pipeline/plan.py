@@ -80,6 +80,11 @@ class SourcePlan:
         """By segment's key, the frames first … stop−1 of it that are in the result; the others are drafts."""
         return {home.segment.key: (home.first, home.stop) for home in self.homes}
 
+    def is_draft(self, segment: Segment, index: int) -> bool:
+        """Whether a later stage has its own version of a frame of a segment."""
+        first, stop = self.own.get(segment.key, (0, 0))
+        return not first <= index < stop
+
     @cached_property
     def shots(self) -> tuple[tuple[int, int], ...]:
         """The shots, first and stop, of which the segments are parts."""
