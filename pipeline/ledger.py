@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.assemble import Output, assemble, current_outputs
@@ -70,6 +70,9 @@ class Ledger:
 
     def note(self, event: Event) -> None:
         """Take down what happened."""
+        if isinstance(event, FrameFinished):  # a frame that was there already may be of another plan
+            is_draft = event.job.is_draft(event.record.frame)
+            event = replace(event, record=replace(event.record, draft=is_draft))
         self._watcher.happened(event)
         self._keeper.note(event)
         match event:

@@ -81,7 +81,7 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
         "size": list(source.size),
         "shots": [list(shot) for shot in source.shots],
         "segments": [[s.first, s.stop] for s in source.segments if s.kind in ("paint", "skip")],
-        "reused": sum(not r.draft for s in source.segments for r in stock.finished[s.key].values()),
+        "reused": stock.reused_of(source),
         "notes": list(source.notes),
     }
 

@@ -5,6 +5,7 @@ Sources → shots → segments. Nothing here touches a file, and nothing depends
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -79,7 +80,12 @@ class SourcePlan:
         """By segment's key, the frames first … stop−1 of it that are in the result; the others are drafts."""
         return {home.segment.key: (home.first, home.stop) for home in self.homes}
 
-    @property
+    def is_draft(self, segment: Segment, index: int) -> bool:
+        """Whether a later stage has its own version of a frame of a segment."""
+        first, stop = self.own.get(segment.key, (0, 0))
+        return not first <= index < stop
+
+    @cached_property
     def shots(self) -> tuple[tuple[int, int], ...]:
         """The shots, first and stop, of which the segments are parts."""
         starts = [s.first for s in self.segments if s.kind == "skip" or (s.kind == "paint" and s.effort == 1)]
@@ -89,8 +95,8 @@ class SourcePlan:
         """What a segment is painted with; None: the job's own style and settings."""
         if not self.directions:
             return None
-        shot = max(first for first, _ in self.shots if first <= segment.first)
-        given = self.directions.get(shot)
+        place = bisect_right(self.shots, segment.first, key=lambda shot: shot[0]) - 1
+        given = self.directions.get(self.shots[place][0])
         return given and given.between(*self.span_s(segment.first, segment.stop))
 
     def span_s(self, first: int, stop: int) -> tuple[Fraction, Fraction]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ THROWN_AWAY = "its frames were thrown away to save room, and its output is not a
 class Stock:
     """What is there: the finished frames' records by segment's key, and why a source has to be made again.
 
-    The frames of a written output count as finished, though they may have been thrown away.
+    Whether a record is a draft's is what this plan says, not the one that it was made for: with one pass more, what
+    was the result is a draft, and the other way round. The frames of a written output count as finished, though they
+    may have been thrown away.
     """
 
     finished: Mapping[str, Mapping[int, FrameRecord]]
@@ -36,6 +38,10 @@ class Stock:
     def reused(self) -> int:
         """The number of frames of the result that need not be made again."""
         return sum(not record.draft for records in self.finished.values() for record in records.values())
+
+    def reused_of(self, source: SourcePlan) -> int:
+        """The number of frames of a source's result that need not be made again."""
+        return sum(not record.draft for s in source.segments for record in self.finished[s.key].values())
 
     @property
     def records(self) -> Iterator[FrameRecord]:
@@ -65,11 +71,14 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Col
 
     `written`: the names of the sources whose outputs are there, and as their frames make them.
     """
-    finished = {s.key: finished_frames(folder_of(s, space), clean=clean) for s in plan.segments}
-    for segment in plan.segments:
-        if segment.source in written:
-            dropped = dropped_frames(folder_of(segment, space))
-            finished[segment.key] = dict(sorted({**dropped, **finished[segment.key]}.items()))
+    finished: dict[str, Mapping[int, FrameRecord]] = {}
+    for source in plan.sources:
+        for segment in source.segments:
+            folder = folder_of(segment, space)
+            there = finished_frames(folder, clean=clean)
+            if source.name in written:
+                there = dict(sorted({**dropped_frames(folder), **there}.items()))
+            finished[segment.key] = {i: _as_planned(r, source, segment) for i, r in there.items()}
     stock = Stock(finished, {})
     before = _parts_before(space)
     reasons = {}
@@ -84,7 +93,7 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Col
             for change in changes(parts, segment.parts)
         ]
         if not found and any(
-            _was_dropped(folder_of(s, space), missing[s.key]) for s in source.segments if s.key in missing
+            _was_dropped(source, s, space, missing[s.key]) for s in source.segments if s.key in missing
         ):
             found = [THROWN_AWAY]
         if found:
@@ -92,9 +101,15 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Col
     return Stock(finished, reasons)
 
 
-def _was_dropped(folder: Path, missing: Collection[int]) -> bool:
+def _as_planned(record: FrameRecord, source: SourcePlan, segment: Segment) -> FrameRecord:
+    is_draft = source.is_draft(segment, record.frame)
+    return record if record.draft == is_draft else replace(record, draft=is_draft)
+
+
+def _was_dropped(source: SourcePlan, segment: Segment, space: Workspace, missing: Collection[int]) -> bool:
     """Whether frames of the result are missing because they were thrown away; drafts always may be."""
-    return any(index in missing for index, record in dropped_frames(folder).items() if not record.draft)
+    dropped = dropped_frames(folder_of(segment, space))
+    return any(index in missing and not source.is_draft(segment, index) for index in dropped)
 
 
 def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:

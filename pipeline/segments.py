@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from heapq import heappop, heappush
+from itertools import islice, pairwise, takewhile
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["paint", "blend", "pass", "skip"]
@@ -117,13 +120,26 @@ def skipped(source: str, shot: tuple[int, int], parts: Mapping[str, Any]) -> Seg
 
 
 def homes_of(segments: Sequence[Segment]) -> tuple[Home, ...]:
-    """Where each frame's last version is, in order; of two segments with a frame the later one has it."""
+    """Where each frame's last version is, in order; of two segments with a frame the later one has it.
+
+    From edge to edge, with the segments that lie there in a heap, the last one on top: a long film has thousands.
+    """
+    edges = sorted({edge for segment in segments for edge in (segment.first, segment.stop)})
+    coming = deque(sorted(range(len(segments)), key=lambda place: segments[place].first))
+    here: list[int] = []  # the places in `segments` of those that lie here, negative: the last comes first
     homes: list[Home] = []
-    for segment in segments:
-        before = [Home(h.first, min(h.stop, segment.first), h.segment) for h in homes]
-        after = [Home(max(h.first, segment.stop), h.stop, h.segment) for h in homes]
-        homes = [h for h in (*before, Home(segment.first, segment.stop, segment), *after) if h.first < h.stop]
-    return tuple(sorted(homes, key=lambda home: home.first))
+    for first, stop in pairwise(edges):
+        while coming and segments[coming[0]].first <= first:
+            heappush(here, -coming.popleft())
+        while here and segments[-here[0]].stop <= first:
+            heappop(here)
+        if not here:
+            continue
+        segment = segments[-here[0]]
+        if homes and homes[-1].stop == first and homes[-1].segment is segment:
+            first = homes.pop().first
+        homes.append(Home(first, stop, segment))
+    return tuple(homes)
 
 
 def stretches(first: int, stop: int, length: int | None, head_start: int) -> list[tuple[int, int]]:
@@ -179,5 +195,7 @@ def _with_parts(segment: Segment, parts: Mapping[str, Any]) -> Segment:
 
 
 def _within(homes: Sequence[Home], first: int, stop: int) -> tuple[Home, ...]:
-    clipped = (Home(max(h.first, first), min(h.stop, stop), h.segment) for h in homes)
+    start = max(0, bisect_right(homes, first, key=lambda home: home.first) - 1)
+    near = takewhile(lambda home: home.first < stop, islice(homes, start, None))
+    clipped = (Home(max(h.first, first), min(h.stop, stop), h.segment) for h in near)
     return tuple(home for home in clipped if home.first < home.stop)

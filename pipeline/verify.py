@@ -104,7 +104,7 @@ def _judge(source: SourcePlan, output: Path, standing: Standing, stock: Stock) -
 
 def _progress(source: SourcePlan, stock: Stock) -> str:
     """How far a source is whose output is not what it should be."""
-    finished = sum(not r.draft for s in source.segments for r in stock.finished[s.key].values())
+    finished = stock.reused_of(source)
     if finished < source.frames:
         return f"not finished: {finished} of {source.frames} frames; run the job to go on"
     return f"not written, though all {finished} frames are finished; run the job to write it"

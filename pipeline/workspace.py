@@ -75,7 +75,8 @@ class FrameRecord:
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
     tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
     style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
-    later stage has its own version of the frame. The last three: see `motion.measures.Look`.
+    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
+    `motion.measures.Look`.
     """
 
     source: str

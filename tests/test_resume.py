@@ -148,3 +148,51 @@ def test_a_changed_setting_is_the_reason_where_the_frames_were_thrown_away_too(s
     drop_frames(folder_of(plan.segments[0], space))
     after = plan_of(planned(inspected(3), transfer={"style_weight": 5.0}))
     assert take_stock(after, space).reasons == {"clip.mp4": ("transfer.style_weight: 1000.0 → 5.0",)}
+
+
+def passing(passes: int) -> Plan:
+    return plan_of(planned(inspected(8), video={"passes": passes}))
+
+
+def make(plan: Plan, space: Workspace, kind: str) -> None:
+    """Commit what a run with this plan makes in one stage."""
+    for source in plan.sources:
+        for segment in source.segments:
+            if segment.kind == kind:
+                for index in segment.order:
+                    made = record(index, source=source.name, draft=source.is_draft(segment, index))
+                    commit_frame(folder_of(segment, space), made, b"painted")
+    space.write(space.plan, plan_to_json(plan))
+
+
+def test_what_was_the_result_is_a_draft_with_one_pass_more_and_the_result_again_without_it(
+    space: Workspace,
+) -> None:
+    once, twice = passing(1), passing(2)
+    make(once, space, "paint")
+    more = take_stock(twice, space)
+    assert (more.reused, list(more.records)) == (0, [])
+    assert [list(todo.missing) for todo in todos(twice, more, space)] == [list(range(8))[::-1]]
+    make(twice, space, "pass")
+    done = take_stock(twice, space)
+    assert (done.reused, done.reused_of(twice.sources[0]), todos(twice, done, space)) == (8, 8, [])
+    assert [r.frame for r in done.records] == list(range(8))
+    back = take_stock(once, space)
+    assert (back.reused, back.reused_of(once.sources[0]), todos(once, back, space)) == (8, 8, [])
+    assert [r.frame for r in back.records] == list(range(8))
+
+
+def test_drafts_of_two_passes_are_the_result_of_one(space: Workspace) -> None:
+    make(passing(2), space, "paint")
+    once = take_stock(passing(1), space)
+    assert once.reused == 8
+    assert not any(r.draft for r in once.records)
+
+
+def test_frames_of_a_result_that_were_thrown_away_as_drafts_are_a_reason(space: Workspace) -> None:
+    make(passing(2), space, "paint")
+    make(passing(2), space, "pass")
+    drop_frames(folder_of(passing(2).segments[0], space))
+    space.write(space.plan, plan_to_json(passing(1)))
+    once = take_stock(passing(1), space)
+    assert (once.reused, once.reasons) == (0, {"clip.mp4": (THROWN_AWAY,)})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ LONG = Cutting(segment_frames=12, blend_frames=5, passes=1, head_start=4)
 
 
 def cut(first: int = 0, stop: int = 96, cutting: Cutting = LONG) -> tuple[Segment, ...]:
-    return segments_of("clip.mp4", (first, stop), PARTS, cutting)
+    return segments_of("clip.mp4", (first, stop), lambda first, stop: PARTS, cutting)
 
 
 def of_kind(segments: tuple[Segment, ...], kind: str) -> list[tuple[int, int]]:
@@ -75,7 +76,10 @@ def test_passes_go_back_and_forth_and_take_the_neighbors_frames_of_the_pass_befo
 
 def test_a_later_stage_is_another_one_where_what_it_takes_is_another() -> None:
     before = {s.name: s.fingerprint for s in cut()}
-    after = {s.name: s.fingerprint for s in segments_of("clip.mp4", (0, 96), {**PARTS, "style": 1}, LONG)}
+    after = {
+        s.name: s.fingerprint
+        for s in segments_of("clip.mp4", (0, 96), lambda first, stop: {**PARTS, "style": 1}, LONG)
+    }
     assert before.keys() == after.keys()
     assert all(before[name] != after[name] for name in before)
 
@@ -84,3 +88,28 @@ def test_a_blend_is_no_longer_than_its_segment() -> None:
     segments = cut(0, 14, Cutting(12, 16, 1, 0))  # 7 and 7 frames, the blend longer than either
     assert of_kind(segments, "blend") == [(7, 14)]
     assert [(home.first, home.stop) for home in homes_of(segments)] == [(0, 7), (7, 14)]
+
+
+def simple_homes(segments: Sequence[Segment]) -> list[tuple[int, int, Segment]]:
+    """What `homes_of` finds, frame by frame."""
+    last = {index: segment for segment in segments for index in range(segment.first, segment.stop)}
+    groups = groupby(sorted(last.items()), key=lambda item: id(item[1]))
+    runs = [list(group) for _, group in groups]
+    return [(run[0][0], run[-1][0] + 1, run[0][1]) for run in runs]
+
+
+@pytest.mark.parametrize("cutting", [LONG, Cutting(4, 2, 3, 0), Cutting(5, 16, 2, 3), Cutting(None, 2, 2, 0)])
+def test_the_homes_are_those_that_going_frame_by_frame_finds(cutting: Cutting) -> None:
+    segments = [*cut(3, 50, cutting), *cut(50, 51, cutting), *cut(51, 96, cutting)]
+    assert list(homes_of(segments)) == simple_homes(segments)
+
+
+def test_thousands_of_segments_in_one_shot_have_their_homes_and_their_neighbors() -> None:
+    segments = cut(0, 20_000, Cutting(4, 2, 2, 0))
+    homes = homes_of(segments)
+    assert len(homes) == 5000
+    assert list(homes) == simple_homes(segments)
+    again = segments[-5000:]
+    assert [(s.drafts[0].first, s.drafts[-1].stop) for s in again[1:-1]] == [
+        (s.first - 1, s.stop + 1) for s in again[1:-1]
+    ]

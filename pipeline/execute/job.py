@@ -81,6 +81,11 @@ class SegmentJob:
     own: tuple[int, int] | None = None
     direction: Direction | None = None
 
+    def is_draft(self, index: int) -> bool:
+        """Whether a later stage will have its own version of a frame."""
+        first, stop = self.own or (self.first, self.stop)
+        return not first <= index < stop
+
     def moment(self, index: int) -> Moment | None:
         """What a frame is painted with, by its timestamp alone; None: what the worker was set up with."""
         return None if self.direction is None else self.direction.at(self.probe.time_s(index))

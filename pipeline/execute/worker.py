@@ -122,7 +122,7 @@ class Worker:
         except DivergenceError as error:
             raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
         painted = beginning.copy if beginning.copy is not None else as_frame(result.image)
-        data, look, own = encode_frame(painted), look_of(painted), job.own or (job.first, job.stop)
+        data, look = encode_frame(painted), look_of(painted)
         record = FrameRecord(
             source=job.source.name,
             frame=index,
@@ -139,7 +139,7 @@ class Worker:
             tile=result.tile_px,
             temporal_loss=result.guided,
             settled=chain.settled(beginning, result.loss - result.guided, len(result.trace)),
-            draft=not own[0] <= index < own[1],
+            draft=job.is_draft(index),
             **asdict(look),
         )
         record = _commit(job, record, data)
