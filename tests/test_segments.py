@@ -10,6 +10,12 @@ import pytest
 from pipeline.segments import Cutting, Segment, homes_of, segments_of, stretches
 
 PARTS = {"source": "aa", "size": [64, 48]}
+
+
+def parts(first: int, stop: int) -> dict[str, object]:
+    return PARTS
+
+
 LONG = Cutting(segment_frames=12, blend_frames=5, passes=1, head_start=4)
 
 
