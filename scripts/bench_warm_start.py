@@ -43,8 +43,11 @@ def main() -> None:
 
 
 def needed(record: FrameRecord, loss: float) -> int | None:
-    """The evaluations after which the best loss so far is at most `loss`; None if it never is."""
-    best = accumulate(record.trace, min)
+    """The evaluations after which the best loss so far is at most `loss`; None if it never is.
+
+    Of a warm frame's trace what its neighbors add in the end is taken off: a frame on its own has not that either.
+    """
+    best = accumulate((value - record.temporal_loss for value in record.trace), min)
     return next((count for count, value in enumerate(best, 1) if value <= loss), None)
 
 

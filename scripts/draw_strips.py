@@ -1,6 +1,6 @@
 """Consecutive frames side by side, into docs/: what holds a film together, a seam between two segments, and a cut.
 
-.venv/bin/python scripts/draw_strips.py              # all strips, about 20 minutes on 2 cores
+.venv/bin/python scripts/draw_strips.py              # all strips, about 5 minutes on 2 cores
 .venv/bin/python scripts/draw_strips.py flicker      # one of them
 """
 
@@ -19,9 +19,9 @@ from pipeline.frames import Frame
 from pipeline.sheet import Cell, Row, sheet
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE_PX, CELL_PX, JPEG_QUALITY = 160, 200, 88
+SIZE_PX, CELL_PX, JPEG_QUALITY = 112, 200, 88
 AMPLIFIED = 4
-FAST = {"iterations": 120, "scales": 1}
+FAST = {"iterations": 80, "scales": 1}
 
 
 def flicker() -> tuple[str, list[Row]]:
@@ -41,8 +41,8 @@ def flicker() -> tuple[str, list[Row]]:
 
 def seam() -> tuple[str, list[Row]]:
     """Frames around the seam between two segments of one shot, joined bluntly and blended."""
-    film = clip("bikes.mp4", 84, 24, SIZE_PX)
-    video = {"segment_frames": 12}
+    film = clip("bikes.mp4", 84, 16, SIZE_PX)
+    video = {"segment_frames": 8}
     blunt = make(film, transfer=FAST, video={**video, "blend_frames": 2})
     blended = make(film, transfer=FAST, video=video)
     (at,) = blended.seams
