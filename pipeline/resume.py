@@ -84,14 +84,7 @@ def take_stock(plan: Plan, space: Workspace, *, clean: bool = True, written: Col
     reasons = {}
     for source in plan.sources:
         missing = stock.missing(source)
-        found = [
-            change
-            for segment in source.segments
-            if segment.kind in ("paint", "skip")
-            and segment.key in missing
-            and (parts := before.get((source.name, segment.first))) is not None
-            for change in changes(parts, segment.parts)
-        ]
+        found = list(_reasons(source, missing, before)) if missing else []
         if not found and any(
             _was_dropped(source, s, space, missing[s.key]) for s in source.segments if s.key in missing
         ):
@@ -112,13 +105,45 @@ def _was_dropped(source: SourcePlan, segment: Segment, space: Workspace, missing
     return any(index in missing and not source.is_draft(segment, index) for index in dropped)
 
 
-def _parts_before(space: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
-    """The parts of the segments of the last plan, by source and first frame; none where it cannot be understood."""
+Place = tuple[str, str, int, int]
+"""What tells the segments of a plan apart, whatever they are made with: source, kind, first frame, pass."""
+
+
+def _place(source: str, kind: str, first: int, parts: Mapping[str, Any]) -> Place:
+    """The place of a segment; frames that are left as they are take that of a painting."""
+    return source, "paint" if kind == "skip" else kind, first, parts.get("pass", 0)
+
+
+def _parts_before(space: Workspace) -> dict[Place, dict[str, Any]]:
+    """The parts of the segments of the last plan, by place; none where it cannot be understood."""
     try:
         segments = space.read(space.plan)["segments"]
-        return {(s["source"], s["frames"][0]): s["parts"] for s in segments if s["kind"] in ("paint", "skip")}
-    except (KeyError, TypeError, IndexError):
+        return {_place(s["source"], s["kind"], s["frames"][0], s["parts"]): s["parts"] for s in segments}
+    except (KeyError, TypeError, IndexError, AttributeError):
         return {}
+
+
+def _reasons(
+    source: SourcePlan, missing: Collection[str], before: Mapping[Place, Mapping[str, Any]]
+) -> Iterator[str]:
+    """What differs between a source's segments that have frames missing and those of the last plan at their places."""
+    places = [(_place(s.source, s.kind, s.first, s.parts), s) for s in source.segments]
+    for place, segment in places:
+        if segment.key in missing and (parts := before.get(place)) is not None:
+            yield from changes(_told(segment.kind, parts), _told(segment.kind, segment.parts))
+    was = max((place[3] + 1 for place in before if place[0] == source.name), default=0)
+    now = max((place[3] + 1 for place, _ in places), default=0)
+    if was and was != now:
+        yield f"video.passes: {was} → {now}"
+
+
+def _told(kind: str, parts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parts of a segment as reasons: a later stage's drafts have reasons of their own, and seams are many."""
+    if kind in ("paint", "skip"):
+        return parts
+    first, stop = parts["frames"]
+    told = {name: value for name, value in parts.items() if name not in ("drafts", "frames")}
+    return {**told, "frames of a blend": stop - first} if kind == "blend" else told
 
 
 def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:

@@ -196,3 +196,32 @@ def test_frames_of_a_result_that_were_thrown_away_as_drafts_are_a_reason(space: 
     space.write(space.plan, plan_to_json(passing(1)))
     once = take_stock(passing(1), space)
     assert (once.reused, once.reasons) == (0, {"clip.mp4": (THROWN_AWAY,)})
+
+
+def test_another_number_of_passes_is_a_reason_where_frames_are_missing(space: Workspace) -> None:
+    make(passing(1), space, "paint")
+    assert take_stock(passing(2), space).reasons == {"clip.mp4": ("video.passes: 1 → 2",)}
+    make(passing(2), space, "pass")
+    assert take_stock(passing(2), space).reasons == {}
+    assert take_stock(passing(1), space).reasons == {}  # all of it is there
+
+
+def cut_up(blend_frames: int, passes: int = 1, **transfer: Any) -> Plan:
+    video = {"segment_frames": 8, "blend_frames": blend_frames, "passes": passes}
+    return plan_of(planned(inspected(40), video=video, transfer={"iterations": 3, **transfer}))
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_another_length_of_the_blends_is_a_reason_that_is_said_once(space: Workspace, passes: int) -> None:
+    for kind in ("paint", "blend", "pass"):
+        make(cut_up(4, passes), space, kind)
+    stock = take_stock(cut_up(3, passes), space)
+    assert stock.reused == (28 if passes == 1 else 0)  # 4 seams
+    assert stock.reasons == {"clip.mp4": ("frames of a blend: 4 → 3",)}
+
+
+def test_what_changes_a_painting_is_all_that_is_said_of_the_stages_after_it(space: Workspace) -> None:
+    for kind in ("paint", "blend", "pass"):
+        make(cut_up(4, 2), space, kind)
+    stock = take_stock(cut_up(4, 2, style_weight=5.0), space)
+    assert stock.reasons == {"clip.mp4": ("transfer.style_weight: 1000.0 → 5.0",)}
