@@ -101,6 +101,10 @@ class Display(Watcher):
         if plan.frames > stock.reused:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
 
+    def warned(self, text: str) -> None:
+        """Say it where it stays."""
+        self.say(text, "yellow")
+
     def happened(self, event: Event) -> None:
         """Take an event into the panel, or say it where it must not be missed."""
         match event:

@@ -29,7 +29,7 @@ from pipeline.execute.events import Event, FrameFinished, SegmentFailed, Segment
 from pipeline.packs import pack_frames
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock, folder_of
-from pipeline.room import GIB, all_bytes, budget_bytes, frames_bytes, is_packable, output_bytes
+from pipeline.room import GIB, all_bytes, budget_bytes, frames_bytes, is_packable, output_bytes, ways_out
 from pipeline.segments import Segment
 from pipeline.workspace import Workspace, drop_frames, finished_frames
 
@@ -50,6 +50,7 @@ class Keeper:
     ) -> None:
         self._disk, self._transfer, self._space, self._encoder = config.disk, config.transfer, space, encoder
         self._budget = budget_bytes(config.disk)
+        self._has_film = any(source.inspected.source.kind != "still" for source in plan.sources)
         self._lock = Lock()
         self._used = 0 if self._budget is None else bytes_below(space.root, besides=space.previews)
         self._reserved: dict[str, int] = {}  # bytes by what they are for: a segment's key, an output's source
@@ -164,8 +165,7 @@ class Keeper:
         assert self._budget is not None
         return SpaceError(
             f"disk.budget_gib {self._budget / GIB:.4g} leaves no room: {self._used / 1e6:.1f} MB are taken, and {what} "
-            f"needs up to {wanted / 1e6:.1f} MB; raise the budget, let disk.pack and disk.keep be auto, or work on a "
-            "part with video.frames, then run again"
+            f"needs up to {wanted / 1e6:.1f} MB; {ways_out(self._disk, self._has_film)}, then run again"
         )
 
     def _raise_what_failed(self) -> None:

@@ -25,6 +25,9 @@ class Watcher:
     def planned(self, plan: Plan, stock: Stock) -> None:
         """It is clear what there is to do, and what is there already."""
 
+    def warned(self, text: str) -> None:
+        """Something may keep the run from being finished, and a person could do something about it."""
+
     def happened(self, event: Event) -> None:
         """The scheduler says something."""
 

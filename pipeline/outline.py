@@ -23,7 +23,7 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
     left = plan.frames - stock.reused
     rate = try_out(config) if left and config.execution.address is None else None
     cost = estimate(plan, stock, config.transfer, rate)
-    room, refusal = foresee(config, plan, stock, Workspace(config.output))
+    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
     return {
         "sources": [_source(source, stock) for source in plan.sources],
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments),
@@ -33,6 +33,7 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
         "disk_peak_bytes": room.peak,
         "disk_least_bytes": room.least,
         "disk_refusal": refusal,
+        "disk_warning": warning,
         "seconds": None if cost.seconds is None else round(cost.seconds, 1),
         "recomputed": dict(stock.reasons),
         "failures": [asdict(failure) for failure in plan.failures],
@@ -71,6 +72,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(Text(text), soft_wrap=True)
     if found["disk_refusal"]:
         console.print(Text(f"does not fit: {found['disk_refusal']}", "red"), soft_wrap=True)
+    if found["disk_warning"]:
+        console.print(Text(f"may not fit: {found['disk_warning']}", "yellow"), soft_wrap=True)
 
 
 def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.durable import read_journal
+from pipeline.durable import read_journal, size_of
 
 
 class Packed(NamedTuple):
@@ -25,6 +25,16 @@ def packs_of(segment: Path) -> Path:
 
 def packed_frames(segment: Path) -> dict[int, Packed]:
     """The frames that are in a pack, by index; a pack that is not as long as its line says is none."""
+    while (
+        True
+    ):  # a pack that is replaced between its line and its file is in a longer journal, under another name
+        length = size_of(packs_of(segment))
+        found = _packed_frames(segment)
+        if size_of(packs_of(segment)) == length:
+            return found
+
+
+def _packed_frames(segment: Path) -> dict[int, Packed]:
     found: dict[int, Packed] = {}
     for entry in read_journal(packs_of(segment)):
         with suppress(KeyError, TypeError, ValueError, OSError):

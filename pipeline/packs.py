@@ -57,7 +57,19 @@ def read_frames(segment: Path, indices: Iterable[int]) -> Generator[Frame]:
                     if path.exists():  # else it has been packed just now
                         raise
             packed = packed_frames(segment).get(index)
-            yield decode_frame(path) if packed is None else packs.read(packed)
+            yield decode_frame(path) if packed is None else _read_newest(packs, segment, index, packed)
+
+
+def _read_newest(packs: _Packs, segment: Path, index: int, packed: Packed) -> Frame:
+    """A packed frame, out of the pack that has taken the place of the one it was found in, where one has."""
+    while True:
+        try:
+            return packs.read(packed)
+        except MediaError:
+            newer = packed_frames(segment).get(index)
+            if newer is None or newer.pack == packed.pack:
+                raise
+            packed = newer
 
 
 def pack_frames(segment: Path) -> int:

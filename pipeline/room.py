@@ -1,7 +1,8 @@
 """How much room a plan takes on the disk: the most at any time, and the least that it could do with.
 
 Bounds rather than means, since what they promise is held: a frame is taken to be noise, which no PNG makes smaller.
-The exception is how much smaller a pack is, of which only a mean is known.
+The exception is how much smaller a pack is, of which only a mean is known. Where nothing is promised, without a budget,
+a bound that is over what is free is only a warning; what is refused is a job that would not fit by the means either.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, log2
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from pipeline.assemble import current_outputs
 from pipeline.config import Config, Disk, Transfer
@@ -33,8 +36,18 @@ OUTPUT_BYTES_PER_PIXEL = 1.0
 
 COARSE = 12
 
-STILL_BYTES_PER_PIXEL = 8.0
-"""Of a finished picture in any of the formats, at most: TIFF and BMP without compression take 3 to 4."""
+STILL_BYTES_PER_PIXEL = {".jpg": 2.5, ".jpeg": 2.5, ".webp": 1.0, ".png": 3.01, ".bmp": 3.01, ".gif": 1.4}
+"""Of a finished picture, by its suffix, as noise takes: 2.43 in JPEG at quality 95, 0.96 in WebP, 1.37 in GIF."""
+
+OTHER_STILL_BYTES_PER_PIXEL = 4.2
+"""The same of TIFF, whose LZW makes noise larger: 4.10."""
+
+LIKELY_FRAME, LIKELY_OUTPUT, LIKELY_STILL_SHARE = 2.4, 0.2, 0.4
+"""Means: bytes per pixel of a painted frame and of its place in a video at crf 16 (bikes.mp4), and how much of its
+bound a finished picture takes (paintings: 0.43 to 0.5 in JPEG, 0.57 to 0.66 in WebP; a photograph 0.26 and 0.37)."""
+
+CLEARLY = 1.5
+"""By how much the means have to be over what is free, so that a job is refused for them."""
 
 SOUND_BYTES_PER_S = 200_000
 """Of each sound stream, at most: 48,000 Hz of stereo PCM take 192,000."""
@@ -46,40 +59,89 @@ RECORD_BYTES, EVALUATION_BYTES, RECORDS = 700, 22, 3
 @dataclass(frozen=True)
 class Demand:
     """Bytes: `peak`, the most that the run folder and an unfinished output will take; `least`, the smallest budget
-    that would do; `more`, what the whole disk will have to take, finished outputs included."""
+    that would do; `more`, what the whole disk will have to take, finished outputs included.
+
+    `least_freely`: `least`, were disk.pack and disk.keep auto; `more_at_least`: `more`, were the budget `least`;
+    `likely`: `more` by means, of a job without a budget; `has_film`: a source is more than a still.
+    """
 
     peak: int
     least: int
     more: int
+    least_freely: int
+    more_at_least: int
+    likely: int
+    has_film: bool
 
 
-def foresee(config: Config, plan: Plan, stock: Stock, space: Workspace) -> tuple[Demand, str | None]:
-    """What a job asks of the disk, and why it cannot be held; None: it can."""
+class Outlook(NamedTuple):
+    """What a job asks of the disk; why it cannot be done, and why it may fail; None: it can, and will not."""
+
+    demand: Demand
+    refusal: str | None
+    warning: str | None
+
+
+def foresee(config: Config, plan: Plan, stock: Stock, space: Workspace) -> Outlook:
+    """What a job asks of the disk, and whether that is there."""
     missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
     written = current_outputs(plan.sources, space)
     present = bytes_below(space.root, besides=space.previews)
     found = demand(plan, missing, written, config.disk, config.transfer, present)
+    if not missing:
+        return Outlook(found, None, None)
     folder = next(path for path in (space.output, *space.output.parents) if path.exists())
-    return found, refusal(found, config.disk, shutil.disk_usage(folder).free) if missing else None
+    free = shutil.disk_usage(folder).free
+    return Outlook(found, refusal(found, config.disk, free), warning(found, config.disk, free))
 
 
 def refusal(found: Demand, disk: Disk, free: int) -> str | None:
-    """Why a demand cannot be held within the budget, and on a disk with so many bytes free; None: it can."""
+    """Why a demand cannot be held within the budget, or on a disk with so many bytes free; None: it can."""
     budget = budget_bytes(disk)
     if budget is not None and found.least > budget:
         return (
             f"disk.budget_gib {disk.budget_gib:g} is too little: the job needs up to {found.least / GIB:.3g} GiB at "
-            "once; raise the budget, let disk.pack and disk.keep be auto, or work on a part with video.frames"
+            f"once; {ways_out(disk, found.has_film, auto_helps=found.least_freely <= budget)}"
         )
-    if found.more > free:
-        remedy = (
-            "a smaller disk.budget_gib" if budget else f"set disk.budget_gib, from {found.least / GIB:.3g} up"
-        )
-        return (
-            f"the job takes up to {found.more / GIB:.3g} GiB, outputs included, and {free / GIB:.3g} GiB are free; "
-            f"make room, or {remedy}, so that finished frames are packed and thrown away in time"
-        )
+    if budget is not None and found.more > free:
+        return _shortage(f"takes up to {found.more / GIB:.3g} GiB", found, free, "a smaller disk.budget_gib")
+    if found.likely > CLEARLY * free:
+        takes = f"will take about {found.likely / GIB:.3g} GiB, and up to {found.more / GIB:.3g}"
+        return _shortage(takes, found, free, "set disk.budget_gib")
     return None
+
+
+def warning(found: Demand, disk: Disk, free: int) -> str | None:
+    """Why a job without a budget may run out of a disk with so many bytes free; None: it does not, or is refused."""
+    if disk.budget_gib is not None or found.more <= free or refusal(found, disk, free):
+        return None
+    takes = f"will take about {found.likely / GIB:.3g} GiB, but may take up to {found.more / GIB:.3g}"
+    return _shortage(takes, found, free, "set disk.budget_gib")
+
+
+def ways_out(disk: Disk, has_film: bool, *, auto_helps: bool = True) -> str:
+    """What helps against a budget that is too small, only as far as it does."""
+    ways = ["raise the budget"]
+    held = [
+        f"disk.{name}"
+        for name, is_held in (("pack", disk.pack == "never"), ("keep", disk.keep == "all"))
+        if is_held
+    ]
+    if held and auto_helps:
+        ways.append(f"let {' and '.join(held)} be auto")
+    if has_film:
+        ways.append("work on a part with video.frames")
+    return ", or ".join(ways)
+
+
+def _shortage(takes: str, found: Demand, free: int, budget: str) -> str:
+    ways = ["make room"]
+    if found.more_at_least <= free:
+        done = "so that finished frames are packed and thrown away in time"
+        ways.append(f"{budget}, from {found.least / GIB:.3g} up, {done}")
+    if found.has_film:
+        ways.append("work on a part with video.frames")
+    return f"the job {takes}, outputs included, and {free / GIB:.3g} GiB are free; {', or '.join(ways)}"
 
 
 def demand(
@@ -91,23 +153,60 @@ def demand(
     present: int,
 ) -> Demand:
     """What a plan asks of the disk; `missing` by segment's key, `present`: the bytes of the run folder now."""
-    to_come = sum(
-        frames_bytes(source, segment, missing.get(segment.key, ()), transfer)
-        for source in plan.sources
-        for segment in source.segments
-    )
-    outputs = [output_bytes(source) for source in plan.sources if source.name not in written]
+    places = [(source, segment) for source in plan.sources for segment in source.segments]
+    to_come = sum(frames_bytes(source, s, missing.get(s.key, ()), transfer) for source, s in places)
+    unwritten = [source for source in plan.sources if source.name not in written]
+    outputs = [output_bytes(source) for source in unwritten]
     packing = 0
     if disk.pack == "always":
-        packing = max(
-            (all_bytes(source, s, transfer) for source in plan.sources for s in source.segments), default=0
-        )
+        packing = max((all_bytes(source, s, transfer) for source, s in places), default=0)
     unlimited = present + to_come + max(outputs, default=0) + packing
     budget = budget_bytes(disk)
-    peak = unlimited if budget is None else min(unlimited, budget)
+    free = disk.model_copy(update={"pack": "auto", "keep": "auto"})
+    least, least_freely = (min(unlimited, _least(plan, written, d, transfer)) for d in (disk, free))
+
+    def more(budget: int | None) -> int:
+        """An unfinished output becomes the finished one, so no output counts twice."""
+        everything = to_come + packing + sum(outputs)
+        if budget is None:
+            return everything
+        return min(everything, max(0, budget - present) + sum(outputs) - min(outputs, default=0))
+
     return Demand(
-        peak, min(unlimited, _least(plan, written, disk, transfer)), max(0, peak - present) + sum(outputs)
+        peak=unlimited if budget is None else min(unlimited, budget),
+        least=least,
+        more=more(budget),
+        least_freely=least_freely,
+        more_at_least=more(least),
+        likely=_likely(places, missing, unwritten),
+        has_film=any(source.inspected.source.kind != "still" for source in plan.sources),
     )
+
+
+def _likely(
+    places: Collection[tuple[SourcePlan, Segment]],
+    missing: Mapping[str, Collection[int]],
+    unwritten: Collection[SourcePlan],
+) -> int:
+    """What frames and outputs will take by the means; frames that are left as they are may take next to nothing."""
+    pixels = sum(
+        len(missing.get(s.key, ())) * source.size[0] * source.size[1]
+        for source, s in places
+        if s.kind != "skip"
+    )
+    return int(pixels * LIKELY_FRAME) + sum(_likely_output(source) for source in unwritten)
+
+
+def _likely_output(source: SourcePlan) -> int:
+    area = source.size[0] * source.size[1]
+    if source.inspected.source.kind == "still":
+        return int(area * _still_bytes_per_pixel(source) * LIKELY_STILL_SHARE)
+    return int(source.frames * area * LIKELY_OUTPUT)
+
+
+def _still_bytes_per_pixel(source: SourcePlan) -> float:
+    suffix = PurePosixPath(source.output).suffix.lower()
+    return STILL_BYTES_PER_PIXEL.get(suffix, OTHER_STILL_BYTES_PER_PIXEL)
 
 
 def budget_bytes(disk: Disk) -> int | None:
@@ -131,7 +230,7 @@ def output_bytes(source: SourcePlan) -> int:
     """The most that an output takes."""
     area, probe = source.size[0] * source.size[1], source.inspected.probe
     if source.inspected.source.kind == "still":
-        return int(area * STILL_BYTES_PER_PIXEL) + 4096
+        return int(area * _still_bytes_per_pixel(source)) + 4096
     duration_s = (probe.pts[source.stop - 1] - probe.pts[source.first]) * probe.time_base + 1
     sound = ceil(probe.audio_streams * SOUND_BYTES_PER_S * duration_s)
     coding = source.coding

@@ -34,8 +34,8 @@ def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool]
     with space.locked(), ThreadPoolExecutor(max_workers=1) as encoder:
         plan, stock = _look(config, space, watcher)
         missing = todos(plan, stock, space)
-        if missing and (refusal := foresee(config, plan, stock, space)[1]):
-            raise SpaceError(refusal)
+        if missing:
+            _check_room(config, plan, stock, space, watcher)
         keeper = Keeper(plan, stock, space, config, encoder)
         ledger = Ledger(plan, stock, space, watcher, keeper)
         for event in _stylize(config, missing, stop, keeper.choose):
@@ -67,6 +67,14 @@ def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Sto
     rebuild_journal(space.records, stock.records)
     watcher.planned(plan, stock)
     return plan, stock
+
+
+def _check_room(config: Config, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher) -> None:
+    outlook = foresee(config, plan, stock, space)
+    if outlook.refusal:
+        raise SpaceError(outlook.refusal)
+    if outlook.warning:
+        watcher.warned(outlook.warning)
 
 
 def _stylize(

@@ -242,6 +242,9 @@ def finished_frames(segment: Path, *, clean: bool = True) -> dict[int, FrameReco
             found[record.frame] = record
         elif clean and path.suffix in (".png", ".tmp", ".mkv") and path not in needed:
             path.unlink(missing_ok=True)
+    if len(found) < len({index for index, _ in records}):  # packed between the two looks, perhaps
+        again = packed_frames(segment)
+        found |= {i: records[i, one.bytes] for i, one in again.items() if (i, one.bytes) in records}
     return dict(sorted(found.items()))
 
 

@@ -15,25 +15,29 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.config import Config
+from pipeline.config import Config, Disk, Transfer
 from pipeline.durable import bytes_below
 from pipeline.errors import SpaceError
 from pipeline.execute.events import Event, SegmentFinished
 from pipeline.ledger import Summary, Watcher
+from pipeline.media.stills import write_still
 from pipeline.outline import outline
+from pipeline.plan import Plan
 from pipeline.resume import THROWN_AWAY, folder_of
-from pipeline.room import GIB, Demand, foresee, refusal
+from pipeline.room import GIB, Demand, all_bytes, demand, foresee, output_bytes, refusal, warning
 from pipeline.run import look, run
 from pipeline.workspace import Workspace
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm, painted
 from tests.media.clips import write_clip
+from tests.plans import inspected, planned
 
 SETTINGS: dict[str, Any] = {
     "transfer": {"size": 96, "iterations": 4, "warm_iterations": 2},
     "video": {"cuts": [], "segment_frames": 4, "blend_frames": 2},
 }
 
+TRANSFER = Transfer(size=64)
 
 WHOLE = {**SETTINGS, "video": {"cuts": [], "segment_frames": None}}
 
@@ -153,9 +157,9 @@ def test_what_earlier_settings_made_goes_first(job: Job, clips: list[Path], tmp_
     again = {**SETTINGS, "transfer": {**SETTINGS["transfer"], "style_weight": 5.0}}
     config = job(clips[0], **again)
     plan, stock = look(config)
-    demand, _ = foresee(config, plan, stock, Workspace(config.output))
+    asks = foresee(config, plan, stock, Workspace(config.output)).demand
     current = {folder_of(segment, Workspace(config.output)) for segment in plan.segments}
-    budget = demand.peak - scale.most // 2
+    budget = asks.peak - scale.most // 2
     summary, scale = weigh(job(clips[0], **again, disk={"budget_gib": gib(budget)}))
     assert summary.frames["stylized"] == 12
     assert scale.most <= budget
@@ -316,14 +320,94 @@ def test_a_run_that_is_killed_at_any_event_goes_on_below_the_budget(
 # --- the demand ---
 
 
-def test_what_is_not_free_on_the_disk_is_refused_with_the_remedy(job: Job, clips: list[Path]) -> None:
-    disk = job(clips[0], **SETTINGS).disk
-    found = Demand(peak=3 * GIB, least=GIB, more=4 * GIB)
-    assert refusal(found, disk, free=5 * GIB) is None
-    text = refusal(found, disk, free=2 * GIB)
+def asked(**changes: int | bool) -> Demand:
+    """A demand in GiB."""
+    sizes = {"peak": 3, "least": 1, "more": 4, "least_freely": 1, "more_at_least": 2, "likely": 3}
+    return Demand(**{name: int(size * GIB) for name, size in {**sizes, **changes}.items() if name in sizes},
+                  has_film=bool(changes.get("has_film", True)))  # fmt: skip
+
+
+def test_without_a_budget_what_may_not_be_free_is_a_warning_and_what_will_not_be_is_refused() -> None:
+    disk = Disk()
+    assert refusal(asked(), disk, free=5 * GIB) is warning(asked(), disk, free=5 * GIB) is None
+    text = warning(asked(), disk, free=3 * GIB)
+    assert refusal(asked(), disk, free=3 * GIB) is None
     assert text is not None
-    assert "takes up to 4 GiB, outputs included, and 2 GiB are free" in text
+    assert "will take about 3 GiB, but may take up to 4, outputs included, and 3 GiB are free" in text
     assert "set disk.budget_gib, from 1 up" in text
+    assert warning(asked(), disk, free=GIB) is None
+    text = refusal(asked(), disk, free=GIB)
+    assert text is not None
+    assert text.endswith("1 GiB are free; make room, or work on a part with video.frames")
+
+
+def test_a_budget_whose_outputs_are_not_free_is_refused() -> None:
+    text = refusal(asked(), Disk(budget_gib=2), free=2 * GIB)
+    assert text is not None
+    assert (
+        "takes up to 4 GiB, outputs included, and 2 GiB are free; make room, or a smaller disk.budget_gib"
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("disk", "changes", "ways"),
+    [
+        ({}, {}, "raise the budget, or work on a part with video.frames"),
+        ({}, {"has_film": False}, "raise the budget"),
+        (
+            {"keep": "all"},
+            {"has_film": False, "least_freely": 0},
+            "raise the budget, or let disk.keep be auto",
+        ),
+        ({"keep": "all"}, {"has_film": False}, "raise the budget"),
+    ],
+)
+def test_only_what_helps_is_named_as_a_remedy(disk: Any, changes: Any, ways: str) -> None:
+    text = refusal(asked(**changes), Disk(budget_gib=0.5, **disk), free=9 * GIB)
+    assert text is not None
+    assert text.endswith(f"at once; {ways}")
+
+
+def test_an_output_that_is_renamed_is_not_counted_beside_itself() -> None:
+    found = planned(transfer={"size": 64})
+    sizes = {s.key: s.order for s in found.segments}
+    frames = sum(all_bytes(found, s, TRANSFER) for s in found.segments)
+    asks = demand(Plan((found,), (), ()), sizes, (), Disk(), TRANSFER, present=5)
+    assert asks.more == frames + output_bytes(found)
+    assert asks.peak == 5 + frames + output_bytes(found)
+    asks = demand(Plan((found,), (), ()), sizes, (), Disk(budget_gib=gib(1000)), TRANSFER, present=5)
+    assert asks.more == 995
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", ".tif", ".bmp", ".gif"])
+def test_a_still_takes_no_more_than_is_foreseen_nor_four_times_less(suffix: str, tmp_path: Path) -> None:
+    found = planned(
+        inspected(1, kind="still", name=f"a{suffix}", width_px=256, height_px=256), transfer={"size": None}
+    )
+    for rgb in (
+        np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8),
+        painted(0, 256, 256),
+    ):
+        write_still(rgb, tmp_path / f"a{suffix}")
+        size = (tmp_path / f"a{suffix}").stat().st_size
+        assert size <= output_bytes(found) < 4 * size
+
+
+def test_a_job_that_may_not_fit_is_done_and_says_so(
+    job: Job, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = job(clips[0], **SETTINGS)
+    asks = foresee(config, *look(config), Workspace(config.output)).demand
+    free = (asks.likely + asks.more) // 2
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free}))
+    found = outline(config, *look(config))
+    said: list[str] = []
+    watcher = Watcher()
+    monkeypatch.setattr(watcher, "warned", said.append)
+    assert run(config, watcher).status == "done"
+    assert said == [found["disk_warning"]]
+    assert found["disk_refusal"] is None
 
 
 def test_the_peak_of_a_plan_is_not_exceeded_by_its_run(job: Job, clips: list[Path], tmp_path: Path) -> None:

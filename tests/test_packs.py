@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline import packs
+from pipeline import packs, workspace
 from pipeline.errors import MediaError
 from pipeline.frames import decode_frame, encode_frame
 from pipeline.packs import GROUP, has_frame, pack_frames, read_frame, read_frames
@@ -241,6 +241,38 @@ def test_a_frame_that_is_packed_between_two_looks_is_found(
     monkeypatch.setattr(packs, "decode_frame", late)
     assert np.array_equal(read_frame(segment, 5), painted(5))
     assert not list(segment.glob("*.png"))
+
+
+def test_a_record_is_found_though_its_frame_is_packed_within_the_look(
+    segment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, original = finished_frames(segment), workspace.packed_frames
+
+    def then_packed(folder: Path) -> Any:
+        monkeypatch.setattr(workspace, "packed_frames", original)
+        found = original(folder)
+        pack_frames(folder)
+        return found
+
+    monkeypatch.setattr(workspace, "packed_frames", then_packed)
+    assert finished_frames(segment, clean=False) == records
+
+
+def test_a_frame_is_read_though_its_pack_is_replaced_within_the_look(
+    segment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack_frames(segment)
+    original = packs.packed_frames
+
+    def then_replaced(folder: Path) -> Any:
+        monkeypatch.setattr(packs, "packed_frames", original)
+        found = original(folder)
+        finish(folder, FRAMES.stop)
+        pack_frames(folder)
+        return found
+
+    monkeypatch.setattr(packs, "packed_frames", then_replaced)
+    assert np.array_equal(read_frame(segment, 5), painted(5))
 
 
 # --- frames that are thrown away ---
