@@ -234,10 +234,10 @@ Cuts = Annotated[
     expects("auto, none, or a list of increasing frame indices, each at least 1", "auto", "none"),
 ]
 Backs = Annotated[
-    tuple[Annotated[int, Field(ge=2, le=10000)], ...],
+    tuple[Annotated[int, Field(ge=2, le=256)], ...],  # as many frames are kept in memory
     Strict(False),
     AfterValidator(_increasing),
-    expects("a list of increasing numbers of frames, each at least 2"),
+    expects("a list of increasing numbers of frames, from 2 to 256"),
 ]
 Workers = Annotated[
     Literal["auto"] | Annotated[int, Field(ge=1, le=4096)],

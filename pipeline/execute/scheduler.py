@@ -319,7 +319,9 @@ def _connect(execution: Execution) -> None:
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init("local", num_cpus=cpus, **options, **common)
-        except Exception as error:  # Ray raises that very class where the machine is too busy to start it in time
+        except (
+            Exception
+        ) as error:  # Ray raises that very class where the machine is too busy to start it in time
             raise ClusterError(
                 f"Ray does not start on this machine: {_first_line(error)}; where it is only busy, run again, nothing "
                 "is lost; else try: stylize doctor"
