@@ -241,7 +241,10 @@ class Keeper:
     def _steps(self) -> Iterator[Callable[[], object]]:
         """Everything that makes room, the cheapest loss first."""
         if self._stale is None:
-            self._stale = sorted(set(self._space.segments.glob("*/*")) - self._by_folder.keys())
+            # Of sources in the plan only: one on a disk that is not there this time may be back the next.
+            ours = {folder.parent for folder in self._by_folder}
+            found = set(self._space.segments.glob("*/*")) - self._by_folder.keys()
+            self._stale = sorted(folder for folder in found if folder.parent in ours)
         while self._stale:
             yield partial(self._change, self._stale.pop(), _drop_all)
         finished = [self._places[key] for key in sorted(self._finished)]

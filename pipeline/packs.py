@@ -201,5 +201,6 @@ def _damaged(packed: Packed, why: object) -> MediaError:
     with suppress(AttributeError):
         why = why.strerror or why  # type: ignore[attr-defined]
     return MediaError(
-        f"frame {packed.place} of {packed.pack} is damaged ({why}); delete the file and run again"
+        f"frame {packed.place} of {packed.pack} is damaged ({why}); delete the file and run again, "
+        "which makes the frames in it again"
     )
