@@ -173,6 +173,13 @@ class Keeper:
             if job.done() and isinstance(error := job.exception(), SpaceError):
                 raise error
 
+    def close(self) -> None:
+        """Wait for what is still to be done, and raise what went wrong in it, but for what concerns one source."""
+        for job in self._jobs:
+            error = job.exception()
+            if error is not None and not isinstance(error, MediaError):
+                raise error
+
     # --- counting ---
 
     def _count_frame(self, segment: Segment, size: int) -> None:

@@ -101,6 +101,7 @@ class Ledger:
                 outputs[name] = future.result()
             except MediaError as error:
                 self._failures.append(Failure(name, None, str(error)))
+        self._keeper.close()
         missing = len(self._sources) - len(outputs)
         unfinished = interrupted and missing > 0
         return Summary(

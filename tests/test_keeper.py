@@ -416,3 +416,14 @@ def test_the_peak_of_a_plan_is_not_exceeded_by_its_run(job: Job, clips: list[Pat
     _, scale = weigh(config)
     assert 0.5 * found["disk_peak_bytes"] < scale.most <= found["disk_peak_bytes"]
     assert found["disk_least_bytes"] < found["disk_peak_bytes"]
+
+
+def test_what_goes_wrong_while_packing_is_not_kept_quiet(
+    job: Job, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug in packing")
+
+    monkeypatch.setattr("pipeline.keeper.pack_frames", fail)
+    with pytest.raises(RuntimeError, match="a bug in packing"):
+        run(job(clips[:1], **SETTINGS, disk={"pack": "always"}))
