@@ -22,7 +22,7 @@ from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.notes import coding_notes, source_notes
 from pipeline.parts import Inspected, Judges, SourceParts
-from pipeline.segments import OPENING_EFFORT, Cutting, Home, Segment, homes_of, segments_of, skipped
+from pipeline.segments import Cutting, Home, Segment, homes_of, opening_effort, segments_of, skipped
 from pipeline.shotlist import Script, Shot, check_frames
 
 
@@ -88,7 +88,7 @@ class SourcePlan:
     @cached_property
     def shots(self) -> tuple[tuple[int, int], ...]:
         """The shots, first and stop, of which the segments are parts."""
-        starts = [s.first for s in self.segments if s.kind == "skip" or (s.kind == "paint" and s.effort == 1)]
+        starts = [s.first for s in self.segments if s.kind == "skip" or (s.kind == "paint" and s.begins_shot)]
         return tuple(pairwise([*starts, self.stop]))
 
     def direction(self, segment: Segment) -> Direction | None:
@@ -107,7 +107,7 @@ class SourcePlan:
     @property
     def seams(self) -> tuple[int, ...]:
         """The frames with which a segment begins within a shot."""
-        return tuple(s.first for s in self.segments if s.kind == "paint" and s.effort < 1)
+        return tuple(s.first for s in self.segments if s.kind == "paint" and not s.begins_shot)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ def _cutting(config: Config, transfer: Transfer, *, is_warm: bool) -> Cutting:
     video = config.video
     if not is_warm:
         return Cutting(None, 0, 1, 0)
-    more = transfer.iterations * (1 - OPENING_EFFORT) / max(1, transfer.warm_iterations)
+    saved = 1 - opening_effort(video.segment_frames)
+    more = transfer.iterations * saved / max(1, transfer.warm_iterations)
     return Cutting(video.segment_frames, video.blend_frames, video.passes, round(more))
 
 

@@ -25,8 +25,12 @@ Kind = Literal["paint", "blend", "pass", "skip"]
 PartsOf = Callable[[int, int], Mapping[str, Any]]
 """What changes a pixel of the frames first … stop−1, but which frames they are."""
 
-OPENING_EFFORT = 1 / 3
-"""Of a cold frame's iterations, for the first frame of a segment within a shot: it is blended into its neighbor."""
+LEAST_OPENING = 1 / 3
+"""Of a cold frame's iterations, for the first frame of a short segment within a shot."""
+
+FULL_OPENING_FRAMES = 48
+"""From this length on a segment's first frame is painted in full. With a third of the iterations a painting is paler,
+and all that follow are (9 % less saturation, scripts/bench_drift.py); beside so many frames the rest costs little."""
 
 BLEND_EFFORT = 1 / 4
 """Of a warm frame's iterations: they bring back the strokes that a mean of two paintings has lost."""
@@ -61,6 +65,7 @@ class Segment:
     step: int = 1
     effort: float = 1.0
     drafts: tuple[Home, ...] = field(default=(), repr=False)
+    begins_shot: bool = True
 
     @cached_property
     def fingerprint(self) -> str:
@@ -142,11 +147,20 @@ def homes_of(segments: Sequence[Segment]) -> tuple[Home, ...]:
     return tuple(homes)
 
 
+def opening_effort(length: int | None) -> float:
+    """The part of a cold frame's iterations for the first frame of a segment within a shot, cut into `length` frames.
+
+    >>> round(opening_effort(12), 2), opening_effort(36), opening_effort(96), opening_effort(None)
+    (0.33, 0.75, 1.0, 1.0)
+    """
+    return 1.0 if length is None else min(1.0, max(LEAST_OPENING, length / FULL_OPENING_FRAMES))
+
+
 def stretches(first: int, stop: int, length: int | None, head_start: int) -> list[tuple[int, int]]:
     """Ranges of about equal work, at most about `length` frames each; the first is shorter by `head_start`.
 
     >>> stretches(0, 96, 12, 5)
-    [(0, 8), (8, 20), (20, 33), (33, 45), (45, 58), (58, 71), (71, 83), (83, 96)]
+    [(0, 8), (8, 20), (20, 33), (33, 46), (46, 58), (58, 71), (71, 83), (83, 96)]
     >>> stretches(0, 40, None, 5), stretches(0, 40, 96, 5)
     ([(0, 40)], [(0, 40)])
     """
@@ -160,10 +174,11 @@ def stretches(first: int, stop: int, length: int | None, head_start: int) -> lis
 
 def _paints(source: str, shot: tuple[int, int], parts: PartsOf, cutting: Cutting) -> Iterator[Segment]:
     for first, stop in stretches(*shot, cutting.segment_frames, cutting.head_start):
-        effort = 1.0 if first == shot[0] else OPENING_EFFORT
+        begins_shot = first == shot[0]
+        effort = 1.0 if begins_shot else opening_effort(cutting.segment_frames)
         opening = {} if effort == 1 else {"opening": round(effort, 6)}
         own = {**parts(first, stop), **opening, "frames": [first, stop]}
-        yield Segment(source, first, stop, own, effort=effort)
+        yield Segment(source, first, stop, own, effort=effort, begins_shot=begins_shot)
 
 
 def _blends(source: str, paints: Sequence[Segment], parts: PartsOf, frames: int) -> Iterator[Segment]:

@@ -38,7 +38,7 @@ def main() -> None:
     for heading in ("film", "segments", *NAMES, "last frame: " + ", ".join(NAMES), "iterations a warm frame"):
         table.add_column(heading, justify="right")
     for noise in args.noise:
-        for segment_frames in (None, 50):
+        for segment_frames in (None, 96):
             film = static(args.frames, SIZE, noise)
             made = make(film, transfer={}, video={"segment_frames": segment_frames})
             table.add_row(film.name, str(len(made.seams) + 1), *row(made))

@@ -28,7 +28,7 @@ from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.execute.worker import read_style
 from pipeline.frames import Frame
 from pipeline.motion.measures import seam_score, warping_error
-from pipeline.segments import OPENING_EFFORT
+from pipeline.segments import opening_effort
 from pipeline.style import Settings, Style, Stylizer
 from pipeline.style.scales import shape_of
 from pipeline.weights import load_weights
@@ -76,7 +76,7 @@ def burn_in(film: Film, frames: int = BURN_IN) -> Way:
     works, seams = [], []
     for first in range(0, FRAMES, LENGTH):
         start = max(0, first - frames)
-        effort = 1.0 if first == 0 else OPENING_EFFORT
+        effort = 1.0 if first == 0 else opening_effort(LENGTH)
         part = Film(film.name, film.frames[start : first + LENGTH], film.flow)
         made = make(part, transfer={"iterations": round(COLD * effort)}, video={"segment_frames": None})
         works.append(made.work)

@@ -119,3 +119,11 @@ def test_thousands_of_segments_in_one_shot_have_their_homes_and_their_neighbors(
     assert [(s.drafts[0].first, s.drafts[-1].stop) for s in again[1:-1]] == [
         (s.first - 1, s.stop + 1) for s in again[1:-1]
     ]
+
+
+def test_the_first_frame_of_a_long_segment_is_painted_in_full_so_that_its_look_is_the_shots() -> None:
+    short = [s for s in cut(0, 48, Cutting(12, 5, 1, 4)) if s.kind == "paint"]
+    long = [s for s in cut(0, 480, Cutting(96, 5, 1, 0)) if s.kind == "paint"]
+    assert [s.effort for s in short] == [1.0, *[pytest.approx(1 / 3)] * (len(short) - 1)]
+    assert [s.effort for s in long] == [1.0] * 5
+    assert [s.begins_shot for s in long] == [True, *[False] * 4]
