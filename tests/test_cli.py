@@ -219,7 +219,7 @@ def wait_for_frames(output: Path, count: int, process: subprocess.Popen[str]) ->
         time.sleep(0.02)
 
 
-SLOW = {"iterations": 40, "warm_iterations": 20, "tolerance": 0}
+SLOW = {"iterations": 40, "warm_iterations": 80, "tolerance": 0, "warm_tolerance": 0}
 
 
 def test_a_killed_driver_loses_nothing_and_the_next_run_gives_the_same_bytes(

@@ -194,9 +194,12 @@ def test_a_changed_setting_recomputes_and_says_why(job: Job, clip: Path, tmp_pat
     assert again.frames == {"total": 9, "stylized": 9, "reused": 0}
     assert again.recomputed == {"clip.mp4": ("transfer.style_weight: 1000.0 → 10.0",)}
     shutil.rmtree(old)  # where the frames of before are, under the same names
-    after = committed(tmp_path / "out")
-    assert after.keys() == before.keys()
-    assert all(after[name] != before[name] for name in after)
+    old_bytes, new_bytes = (
+        {Path(name).name: data for name, data in found.items()}
+        for found in (before, committed(tmp_path / "out"))
+    )
+    assert new_bytes.keys() == old_bytes.keys()
+    assert all(new_bytes[name] != old_bytes[name] for name in new_bytes)
 
 
 def test_a_changed_mask_recomputes_and_says_why(job: Job, style_image: Path, tmp_path: Path) -> None:
@@ -278,4 +281,7 @@ def test_the_journal_tells_of_every_frame_as_the_contract_says(job: Job, clip: P
         assert 0 <= record["temporal_loss"] < record["loss"]
         assert 0 < record["brightness"] < 1
     assert sum(record["iterations"] for record in lines) == summary.iterations
-    assert summary.megapixel_iterations == pytest.approx(summary.iterations * 48 * 36 / 1e6)
+    evaluations = summary.megapixel_iterations / (48 * 36 / 1e6)
+    fresh = evaluations - summary.iterations  # one more for each frame in which something was uncovered
+    assert 0 <= round(fresh, 3) <= 7
+    assert round(fresh, 3) == pytest.approx(round(fresh), abs=1e-3)
