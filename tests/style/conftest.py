@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from pipeline.style import Weights
-from pipeline.style.weights import CONV_CHANNELS
 from pipeline.weights import load_weights
-
-CHANNELS = 4
+from tests.execute.narrow import narrow_weights
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -32,13 +30,7 @@ def real() -> Weights:
 @pytest.fixture(scope="session")
 def narrow() -> Weights:
     """A VGG19 of 4 channels per layer with random filters; to be used as it is, `network="raw"`."""
-    generator = torch.Generator().manual_seed(1)
-    convs = {}
-    for name in CONV_CHANNELS:
-        inputs = 3 if name == "conv1_1" else CHANNELS
-        weight = torch.randn((CHANNELS, inputs, 3, 3), generator=generator) * (2 / 9 / inputs) ** 0.5
-        convs[name] = (weight, torch.full((CHANNELS,), 0.1))
-    return Weights(convs, "narrow")
+    return narrow_weights()
 
 
 @pytest.fixture
