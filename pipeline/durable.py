@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,16 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file in one step: whoever reads it sees all of the old or all of the new."""
+    rewrite(path, (data,))
+
+
+def rewrite(path: Path, parts: Iterable[bytes]) -> None:
+    """The same, of what comes in parts, which may be read from the old file."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
         try:
-            write_synced(temporary, data)
+            write_synced(temporary, parts)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -79,20 +84,26 @@ def line_of(entry: Mapping[str, Any]) -> bytes:
 
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:
     """One write of one line, after a line break where a killed writer left half a line."""
+    append_lines(path, [entry])
+
+
+def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """One write of some lines, synced; the same."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, b"\n" * torn + line_of(entry))
+        with os.fdopen(os.dup(descriptor), "ab") as file:  # writes all of it, where os.write may write a part
+            file.write(b"\n" * torn + b"".join(line_of(entry) for entry in entries))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, parts: Iterable[bytes]) -> None:
     """Write a new file; its bytes are on the disk when this returns."""
     with path.open("xb") as file:
-        file.write(data)
+        file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
 

@@ -6,6 +6,9 @@
     ├── probes.json              what decoding found, by digest of the source, so that it is done once
     ├── records.jsonl            one line per finished frame of the plan, rebuilt from the segments' own
     ├── outputs.jsonl            what was assembled from which segments, the last line of a name counts
+    ├── pictures.sqlite          of each photograph, what it was painted from and into; an index of records.jsonl
+    ├── looks.json               what the photographs were painted with, by fingerprint
+    ├── pictures/<token>.jsonl   lines of photographs that are not in records.jsonl yet, a file per batch in work
     ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
@@ -29,7 +32,8 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +44,7 @@ from pipeline.durable import (
     link,
     read_journal,
     replace,
+    rewrite,
     size_of,
     sync_folder,
     write_synced,
@@ -47,10 +52,12 @@ from pipeline.durable import (
 )
 from pipeline.errors import ResumeError
 from pipeline.packed import packed_frames
+from pipeline.records import FrameRecord, PictureRecord, is_of_picture
 
 __all__ = [
     "FOLDER",
     "FrameRecord",
+    "PictureRecord",
     "Workspace",
     "append_journal",
     "commit_frame",
@@ -68,43 +75,6 @@ __all__ = [
 FOLDER = ".stylize"
 
 
-@dataclass(frozen=True)
-class FrameRecord:
-    """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
-
-    `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
-    tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
-    style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
-    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
-    `motion.measures.Look`.
-    """
-
-    source: str
-    frame: int
-    segment: str
-    start: str  # "cold", "warm", or "skipped": left as it is in the source
-    iterations: int
-    loss: float
-    trace: tuple[float, ...]
-    megapixel_iterations: float
-    warp_error: float | None
-    seconds: float
-    worker: str
-    bytes: int
-    tile: int | None = None
-    temporal_loss: float = 0.0
-    settled: float | None = None
-    draft: bool = False
-    brightness: float | None = None
-    saturation: float | None = None
-    sharpness: float | None = None
-
-    @property
-    def base_loss(self) -> float:
-        """The loss without what its neighbors add: what a cold frame's is made of."""
-        return self.loss - self.temporal_loss
-
-
 class Workspace:
     """The paths of one run folder, and what is in its small files."""
 
@@ -115,6 +85,9 @@ class Workspace:
         self.probes = self.root / "probes.json"
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"
+        self.index = self.root / "pictures.sqlite"
+        self.looks = self.root / "looks.json"
+        self.pictures = self.root / "pictures"
         self.segments = self.root / "segments"
         self.previews = self.root / "preview"
 
@@ -210,7 +183,7 @@ def commit_frame(segment: Path, record: FrameRecord, data: bytes) -> bool:
         append_line(segment / f"records-{record.worker}.jsonl", asdict(record))
         temporary = segment / f".{record.frame:08d}-{secrets.token_hex(6)}.tmp"
         try:
-            write_synced(temporary, data)
+            write_synced(temporary, (data,))
             return link(temporary, frame_path(segment, record.frame))
         finally:
             temporary.unlink(missing_ok=True)
@@ -276,11 +249,20 @@ def dropped_frames(segment: Path) -> dict[int, FrameRecord]:
 
 
 def rebuild_journal(path: Path, records: Iterable[FrameRecord]) -> None:
-    """Make the run's journal hold one line for each of `records`; one that does already stays untouched."""
+    """Make the run's journal hold one line for each of `records`; one that does already stays untouched.
+
+    The lines of photographs are not its business, and stay as they are; they may be millions, and pass one by one.
+    """
     lines = [line_of(asdict(record)) for record in records]
-    there = path.read_bytes().splitlines(keepends=True) if path.is_file() else None
-    if there is None or sorted(there) != sorted(lines):
-        replace(path, b"".join(lines))
+    there = sorted(line for line in _lines(path) if not is_of_picture(line))
+    if there != sorted(lines) or not path.is_file():
+        rewrite(path, chain(lines, (line for line in _lines(path) if is_of_picture(line))))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.is_file():
+        with path.open("rb") as file:
+            yield from file
 
 
 def _records(path: Path) -> Iterator[FrameRecord]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from pipeline.execute.job import Progress, SegmentJob
-from pipeline.workspace import FrameRecord
+from pipeline.execute.job import Batch, Progress, SegmentJob
+from pipeline.workspace import FrameRecord, PictureRecord
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,24 @@ class SegmentFailed:
 
     job: SegmentJob
     frame: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class PictureFinished:
+    """A picture of a batch has its result; `records` are those of its pages."""
+
+    batch: Batch
+    index: int
+    records: tuple[PictureRecord, ...]
+
+
+@dataclass(frozen=True)
+class PictureFailed:
+    """A picture of a batch cannot be painted."""
+
+    batch: Batch
+    index: int
     error: str
 
 
@@ -58,7 +76,7 @@ class Pulse:
     workers: tuple[WorkerState, ...]
 
 
-Event = FrameFinished | SegmentFinished | SegmentFailed | WorkerLost | Pulse
+Event = FrameFinished | SegmentFinished | SegmentFailed | PictureFinished | PictureFailed | WorkerLost | Pulse
 
 
 @dataclass
@@ -73,3 +91,16 @@ class Todo:
     deaths: int = 0
     key: str = ""
     needs: frozenset[str] = frozenset()
+
+
+@dataclass
+class BatchTodo:
+    """A batch with the places of its pictures that are still missing, and how often they killed a worker."""
+
+    job: Batch
+    missing: deque[int]
+    deaths: int = 0
+
+    def alone(self) -> list[BatchTodo]:
+        """Its missing pictures, each on its own: one of them killed a worker, and the others did not."""
+        return [BatchTodo(self.job, deque([index]), self.deaths) for index in self.missing]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import StyleImage, Transfer
 from pipeline.direction import Direction, Moment
+from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.segments import Kind
+from pipeline.workspace import PictureRecord
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,61 @@ class SegmentJob:
     def moment(self, index: int) -> Moment | None:
         """What a frame is painted with, by its timestamp alone; None: what the worker was set up with."""
         return None if self.direction is None else self.direction.at(self.probe.time_s(index))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One photograph to paint. `name` is the source's, `output` its result's, both below their folders.
+
+    `size`: of the source as it is upright, (width, height) in px. `bytes` and `mtime_ns`: of the source's file as it
+    was listed. `replaces`: the bytes and mtime_ns of the result of an earlier run that this one takes the place of.
+    """
+
+    path: Path
+    name: str
+    output: str
+    size: tuple[int, int]
+    bytes: int
+    mtime_ns: int
+    pages: int = 1
+    replaces: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Photographs that one worker paints, all with the same settings; it writes the results itself.
+
+    `output`: the output folder. `journal`: the file that gets a line for each picture before its result has its name.
+    `look`: the fingerprint of everything that changes a pixel but the pictures. `longest_px`: that of the results,
+    None as the sources'. `direction` and `mask`: what these pictures have of their own; None: the job's.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    output: Path
+    journal: Path
+    look: str
+    longest_px: int | None
+    max_pixels: int
+    format: PhotoFormat = PhotoFormat()
+    with_digest: bool = False  # of the source's bytes, in the records
+    direction: Direction | None = None
+    mask: Path | None = None
+
+
+class Unpainted(NamedTuple):
+    """A picture of a batch, by its place there, that cannot be painted, and why."""
+
+    index: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What became of some pictures of a batch: by place, the records of their pages; and those that failed."""
+
+    records: Mapping[int, tuple[PictureRecord, ...]]
+    failed: tuple[Unpainted, ...]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,8 +21,11 @@ from pipeline.config import Execution
 from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
 from pipeline.execute.address import check_reachable
 from pipeline.execute.events import (
+    BatchTodo,
     Event,
     FrameFinished,
+    PictureFailed,
+    PictureFinished,
     Pulse,
     SegmentFailed,
     SegmentFinished,
@@ -31,13 +33,13 @@ from pipeline.execute.events import (
     WorkerLost,
     WorkerState,
 )
-from pipeline.execute.job import Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
-from pipeline.execute.worker import Worker
+from pipeline.execute.queue import Queue
 from pipeline.workspace import FrameRecord, is_there
 
 SEGMENT_DEATHS = 3
-"""A frame that kills this many workers in a row has its segment set aside."""
+"""A frame that kills this many workers in a row has its segment set aside, and so has a picture."""
 
 SLOT_DEATHS = 4
 """A place whose workers die this many times in a row while they are set up is given up. Deaths over a frame count
@@ -53,11 +55,15 @@ PLACEMENT_TIMEOUT_S = 60
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
 
 
-Choose = Callable[[Iterator[Todo]], Todo | None]
+Make = Callable[[WorkerSettings], Any]
+"""Makes a worker, or what stands in for one, in the process that is to be it."""
 
 
-def _first(ready: Iterator[Todo]) -> Todo | None:
-    return next(ready, None)
+def make_worker(settings: WorkerSettings) -> Any:
+    """The plain class; imported only where it works, since torch alone takes half a gigabyte."""
+    from pipeline.execute.worker import Worker
+
+    return Worker(settings)
 
 
 @dataclass
@@ -67,11 +73,11 @@ class _Slot:
     actor: Any
     pending: Any  # the reference to the answer, None while idle
     info: WorkerInfo | None = None  # None until it is set up
-    todo: Todo | None = None
+    todo: Todo | BatchTodo | None = None
     deaths: int = 0
     asked: Any = None  # the reference to the answer to `progress`
     progress: Progress | None = None
-    opened: SegmentJob | None = None  # the segment that the actor has open
+    opened: SegmentJob | Batch | None = None  # what the actor has open
     since: float = 0.0  # when the actor was asked for
     is_placed: bool = False  # its process lives
 
@@ -83,15 +89,14 @@ class Farm:
     """
 
     def __init__(
-        self, execution: Execution, settings: WorkerSettings, segments: int, worker: type = Worker
+        self, execution: Execution, settings: WorkerSettings, most: int, make: Make = make_worker
     ) -> None:
-        self._execution, self._settings, self._segments = execution, settings, segments
-        self._actor = _as_actor(worker)
+        """`most`: how many segments and batches there are at most, since more workers than that are of no use."""
+        self._execution, self._settings, self._most, self._make = execution, settings, most, make
         self._is_guest = ray.is_initialized()
         self._slots: list[_Slot] = []
         self._pool = Pool(0, 0, 0, 0)
-        self._unfinished: set[str] = set()  # keys of the segments that are not
-        self._choose: Choose = _first
+        self._queue = Queue(())
 
     def __enter__(self) -> Self:
         """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
@@ -103,7 +108,7 @@ class Farm:
                 for node in ray.nodes()
                 if node["Alive"]
             ]
-            self._pool = size_pool(self._execution, [n for n in nodes if n.cpus or n.gpus], self._segments)
+            self._pool = size_pool(self._execution, [n for n in nodes if n.cpus or n.gpus], self._most)
         except BaseException:
             self._leave()
             raise
@@ -120,44 +125,44 @@ class Farm:
         if not self._is_guest:
             ray.shutdown()
 
-    def stylize(
-        self, todos: Sequence[Todo], stop: Callable[[], bool], choose: Choose = _first
-    ) -> Iterator[Event]:
-        """Work off all segments, largest first, and say what happens as it happens.
+    def stylize(self, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Work off a queue, and say what happens as it happens; may be called again with another one.
 
-        `choose` takes the next one of those that wait for no other; None: none may begin as yet. Once `stop()` is
-        true, every worker finishes its frame and gets no other. Raises `UnableError` where the workers say that this
-        environment cannot do it, `ClusterError` where no worker is left.
+        Once `stop()` is true, every worker finishes what it has in work and gets nothing more. Raises `UnableError`
+        where the workers say that this environment cannot do it, `ClusterError` where no worker is left.
         """
-        queue = deque(
-            sorted(todos, key=lambda todo: -len(todo.missing) * todo.job.size[0] * todo.job.size[1])
-        )
-        self._unfinished, self._choose = {todo.key for todo in todos}, choose
-        self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
+        self._queue = queue
+        if not self._slots:
+            self._slots = [self._hire(_Slot(None, None)) for _ in range(self._pool.workers)]
         pulsed_s = 0.0
-        while queue or any(slot.todo for slot in self._slots):
+        while not queue.is_over or any(slot.todo for slot in self._slots):
             if stopping := stop():
                 queue.clear()
             for slot in self._slots:
                 if slot.pending is None and stopping:
                     slot.todo = None
-                elif slot.pending is None and (todo := slot.todo or self._next(queue)):
+                elif slot.pending is None and (todo := slot.todo or queue.take()):
                     self._assign(slot, todo)
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
-            ready = ray.wait(list(waiting), num_returns=1, timeout=PULSE_S)[0] if waiting else ()
-            if queue and not waiting:
+            ready = ray.wait(list(waiting), num_returns=1, timeout=self._patience_s())[0] if waiting else ()
+            if not waiting and not queue.is_over:
                 time.sleep(IDLE_S)
             for reference in ready:
-                yield from self._collect(waiting[reference], queue)
+                yield from self._collect(waiting[reference])
             self._check_placement()
             if time.monotonic() - pulsed_s >= PULSE_S:
                 pulsed_s = time.monotonic()
                 yield Pulse(tuple(self._state(slot) for slot in self._slots))
 
+    def _patience_s(self) -> float:
+        """How long to wait for an answer: a worker without work looks soon again whether there is some."""
+        is_idle = any(slot.pending is None for slot in self._slots) and not self._queue.is_over
+        return IDLE_S if is_idle else PULSE_S
+
     def _hire(self, slot: _Slot) -> _Slot:
-        options = self._actor.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
+        options = _Actor.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
-        slot.actor = options.remote(settings)
+        slot.actor = options.remote(self._make, settings)
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
         slot.info = slot.opened = slot.progress = None
         slot.asked, slot.is_placed = self._ask(slot), False
@@ -167,37 +172,36 @@ class Farm:
         """Ask for a worker's progress, which it answers beside its work, and as soon as its process lives."""
         return slot.actor.progress.remote()
 
-    def _next(self, queue: deque[Todo]) -> Todo | None:
-        """Take a segment from the queue that waits for no other."""
-        todo = self._choose(todo for todo in queue if not todo.needs & self._unfinished)
-        if todo is not None:
-            queue.remove(todo)
-        return todo
-
-    def _assign(self, slot: _Slot, todo: Todo) -> None:
-        """Ask a worker for the next missing frame of a segment."""
-        job = None if slot.opened is todo.job else todo.job
-        slot.pending = slot.actor.stylize_frame.remote(todo.missing[0], job)
+    def _assign(self, slot: _Slot, todo: Todo | BatchTodo) -> None:
+        """Ask a worker for the next missing frame of a segment, or for some of a batch's missing pictures."""
+        if isinstance(todo, Todo):
+            job = None if slot.opened is todo.job else todo.job
+            slot.pending = slot.actor.stylize_frame.remote(todo.missing[0], job)
+        else:
+            batch = None if slot.opened is todo.job else todo.job
+            slot.pending = slot.actor.paint_pictures.remote(tuple(todo.missing), batch)
         slot.todo, slot.opened, slot.progress = todo, todo.job, None
 
-    def _collect(self, slot: _Slot, queue: deque[Todo]) -> Iterator[Event]:
-        """Take a worker's answer, be it a record, an error, or its death."""
+    def _collect(self, slot: _Slot) -> Iterator[Event]:
+        """Take a worker's answer, be it records, an error, or its death."""
         reference, slot.pending = slot.pending, None
         try:
             answer = ray.get(reference)
         except RayTaskError as error:
-            yield from self._blame(slot, error, queue)
+            yield from self._blame(slot, error)
         except RayError as error:  # its death, in one of many forms
-            yield from self._replace(slot, _first_line(error), queue)
+            yield from self._replace(slot, _first_line(error))
         else:
             if isinstance(answer, WorkerInfo):
                 slot.info, slot.deaths = answer, 0
+            elif isinstance(answer, Painted):
+                yield from self._finish_pictures(slot, answer)
             else:
                 yield from self._finish_frame(slot, answer)
 
     def _finish_frame(self, slot: _Slot, record: FrameRecord) -> Iterator[Event]:
         todo = slot.todo
-        assert todo is not None
+        assert isinstance(todo, Todo)
         todo.missing.popleft()
         todo.deaths = 0
         if not is_there(todo.job.folder, record.frame):
@@ -208,22 +212,35 @@ class Farm:
         yield FrameFinished(record, todo.job)
         if not todo.missing:
             slot.todo = slot.progress = None
-            self._unfinished.discard(todo.key)
+            self._queue.finish(todo)
             yield SegmentFinished(todo.job)
 
-    def _replace(self, slot: _Slot, reason: str, queue: deque[Todo]) -> Iterator[Event]:
-        """Bury a dead worker, put its segment first in the queue or aside, and start another worker."""
+    def _finish_pictures(self, slot: _Slot, painted: Painted) -> Iterator[Event]:
+        todo = slot.todo
+        assert isinstance(todo, BatchTodo)
+        todo.deaths = 0
+        for index, records in painted.records.items():
+            todo.missing.remove(index)
+            yield PictureFinished(todo.job, index, records)
+        for index, error in painted.failed:
+            todo.missing.remove(index)
+            yield PictureFailed(todo.job, index, error)
+        if not todo.missing:
+            slot.todo = slot.progress = None
+
+    def _replace(self, slot: _Slot, reason: str) -> Iterator[Event]:
+        """Bury a dead worker, put what it had first in the queue or aside, and start another worker."""
         todo, slot.todo = slot.todo, None
         yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
         ray.kill(slot.actor, no_restart=True)
         if todo is not None:
             todo.deaths += 1
             if todo.deaths < SEGMENT_DEATHS:
-                queue.appendleft(todo)
+                self._queue.put_back(todo)
             else:
-                frame = todo.missing[0]
-                message = f"frame {frame} killed {todo.deaths} workers in a row; the last died of: {reason}"
-                yield from self._give_up(todo, frame, message, queue)
+                what = "it" if isinstance(todo, BatchTodo) else f"frame {todo.missing[0]}"
+                message = f"{what} killed {todo.deaths} workers in a row; the last died of: {reason}"
+                yield from self._give_up(todo, todo.missing[0], message)
         else:
             slot.deaths += 1
         if slot.deaths < SLOT_DEATHS:
@@ -235,7 +252,7 @@ class Farm:
                 f"{slot.deaths} workers in a row died, and no other is left; the last of: {reason}"
             )
 
-    def _blame(self, slot: _Slot, error: RayTaskError, queue: deque[Todo]) -> Iterator[Event]:
+    def _blame(self, slot: _Slot, error: RayTaskError) -> Iterator[Event]:
         """An error that a living worker raised: its segment's, the whole environment's, or of unknown reach.
 
         The unknown may have left the worker unfit, as a broken CUDA context does, so it counts as its death.
@@ -246,18 +263,19 @@ class Farm:
         if slot.todo is None:
             raise ClusterError(f"a worker cannot be set up: {_first_line(cause)}") from error
         if not isinstance(cause, PipelineError):
-            yield from self._replace(slot, f"{type(cause).__name__}: {_first_line(cause)}", queue)
+            yield from self._replace(slot, f"{type(cause).__name__}: {_first_line(cause)}")
             return
         todo, slot.todo = slot.todo, None
         frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
-        yield from self._give_up(todo, frame, str(cause), queue)
+        yield from self._give_up(todo, frame, str(cause))
 
-    def _give_up(self, todo: Todo, frame: int, message: str, queue: deque[Todo]) -> Iterator[Event]:
-        """Set a segment aside, and all of its source that has not begun: no output can come of it."""
+    def _give_up(self, todo: Todo | BatchTodo, frame: int, message: str) -> Iterator[Event]:
+        """Set a segment aside with all of its source that has not begun, or what is left of a batch."""
+        if isinstance(todo, BatchTodo):
+            yield from (PictureFailed(todo.job, index, message) for index in todo.missing)
+            return
         yield SegmentFailed(todo.job, frame, message)
-        others = [other for other in queue if other.job.source.name != todo.job.source.name]
-        queue.clear()
-        queue.extend(others)
+        self._queue.drop_source(todo.job.source.name)
 
     def _check_placement(self) -> None:
         """No silent hang: an actor that the cluster has no place for is given up where none works."""
@@ -285,20 +303,30 @@ class Farm:
         return WorkerState(name, device, slot.todo is not None, slot.progress)
 
 
-def _as_actor(worker: type) -> Any:
+@ray.remote(
+    max_restarts=0,
+    max_task_retries=0,
+    concurrency_groups={"watch": 1},
+    runtime_env={"env_vars": ENVIRONMENT},
+)
+class _Actor:
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
-    class Actor(worker):  # type: ignore[misc]  # a class that is only known at run time
-        @ray.method(concurrency_group="watch")  # type: ignore[untyped-decorator]
-        def progress(self) -> Progress | None:
-            return super().progress()  # type: ignore[no-any-return]
+    def __init__(self, make: Make, settings: WorkerSettings) -> None:
+        self._worker = make(settings)
 
-    return ray.remote(
-        max_restarts=0,
-        max_task_retries=0,
-        concurrency_groups={"watch": 1},
-        runtime_env={"env_vars": ENVIRONMENT},
-    )(Actor)
+    def set_up(self) -> WorkerInfo:
+        return self._worker.set_up()  # type: ignore[no-any-return]
+
+    def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
+        return self._worker.stylize_frame(index, job)  # type: ignore[no-any-return]
+
+    def paint_pictures(self, missing: Sequence[int], batch: Batch | None) -> Painted:
+        return self._worker.paint_pictures(missing, batch)  # type: ignore[no-any-return]
+
+    @ray.method(concurrency_group="watch")  # type: ignore[untyped-decorator]
+    def progress(self) -> Progress | None:
+        return self._worker.progress()  # type: ignore[no-any-return]
 
 
 def start_and_stop() -> str:

@@ -1,0 +1,283 @@
+"""Of every photograph that was ever painted here: from what, and into what. A table on the disk, so memory is flat.
+
+What counts is the journal, `records.jsonl`; the table is an index of it that is made anew where it is missing or
+damaged. A worker writes its lines into a file of its own before a result gets its name, so what a killed run had
+finished is found there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, fields
+from itertools import chain, groupby
+from pathlib import Path
+from threading import RLock
+from typing import Any, Self
+
+from pipeline.durable import append_lines, read_journal, rewrite, writing
+from pipeline.workspace import PictureRecord, Workspace, is_of_picture
+
+VERSION = 1
+"""Counts up where the table is to be made anew."""
+
+_TABLE = f"""
+PRAGMA user_version = {VERSION};
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY, name BLOB UNIQUE, output BLOB, look TEXT, source_bytes INTEGER, source_mtime_ns INTEGER,
+    source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, pages INTEGER, notes TEXT);
+CREATE INDEX outputs ON pictures (output);
+CREATE TABLE journal (inode INTEGER, read INTEGER, stale INTEGER);
+INSERT INTO journal VALUES (0, 0, 0);
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one photograph; the fields are those of `PictureRecord`, `name` is its source's."""
+
+    id: int
+    name: str
+    output: str
+    look: str
+    source_bytes: int
+    source_mtime_ns: int
+    source_digest: str | None
+    bytes: int
+    mtime_ns: int
+    digest: str
+    pages: int
+    notes: tuple[str, ...]
+
+
+_COLUMNS = tuple(field.name for field in fields(Row))[1:]
+_UPSERT = (
+    f"INSERT INTO pictures ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"ON CONFLICT (name) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])} RETURNING id"
+)
+
+
+class PictureIndex:
+    """The table; use it with `with`. May be asked from several threads.
+
+    `writable`: by the one run that holds the run folder. Otherwise nothing is touched, and what the table lacks is
+    looked up in a copy of it.
+    """
+
+    def __init__(self, space: Workspace, *, writable: bool) -> None:
+        self._space, self._writable = space, writable
+        self._lock = RLock()
+        self._seen = bytearray()
+        self._connection = self._open()
+        try:
+            self._catch_up()
+        except sqlite3.DatabaseError:  # damaged: the journal has it all
+            self._connection.close()
+            if writable:
+                space.index.unlink(missing_ok=True)
+            self._connection = self._open(anew=True)
+            self._catch_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the table go; with lines in the journal that later ones replace, write it without them first."""
+        with self._lock, closing(self._connection):
+            if self._writable and self._stale():
+                self._compact()
+
+    def get(self, name: str) -> Row | None:
+        """What is known of a source."""
+        return self._first("name", name)
+
+    def of_output(self, output: str) -> Row | None:
+        """What was painted into a file, by its path below the output folder; None: no run here made it."""
+        return self._first("output", output)
+
+    def see(self, row_id: int) -> None:
+        """Take down that a photograph is one of this job's."""
+        with self._lock:
+            self._seen.extend(bytes(max(0, row_id // 8 + 1 - len(self._seen))))
+            self._seen[row_id // 8] |= 1 << row_id % 8
+
+    def seen(self) -> Iterator[Row]:
+        """The photographs that were seen, in the order of their names; one may write meanwhile."""
+        last = ""
+        while rows := self._select("name > ? ORDER BY name LIMIT 1000", last):
+            yield from (row for row in rows if self._is_seen(row.id))
+            last = rows[-1].name
+
+    def add(self, pictures: Sequence[Sequence[PictureRecord]]) -> None:
+        """Take down what has been painted, page by page, in the journal and then in the table, and see it."""
+        if not pictures:
+            return
+        with self._lock, writing(self._space.root):
+            append_lines(self._space.records, [asdict(page) for pages in pictures for page in pages])
+            ids = [self._insert(pages) for pages in pictures]
+            self._note_read(self._space.records.stat().st_size)
+            self._connection.commit()
+        for row_id in ids:
+            self.see(row_id)
+
+    def touch(self, row: Row, **changed: object) -> None:
+        """Take down that a source or a result has another time, and still the same bytes; in the table alone."""
+        if self._writable:
+            with self._lock, self._connection:
+                names = ", ".join(f"{name} = ?" for name in changed)
+                self._connection.execute(
+                    f"UPDATE pictures SET {names} WHERE id = ?", (*changed.values(), row.id)
+                )
+
+    # --- the table and the journal ---
+
+    def _open(self, *, anew: bool = False) -> sqlite3.Connection:
+        path, options = self._space.index, {"check_same_thread": False, "timeout": 60.0}
+        if self._writable and self._is_of_use():
+            connection = sqlite3.connect(path, **options)
+            connection.execute("PRAGMA synchronous = NORMAL")
+        else:
+            connection = sqlite3.connect("", **options)  # a file of SQLite's own, that vanishes
+            if path.exists() and not anew:
+                with (
+                    suppress(sqlite3.Error),
+                    closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as kept,
+                ):
+                    kept.backup(connection)
+        return connection
+
+    def _is_of_use(self) -> bool:
+        """Whether there is or may be something to take down: a job of films alone needs no table."""
+        return self._space.root.is_dir()
+
+    def _catch_up(self) -> None:
+        """Read what the journal has beyond the table, then what workers left."""
+        with self._lock:
+            if self._connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                self._connection.executescript(_TABLE)
+            self._read_journal()
+            left = self._left_behind()
+            self._connection.commit()
+        if self._writable:
+            self.add([pages for pages, _ in left])
+            for path in self._space.pictures.glob("*.jsonl"):
+                path.unlink(missing_ok=True)
+        else:
+            for pages, _ in left:
+                self._insert(pages)
+
+    def _read_journal(self) -> None:
+        path = self._space.records
+        if not path.is_file():
+            return
+        state = path.stat()
+        inode, read, _ = self._connection.execute("SELECT * FROM journal").fetchone()
+        if inode != state.st_ino or read > state.st_size:
+            read = 0
+        if read == state.st_size and inode == state.st_ino:
+            return
+        with path.open("rb") as file:
+            file.seek(read)
+            lines = (line for line in file if is_of_picture(line) and line.endswith(b"\n"))
+            for pages in _by_picture(_parsed(lines)):
+                self._insert(pages)
+        self._note_read(state.st_size)
+
+    def _left_behind(self) -> list[tuple[tuple[PictureRecord, ...], Path]]:
+        """Pictures that workers finished and nobody took down: those whose results are there, as their lines say."""
+        found = []
+        for path in sorted(self._space.pictures.glob("*.jsonl")):
+            for pages in _by_picture(_records(read_journal(path))):
+                row, target = self.get(pages[0].source), self._space.output / pages[0].output
+                is_known = row is not None and (row.bytes, row.mtime_ns) == (
+                    pages[0].bytes,
+                    pages[0].mtime_ns,
+                )
+                if not is_known and state_of(target) == (pages[0].bytes, pages[0].mtime_ns):
+                    found.append((pages, path))
+        return found
+
+    def _insert(self, pages: Sequence[PictureRecord]) -> int:
+        page = pages[0]
+        name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
+        values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
+        before = self._connection.execute("SELECT count(*) FROM pictures WHERE name = ?", (name,))
+        if before.fetchone() != (0,):
+            self._connection.execute("UPDATE journal SET stale = stale + 1")
+        row = self._connection.execute(_UPSERT, [values[name] for name in _COLUMNS]).fetchone()
+        return int(row[0])
+
+    def _note_read(self, size: int) -> None:
+        inode = self._space.records.stat().st_ino
+        self._connection.execute("UPDATE journal SET inode = ?, read = ?", (inode, size))
+
+    def _stale(self) -> int:
+        return int(self._connection.execute("SELECT stale FROM journal").fetchone()[0])
+
+    def _compact(self) -> None:
+        """Write the journal without the lines of photographs that were painted again since."""
+        path = self._space.records
+        with path.open("rb") as file:
+            rewrite(path, (line for line in file if not is_of_picture(line) or self._is_last(line)))
+        self._connection.execute("UPDATE journal SET stale = 0")
+        self._note_read(path.stat().st_size)
+        self._connection.commit()
+
+    def _is_last(self, line: bytes) -> bool:
+        for record in _parsed([line]):
+            row = self.get(record.source)
+            return row is not None and (row.look, row.digest) == (record.look, record.digest)
+        return False
+
+    def _first(self, column: str, value: str) -> Row | None:
+        return next(iter(self._select(f"{column} = ? LIMIT 1", value)), None)
+
+    def _select(self, where: str, name: str) -> list[Row]:
+        with self._lock:
+            question = (os.fsencode(name),)
+            found = self._connection.execute(f"SELECT * FROM pictures WHERE {where}", question).fetchall()
+        return [_row(values) for values in found]
+
+    def _is_seen(self, row_id: int) -> bool:
+        place = row_id // 8
+        return place < len(self._seen) and bool(self._seen[place] >> row_id % 8 & 1)
+
+
+def state_of(path: Path) -> tuple[int, int] | None:
+    """The size and the time of change of a file, in bytes and ns; None: there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+def _row(values: Sequence[Any]) -> Row:
+    row_id, name, output, *others, notes = values
+    return Row(row_id, os.fsdecode(name), os.fsdecode(output), *others, notes=tuple(json.loads(notes)))
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[PictureRecord]:
+    for line in lines:
+        with suppress(ValueError):
+            yield from _records([json.loads(line)])
+
+
+def _records(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
+    for entry in entries:
+        with suppress(KeyError, TypeError):
+            yield PictureRecord(**{**entry, "trace": tuple(entry["trace"]), "notes": tuple(entry["notes"])})
+
+
+def _by_picture(records: Iterable[PictureRecord]) -> Iterator[tuple[PictureRecord, ...]]:
+    """The pages of each picture, which stand together; some that were cut off are none."""
+    for _, group in groupby(records, key=lambda record: (record.source, record.mtime_ns, record.digest)):
+        pages = tuple(group)
+        if len(pages) == pages[0].pages:
+            yield pages

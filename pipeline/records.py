@@ -1,0 +1,67 @@
+"""What is written down of finished frames and photographs: the lines of `records.jsonl`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
+
+    `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
+    tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
+    style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
+    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
+    `motion.measures.Look`.
+    """
+
+    source: str
+    frame: int
+    segment: str
+    start: str  # "cold", "warm", or "skipped": left as it is in the source
+    iterations: int
+    loss: float
+    trace: tuple[float, ...]
+    megapixel_iterations: float
+    warp_error: float | None
+    seconds: float
+    worker: str
+    bytes: int
+    tile: int | None = None
+    temporal_loss: float = 0.0
+    settled: float | None = None
+    draft: bool = False
+    brightness: float | None = None
+    saturation: float | None = None
+    sharpness: float | None = None
+
+    @property
+    def base_loss(self) -> float:
+        """The loss without what its neighbors add: what a cold frame's is made of."""
+        return self.loss - self.temporal_loss
+
+
+@dataclass(frozen=True)
+class PictureRecord(FrameRecord):
+    """What became of one page of a photograph; of most there is one.
+
+    `output`: the result's path below the output folder; `bytes`, `mtime_ns` and `digest` (SHA-256) are that file's.
+    `look`: the fingerprint of what it was painted with. `source_bytes`, `source_mtime_ns` and, by choice,
+    `source_digest`: the source as it was read. `pages`: how many there are. `notes`: what had to be left out.
+    """
+
+    output: str = ""
+    look: str = ""
+    source_bytes: int = 0
+    source_mtime_ns: int = 0
+    source_digest: str | None = None
+    mtime_ns: int = 0
+    digest: str = ""
+    pages: int = 1
+    notes: tuple[str, ...] = ()
+
+
+def is_of_picture(line: bytes) -> bool:
+    """Whether a line of the journal is a photograph's, without parsing it."""
+    return b'"look":"' in line
