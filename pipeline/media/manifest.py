@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
-from os import fsencode, stat_result
+from functools import cached_property, lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO
@@ -48,9 +48,14 @@ class _Reading:
     """What reading one manifest needs; what lines have in common is looked at once."""
 
     path: Path  # absolute
-    exclude: Path  # the output folder, real
+    exclude: str  # the output folder, real
     trouble: Callable[[Path], str] = field(default_factory=lambda: lru_cache(_KNOWN)(_trouble))
-    real: Callable[[Path], Path] = field(default_factory=lambda: lru_cache(_KNOWN)(Path.resolve))
+    real: Callable[[str], str] = field(default_factory=lambda: lru_cache(_KNOWN)(os.path.realpath))
+
+    @cached_property
+    def folder(self) -> str:
+        """Where the paths in it are counted from."""
+        return str(self.path.parent)
 
     def place(self, number: int) -> str:
         """The place of a line, counted from 1, by the manifest's name alone."""
@@ -64,7 +69,7 @@ def read_manifest(path: Path, exclude: Path) -> Iterator[Entry | Source | Refuse
     elsewhere the file's own; so it can be the same twice. `exclude` is the output folder, a real path.
     Raises ConfigError if the manifest cannot be read, or if the header of a CSV is wrong.
     """
-    reading = _Reading(path, exclude)
+    reading = _Reading(path, str(exclude))
     try:
         with path.open("rb") as file:
             lines = _lines(file)
@@ -198,9 +203,9 @@ def _item(reading: _Reading, number: int, cells: dict[str, Any]) -> Entry | Sour
         raise MediaError(
             f"{path} is neither video nor picture by its suffix; rename it, or take the line out"
         )
-    if is_in(str(reading.real(path.parent)), str(reading.exclude)):
+    if is_in(reading.real(os.path.dirname(path)), reading.exclude):  # noqa: PTH120 (a third of the time)
         raise MediaError(f"{path} lies in the output folder, where results go; put it elsewhere")
-    item = to_item(str(path), _name(path, reading.path.parent), kind, state)
+    item = to_item(str(path), _name(str(path), reading.folder), kind, state)
     own = _own(reading, number, cells)
     if own is None:
         return item
@@ -216,7 +221,7 @@ def _path(reading: _Reading, key: str, value: Any) -> Path:
     if not isinstance(value, str):
         raise MediaError(f"{key} must be a path, got {show(value)}")
     try:
-        fsencode(value)
+        os.fsencode(value)
     except UnicodeEncodeError:
         raise MediaError(f"{key} must be a path, got {show(value)}, which is no name of a file") from None
     if "\0" in value:
@@ -227,7 +232,7 @@ def _path(reading: _Reading, key: str, value: Any) -> Path:
         raise MediaError(f"{key} must be a path, got {show(value)} ({error})") from None
 
 
-def _state(reading: _Reading, path: Path) -> stat_result:
+def _state(reading: _Reading, path: Path) -> os.stat_result:
     """What the system knows of a file that must be there."""
     try:
         state = path.stat()
@@ -243,18 +248,18 @@ def _state(reading: _Reading, path: Path) -> stat_result:
     return state
 
 
-def _name(path: Path, folder: Path) -> str:
+def _name(path: str, folder: str) -> str:
     """The name of a result: the path below the manifest's folder, or of what lies elsewhere the file's own.
 
     So does what is hidden, since results have hidden folders beside them.
 
-    >>> [_name(Path(text), Path("/m")) for text in ("/m/a/b.jpg", "/x/b.jpg", "/m/../b.jpg", "/m/.a/b.jpg")]
+    >>> [_name(path, "/m") for path in ("/m/a/b.jpg", "/x/b.jpg", "/m/../b.jpg", "/m/.a/b.jpg")]
     ['a/b.jpg', 'b.jpg', 'b.jpg', 'b.jpg']
     """
-    if not path.is_relative_to(folder):
-        return path.name
-    below = path.relative_to(folder)
-    return path.name if any(part[0] == "." for part in below.parts[:-1]) else below.as_posix()
+    above, _, name = path.removeprefix(folder.rstrip("/")).rpartition("/")
+    if not is_in(path, folder) or "/." in above:
+        return name
+    return f"{above}/{name}".lstrip("/")
 
 
 def _own(reading: _Reading, number: int, cells: dict[str, Any]) -> Own | None:
