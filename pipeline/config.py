@@ -8,7 +8,7 @@ are in `config_sections`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from importlib.resources import files
@@ -24,7 +24,6 @@ from pipeline.config_errors import complaints, conflicts, unknown_setting
 from pipeline.config_paths import (
     absolute,
     absolute_pattern,
-    image_trouble,
     is_around,
     kind_of,
     mask_trouble,
@@ -41,6 +40,7 @@ from pipeline.config_sections import (
     Video,
     keyframes_at_odds,
 )
+from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
@@ -67,7 +67,7 @@ class Config(Section):
     """A job for stylize: what to paint, in which style, and how."""
 
     input: kinds.Patterns
-    """What to paint: a file, a folder (searched recursively), a pattern, or a list of these."""
+    """What to paint: a file, a folder (searched recursively), a pattern, a manifest (.csv, .jsonl), or a list."""
     output: kinds.PathName
     """Folder for the results; the input tree is mirrored below it, file names kept."""
     style: StyleList
@@ -197,35 +197,6 @@ def _absolute_video(video: Video, bases: Mapping[str, Path]) -> Video:
     changes: dict[str, Any] = {name: path and absolute(bases[name], path) for name, path in paths.items()}
     timeline = absolute_keyframes(video.timeline, bases["timeline"])
     return video.model_copy(update={**changes, "timeline": timeline})
-
-
-def absolute_keyframes(keyframes: Sequence[Keyframe], folder: Path) -> tuple[Keyframe, ...]:
-    """Keyframes whose styles' paths are counted from `folder`."""
-    return tuple(
-        one.model_copy(update={"style": one.style and absolute_styles(one.style, folder)})
-        for one in keyframes
-    )
-
-
-def absolute_styles(styles: Sequence[StyleImage], folder: Path) -> tuple[StyleImage, ...]:
-    """Styles whose paths are counted from `folder`."""
-    names = ("image", "mask", "part")
-    return tuple(
-        one.model_copy(
-            update={name: absolute(folder, path) for name in names if (path := getattr(one, name))}
-        )
-        for one in styles
-    )
-
-
-def style_troubles(styles: Sequence[StyleImage], key: str, at: Callable[..., str]) -> Iterator[str]:
-    """A sentence for each style, or mask of one, that cannot be read; `at` says the place of a path in them."""
-    for index, style in enumerate(styles):
-        if trouble := image_trouble(style.image):
-            yield f"{key} must be an image; {style.image} {trouble}{at(index, 'image')}"
-        for name in ("mask", "part"):
-            if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
-                yield f"{key}.{index}.{name} must be an image; {path} {trouble}{at(index, name)}"
 
 
 def check_files(config: Config, document: Placed | None = None) -> None:

@@ -15,6 +15,8 @@ from pipeline.errors import MediaError
 def absolute(base: Path, path: Path | str) -> Path:
     """Count a relative path from `base`, an absolute folder; `~/` is the home folder."""
     whole = base / (Path(path).expanduser() if str(path).startswith("~/") else path)
+    if ".." not in whole.parts:
+        return whole
     short = Path(normpath(whole))
     return short if realpath(short) == realpath(whole) else whole  # `..` after a link leads elsewhere
 

@@ -25,8 +25,9 @@ from pipeline.execute.worker import best_device, read_style, style_settings
 from pipeline.frames import Frame
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
+from pipeline.media.listing import Listing, list_sources
 from pipeline.media.probe import probe
-from pipeline.media.sources import Listing, Source, list_sources
+from pipeline.media.sources import Source
 from pipeline.plan import frame_range
 from pipeline.sheet import Cell, Row, save_sheet, sheet
 from pipeline.style import Iterate, Settings, Style, Stylizer, Weights

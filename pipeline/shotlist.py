@@ -26,18 +26,10 @@ from typing import Annotated
 
 from pydantic import Strict, ValidationError
 
-from pipeline.config import (
-    Config,
-    Keyframe,
-    StyleImage,
-    Transfer,
-    absolute_keyframes,
-    absolute_styles,
-    plain,
-    style_troubles,
-)
+from pipeline.config import Config, Keyframe, StyleImage, Transfer, plain
 from pipeline.config_errors import complaints, conflict_lines, nearest
 from pipeline.config_sections import Section, StyleList, keyframe_conflicts, keyframes_at_odds
+from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
 from pipeline.config_values import FrameRange, Share
 from pipeline.errors import ConfigError
 from pipeline.yaml_lines import Placed, read_yaml, show

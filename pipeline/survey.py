@@ -15,9 +15,10 @@ from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
 from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
+from pipeline.media.listing import list_sources
 from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import VERSION, Probe, probe
-from pipeline.media.sources import Source, list_sources
+from pipeline.media.sources import Source
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
@@ -60,7 +61,7 @@ def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) ->
     check_names(scripts, [source.name for source in sources])
     judges = _judges(config, scripts, notebook)
     planned: list[SourcePlan] = []
-    failures: list[Failure] = []
+    failures = [Failure(one.name, None, one.reason) for one in listing.refused]
     for source in sources:
         watch(source.name)
         try:

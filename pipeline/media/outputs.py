@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pipeline.media.formats import CODECS, Coding, Encoding, coding_of, container_of
+from pipeline.media.naming import numbered, one_file
 from pipeline.media.probe import Probe
-from pipeline.media.sources import Source, numbered
+from pipeline.media.sources import Source
 
 
 def name_outputs(sources: Iterable[Source], encoding: Encoding) -> tuple[Source, ...]:
@@ -54,10 +55,10 @@ def _output(source: Source, encoding: Encoding) -> str:
 def _apart(named: list[tuple[Source, str]]) -> Iterator[tuple[Source, str]]:
     """The same pairs, with numbers where two outputs would be one or lie within each other."""
     folders = {
-        str(above).casefold() for _, output in named for above in PurePosixPath(output).parents if above.name
+        one_file(str(above)) for _, output in named for above in PurePosixPath(output).parents if above.name
     }
     taken: set[str] = set()
     for source, output in named:
-        name = numbered(output, lambda name: name.casefold() in taken | folders)
-        taken.add(name.casefold())
+        name = numbered(output, lambda name: one_file(name) in taken or one_file(name) in folders)
+        taken.add(one_file(name))
         yield source, name

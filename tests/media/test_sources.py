@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import ConfigError
-from pipeline.media.sources import Listing, list_sources
+from pipeline.media.listing import Listing, list_sources
 
 
 def touch(*paths: Path) -> None:
