@@ -21,6 +21,7 @@ from pipeline.media.stills import deep_gray, is_deep_gray, orientation_of, to_sr
 Deep = npt.NDArray[np.uint16]
 
 _WHITE = 65535
+_BITS, _PLANAR = 258, 284  # tags of a TIFF
 _OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # takes the lower byte
 _GRAY_AND_ALPHA = "LA;16B"
 
@@ -35,13 +36,18 @@ class DeepPixels:
 
 
 def is_deep(picture: ImageFile.ImageFile) -> bool:
-    """Whether a picture, opened and not yet decoded, has more than 8 bits a channel that can be read."""
+    """Whether a picture, opened and not yet decoded, has more than 8 bits a channel.
+
+    Raises ValueError for a TIFF whose 16-bit channels lie apart: Pillow gives the wrong bytes of it.
+    """
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(_PLANAR) == 2 and 16 in tags.get(_BITS, ()) and picture.mode in ("RGB", "RGBA", "CMYK"):
+        raise ValueError("its 16-bit channels lie one after the other; save it with interleaved ones")
     return is_deep_gray(picture) or (picture.mode in ("RGB", "RGBA") and ";16" in _raw_mode(picture))
 
 
-def read_deep(open_page: Callable[[], ImageFile.ImageFile]) -> DeepPixels:
-    """A deep picture; `open_page` opens it anew each time. Raises what Pillow raises."""
-    picture = open_page()
+def read_deep(picture: ImageFile.ImageFile, open_page: Callable[[], ImageFile.ImageFile]) -> DeepPixels:
+    """A deep picture, just opened; `open_page` opens it anew. Raises what Pillow raises."""
     turn, profile = orientation_of(picture), picture.info.get("icc_profile", b"")
     if picture.format == "TIFF":
         turn = 1  # Pillow turns a TIFF as it decodes it
@@ -49,12 +55,13 @@ def read_deep(open_page: Callable[[], ImageFile.ImageFile]) -> DeepPixels:
     rgb, alpha = channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None
     rgb, notes = _in_srgb(rgb, profile)
     if alpha is not None:
-        rgb = over_white(rgb, alpha)
-    upright = (None if values is None else np.ascontiguousarray(_turned(values, turn)) for values in (rgb, alpha))
-    return DeepPixels(*upright, notes)  # type: ignore[arg-type]
+        rgb = _over_white(rgb, alpha)
+    if alpha is not None:
+        alpha = np.ascontiguousarray(_turned(alpha, turn))
+    return DeepPixels(np.ascontiguousarray(_turned(rgb, turn)), alpha, notes)
 
 
-def over_white(rgb: Deep, alpha: Deep) -> Deep:
+def _over_white(rgb: Deep, alpha: Deep) -> Deep:
     """Colors (h, w, 3) of 16 bits with opacity (h, w), seen over white."""
     opacity = alpha[..., None].astype(np.float32) / _WHITE
     return np.rint(rgb * opacity + _WHITE * (1 - opacity)).astype(np.uint16)
@@ -67,9 +74,8 @@ def deep_codes(picture: ImageFile.ImageFile, open_page: Callable[[], ImageFile.I
         gray = np.rint(65535 * deep_gray(_decoded(picture))).astype(np.uint16)
         return _with_key(np.repeat(gray[..., None], 3, axis=2), key)
     if raw == _GRAY_AND_ALPHA:
-        codes = np.asarray(_decoded(picture, "RGBA")).astype(np.uint16)  # its four bytes, as if they were four channels
-        gray, alpha = codes[..., 0] << 8 | codes[..., 1], codes[..., 2] << 8 | codes[..., 3]
-        return np.stack([gray, gray, gray, alpha], axis=-1)
+        four = np.array(_decoded(picture, "RGBA"))  # its four bytes, as if they were four channels
+        return four.view(">u2").astype(np.uint16)[..., [0, 0, 0, 1]]
     premultiplied = raw.startswith("RGBa")
     raw = raw.replace("RGBa", "RGBA")
     upper = np.asarray(_decoded(picture, raw)).astype(np.uint16)

@@ -9,10 +9,10 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
-_WIDTH, _HEIGHT, _INTEROP_IFD = 40962, 40963, 40965
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
+_ORIENTATION, _WIDTH, _HEIGHT = 274, 40962, 40963
 _THUMBNAIL_AT, _THUMBNAIL_BYTES = 513, 514
-_SUB_IFDS = (EXIF_IFD, GPS_IFD, _INTEROP_IFD)
+_SUB_IFDS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _SHORT, _LONG = 3, 4
 _HEAD = b"Exif\0\0"
@@ -36,7 +36,7 @@ def upright_exif(raw: bytes) -> Exif:
         order = _order(data)
         (first,) = struct.unpack_from(order + "L", data, 4)
         broken = _mend(data, order, first, depth=0)
-        _write_numbers(data, order, first, {ORIENTATION: 1})
+        _write_numbers(data, order, first, {_ORIENTATION: 1})
         return Exif(_without_thumbnail(data, order, first), broken)
     except (struct.error, IndexError) as error:
         raise ValueError(f"EXIF cannot be read ({error})") from error

@@ -51,10 +51,13 @@ def fit(picture: npt.NDArray[Value], size: tuple[int, int]) -> npt.NDArray[Value
     left_px, top_px = (width - size[0] / factor) / 2, (height - size[1] / factor) / 2
     box = (float(left_px), float(top_px), float(width - left_px), float(height - top_px))
     if picture.dtype == np.uint8:
-        return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box=box), picture.dtype)
-    fitted = np.empty((size[1], size[0], *picture.shape[2:]), picture.dtype)
-    for channel in np.ndindex(picture.shape[2:]):  # Pillow scales 16 bits of one channel only, and as floats
-        values = Image.fromarray(picture[:, :, *channel].astype(np.float32))
+        return np.array(
+            Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box=box), picture.dtype
+        )
+    channels = picture.reshape(height, width, -1)
+    fitted = np.empty((size[1], size[0], channels.shape[2]), picture.dtype)
+    for index in range(channels.shape[2]):  # Pillow scales 16 bits as floats, a channel at a time
+        values = Image.fromarray(channels[..., index].astype(np.float32))
         scaled = np.asarray(values.resize(size, Image.Resampling.LANCZOS, box=box))
-        fitted[:, :, *channel] = np.rint(np.clip(scaled, 0, 65535))
-    return fitted
+        fitted[..., index] = np.rint(np.clip(scaled, 0, 65535))
+    return fitted.reshape(size[1], size[0], *picture.shape[2:])

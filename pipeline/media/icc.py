@@ -74,7 +74,8 @@ def _curve(tag: bytes) -> Floats:
     """Light, 0–1, for every code of 16 bits: a gamma, a table, or a formula."""
     x = np.linspace(0, 1, 65536)
     if tag[:4] == b"para":
-        return _formula(x, *struct.unpack(">H", tag[8:10]), _numbers(tag[12 : len(tag) // 4 * 4])).astype(np.float32)
+        (kind,) = struct.unpack(">H", tag[8:10])
+        return _formula(x, kind, _numbers(tag[12 : len(tag) // 4 * 4])).astype(np.float32)
     if tag[:4] != b"curv":
         raise ValueError("a curve of an unknown type")
     (count,) = struct.unpack(">L", tag[8:12])
@@ -85,13 +86,20 @@ def _curve(tag: bytes) -> Floats:
 
 
 def _formula(x: npt.NDArray[np.float64], kind: int, values: list[float]) -> npt.NDArray[np.float64]:
-    """The parametric curves 0 to 4 (ICC.1:2022, table 68)."""
-    count = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}[kind]
-    g, a, b, c, d, e, f = {
-        0: lambda g: (g, 1, 0, 0, 0, 0, 0),
-        1: lambda g, a, b: (g, a, b, 0, -b / a, 0, 0),
-        2: lambda g, a, b, c: (g, a, b, 0, -b / a, c, c),
-        3: lambda g, a, b, c, d: (g, a, b, c, d, 0, 0),
-        4: lambda g, a, b, c, d, e, f: (g, a, b, c, d, e, f),
-    }[kind](*values[:count])
-    return np.clip(np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f), 0, 1)
+    """The parametric curves 0 to 4 (ICC.1:2022, table 68), all as (a x + b)^g + e from d on, c x + f below."""
+    g, a, b, c, d, e, f = (*values, *[0.0] * 7)[:7]
+    match kind:
+        case 0:
+            a, b, c, d, e, f = 1, 0, 0, 0, 0, 0
+        case 1:
+            c, d, e, f = 0, -b / a, 0, 0
+        case 2:
+            c, d, e, f = 0, -b / a, c, c
+        case 3:
+            e, f = 0, 0
+        case 4:
+            pass
+        case _:
+            raise ValueError("a curve of an unknown type")
+    power = np.maximum(a * x + b, 0) ** g + e
+    return np.clip(np.where(x >= d, power, c * x + f), 0, 1).astype(np.float64)

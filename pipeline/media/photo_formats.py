@@ -94,12 +94,43 @@ def open_picture(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     kind = sniff(file.read(_HEAD_BYTES))
     file.seek(0)
     if kind == "AVIF" and not features.check("avif"):
-        raise MediaError(f"{name} is an AVIF picture, which this Pillow cannot read; pip install 'pillow>=11.3'")
+        raise MediaError(
+            f"{name} is an AVIF picture, which this Pillow cannot read; pip install 'pillow>=11.3'"
+        )
     reader = _reader(kind, name)
-    if kind != "WEBP":
-        return reader(file, name)
-    with no_pillow_limit():
-        return reader(file, name)
+    if kind == "WEBP":  # Pillow's decoder is given its canvas as it is opened
+        with no_pillow_limit():
+            return reader(file, name)
+    picture = reader(file, name)
+    if kind == "PNG" and "exif" not in picture.info:
+        picture.info["exif"] = _odd_exif(picture, file)
+    return picture
+
+
+def _odd_exif(picture: ImageFile.ImageFile, file: BinaryIO) -> bytes:
+    """EXIF of a PNG as text, as ImageMagick wrote it, or behind the pixels; for that, Pillow would decode them."""
+    text = picture.info.get("Raw profile type exif")
+    if isinstance(text, str):
+        try:
+            return bytes.fromhex("".join(text.split("\n")[3:]))
+        except ValueError:
+            return b""
+    here = file.tell()
+    try:
+        return _chunk(file, b"eXIf")
+    finally:
+        file.seek(here)
+
+
+def _chunk(file: BinaryIO, wanted: bytes) -> bytes:
+    """The data of the first chunk of one name in a PNG, b"" if there is none."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        size = int.from_bytes(head[:4], "big")
+        if head[4:] == wanted:
+            return file.read(size)
+        file.seek(size + 4, 1)
+    return b""
 
 
 def _reader(kind: str, name: str) -> type[ImageFile.ImageFile]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from pipeline.media.exif import EXIF_IFD, GPS_IFD, ORIENTATION, resized_exif, upright_exif
+from pipeline.media.exif import EXIF_IFD, GPS_IFD, INTEROP_IFD, Exif, resized_exif, upright_exif
 
 _PHOTOSHOP_IPTC = 0x0404
-_IPTC_TAG, _XMP_TAG = 33723, 700
+_X_RESOLUTION, _IPTC_TAG, _XMP_TAG = 282, 33723, 700
 _OF_PIXELS = {  # tags of a TIFF that tell how its pixels lie, or that are kept apart
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 288, 289,
     290, 291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 338, 339, 340, 341, 347,
@@ -21,7 +22,10 @@ _OF_PIXELS = {  # tags of a TIFF that tell how its pixels lie, or that are kept 
 }  # fmt: skip
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
 _NO_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "Raw profile type APP1")
-_BROKEN = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, OverflowError, AttributeError, struct.error)  # fmt: skip
+_BROKEN = (
+    SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, OverflowError, AttributeError,
+    ZeroDivisionError, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,49 +65,66 @@ def for_size(metadata: Metadata, width_px: int, height_px: int) -> Metadata:
 
 
 def tiff_tags(exif: bytes) -> dict[int, Any]:
-    """EXIF as tags of a TIFF, the directories of the camera and of the place as dictionaries; what is odd is left out."""
-    if not exif:
-        return {}
+    """EXIF as tags of a TIFF, those of camera and place as dictionaries, without what Pillow cannot write."""
     parsed = Image.Exif()
     try:
         parsed.load(exif)
-        tags = {tag: parsed[tag] for tag in list(parsed) if tag not in _OF_PIXELS}
     except _BROKEN:
         return {}
-    for tag in (EXIF_IFD, GPS_IFD):
-        if tag in tags:
-            tags[tag] = parsed.get_ifd(tag)
-    return {tag: value for tag, value in tags.items() if value != {}}
+    return _writable_tags(parsed)
 
 
 def _exif_of(picture: ImageFile.ImageFile) -> tuple[bytes, tuple[str, ...]]:
     """EXIF, upright, and a sentence if some of it is broken."""
-    raw = picture.info.get("exif", b"")
     try:
-        found = upright_exif(_tiff_exif(picture) if picture.format == "TIFF" else raw) if raw or picture.format == "TIFF" else None
+        raw = _tiff_exif(picture) if picture.format == "TIFF" else picture.info.get("exif", b"")
+        found = upright_exif(raw) if raw else Exif(b"")
     except _BROKEN as error:
         return b"", (f"broken EXIF is left out ({error})",)
-    if found is None or len(found.data) <= 14:
-        return b"", ()
-    if found.broken_tags:
-        return found.data, (f"{found.broken_tags} broken EXIF tags are left out",)
-    return found.data, ()
+    notes = (f"broken EXIF tags are left out: {found.broken_tags}",) if found.broken_tags else ()
+    return found.data, notes
 
 
 def _tiff_exif(picture: ImageFile.ImageFile) -> bytes:
     """EXIF out of the tags of a TIFF, where it lies among those of the pixels."""
-    exif = picture.getexif()
     kept = Image.Exif()
-    for tag in list(exif):
-        if tag not in _OF_PIXELS:
-            kept[tag] = exif.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else exif[tag]
+    for tag, value in _writable_tags(picture.getexif()).items():
+        kept[tag] = value
     return kept.tobytes() if len(kept) else b""
 
 
+def _writable_tags(exif: Image.Exif) -> dict[int, Any]:
+    """All tags that are not about how pixels lie, as far as Pillow is able to read and to write them."""
+    tags: dict[int, Any] = {}
+    for tag in set(exif) - _OF_PIXELS:
+        try:
+            value = exif.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else exif[tag]
+        except _BROKEN:
+            continue
+        if isinstance(value, dict):
+            value = {t: v for t, v in value.items() if t != INTEROP_IFD and _can_write(t, v, group=tag)}
+        if value != {} and _can_write(tag, value):
+            tags[tag] = value
+    return tags
+
+
+def _can_write(tag: int, value: object, group: int | None = None) -> bool:
+    """Whether Pillow finds a way to write a tag."""
+    directory = ImageFileDirectory_v2(b"II*\0\b\0\0\0", group=group)
+    try:
+        directory[tag] = value
+        directory.tobytes()
+    except _BROKEN:
+        return False
+    return True
+
+
 def _dpi_of(picture: ImageFile.ImageFile) -> tuple[float, float] | None:
-    """Dots per inch across and down, if the file says so; Pillow says 72 where a JPEG says nothing."""
+    """Dots per inch across and down, if the file says so; Pillow says 72 or 1 where it says nothing."""
     info = picture.info
-    if picture.format == "JPEG" and info.get("jfif_unit") not in (1, 2) and b"\x1a\x01" not in info.get("exif", b""):
+    if picture.format == "JPEG" and info.get("jfif_unit") not in (1, 2):
+        return None  # that of EXIF stays in EXIF
+    if picture.format == "TIFF" and _X_RESOLUTION not in getattr(picture, "tag_v2", {}):
         return None
     try:
         across, down = (float(value) for value in info["dpi"])
@@ -122,7 +143,8 @@ def _iptc_of(picture: ImageFile.ImageFile) -> bytes:
 
 def photoshop_block(iptc: bytes) -> bytes:
     """IPTC as the segment APP13 of a JPEG."""
-    block = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHL", _PHOTOSHOP_IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    head = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHL", _PHOTOSHOP_IPTC, 0, len(iptc))
+    block = head + iptc + b"\0" * (len(iptc) % 2)
     return b"\xff\xed" + struct.pack(">H", 2 + len(block)) + block
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile
 
 from pipeline.errors import MediaError
-from pipeline.media.deep_stills import is_deep, deep_codes
+from pipeline.media.deep_stills import deep_codes, is_deep
 from pipeline.media.photo_formats import no_pillow_limit, open_picture
 from pipeline.media.photo_metadata import Metadata, photoshop_block
 from pipeline.media.png_writing import png_bytes
@@ -34,7 +34,9 @@ _SPOKEN = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC", "comment": "a comment",
 _JPEG_SEGMENT_BYTES = {"exif": 65533 - 6, "xmp": 65533 - 29, "iptc": 65533 - 27, "comment": 65533}
 _OPAQUE_FROM = 128  # in a GIF, where a pixel is seen or not
 _UNWRITABLE = (OSError, ValueError, RuntimeError, OverflowError, struct.error, SyntaxError)
-_PROFILE_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # LittleCMS would write the present, another each time
+_PROFILE_DATE = struct.pack(
+    ">6H", 2000, 1, 1, 0, 0, 0
+)  # LittleCMS would write the present, another each time
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def encode_pictures(
     try:
         data, expected = _encoded(pictures, coding, told)
     except ImportError as error:
-        raise MediaError("HEIC cannot be written without the package pillow-heif; pip install pillow-heif") from error
+        raise MediaError(
+            "HEIC cannot be written without the package pillow-heif; pip install pillow-heif"
+        ) from error
     except _UNWRITABLE as error:
         raise MediaError(
             f"{_size(pictures[0])} px cannot be written as {coding.format} ({error}); choose another archive.format"
@@ -81,15 +85,15 @@ def _tellable(metadata: Metadata, kind: str) -> tuple[Metadata, tuple[str, ...]]
     """What of the metadata fits into the format, and a sentence if something does not."""
     lost = {name: type(getattr(metadata, name))() for name in _SPOKEN if name not in _HOLDS[kind]}
     if kind == "JPEG":
-        lost |= {name: b"" for name, most in _JPEG_SEGMENT_BYTES.items() if len(getattr(metadata, name)) > most}
+        lost |= {
+            name: b"" for name, most in _JPEG_SEGMENT_BYTES.items() if len(getattr(metadata, name)) > most
+        }
     spoken = [_SPOKEN[name] for name in lost if getattr(metadata, name)]
     notes = (f"{', '.join(spoken)} left out: {kind} cannot hold it",) if spoken else ()
     return replace(metadata, **lost), notes
 
 
-def _encoded(
-    pictures: Sequence[Pixels], coding: Coding, told: Metadata
-) -> tuple[bytes, Sequence[Pixels]]:
+def _encoded(pictures: Sequence[Pixels], coding: Coding, told: Metadata) -> tuple[bytes, Sequence[Pixels]]:
     """The bytes, and the pixels that they must give again if the format is lossless."""
     profile = srgb_profile() if told.has_profile else b""
     match coding.format:
@@ -156,7 +160,9 @@ def _check(data: bytes, expected: Sequence[Pixels], coding: Coding) -> None:
     except _UNWRITABLE as error:
         raise MediaError(f"the {coding.format} cannot be read back ({error}); please report this") from error
     if [pixels.shape for pixels in found] != [pixels.shape for pixels in expected]:
-        raise MediaError(f"the {coding.format} reads back as {[pixels.shape for pixels in found]}; please report this")
+        raise MediaError(
+            f"the {coding.format} reads back as {[pixels.shape for pixels in found]}; please report this"
+        )
     if coding.format in _LOSSLESS or coding.is_lossless:
         for got, wanted in zip(found, expected, strict=True):
             if got.dtype != wanted.dtype or not np.array_equal(got, wanted):
@@ -165,25 +171,20 @@ def _check(data: bytes, expected: Sequence[Pixels], coding: Coding) -> None:
 
 def _decoded(data: bytes) -> Iterator[Pixels]:
     """The pixels of all pages as they lie in the file, (h, w, 3 or 4)."""
-
-    def opened() -> ImageFile.ImageFile:
-        picture = open_picture(BytesIO(data), "the result")
-        picture.seek(index)
-        return picture
-
-    index = 0
-    for index in range(_pages(opened())):
-        picture = opened()
+    for index in range(getattr(_page(data, 0), "n_frames", 1)):
+        picture = _page(data, index)
         if is_deep(picture):
-            yield deep_codes(picture, opened)
+            yield deep_codes(picture, partial(_page, data, index))
         else:
             picture.load()
             yield np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
 
 
-def _pages(picture: ImageFile.ImageFile) -> int:
-    """How many pictures a file has."""
-    return int(getattr(picture, "n_frames", 1))
+def _page(data: bytes, index: int) -> ImageFile.ImageFile:
+    """A page of a file in memory, opened."""
+    picture = open_picture(BytesIO(data), "the result")
+    picture.seek(index)
+    return picture
 
 
 def _size(pixels: Pixels) -> str:

@@ -17,8 +17,7 @@ import numpy.typing as npt
 from PIL import ImageFile
 
 from pipeline.errors import MediaError
-from pipeline.media.deep import in_8_bits
-from pipeline.media.deep_stills import is_deep, over_white, read_deep
+from pipeline.media.deep_stills import is_deep, read_deep
 from pipeline.media.geometry import fit
 from pipeline.media.photo_formats import PhotoFormat, no_pillow_limit, open_picture, suffix_for
 from pipeline.media.photo_metadata import Metadata, for_size, read_metadata
@@ -29,6 +28,8 @@ __all__ = [
     "EncodedPhoto", "Metadata", "Page", "Photo", "PhotoFormat", "PhotoHeader", "encode_photo", "read_photo",
     "read_photo_header", "suffix_for",
 ]  # fmt: skip
+
+Floats = npt.NDArray[np.float32]
 
 _BYTES = "the picture"  # what a photograph without a path is called
 _SUBFILE_TYPE, _NO_PAGE = 254, 0b101  # of a TIFF: a smaller version of another page, or a mask of one
@@ -47,10 +48,10 @@ class PhotoHeader:
 
 @dataclass(frozen=True)
 class Page:
-    """One picture: (h, w, 3), upright sRGB, over white; its opacity (h, w), or None. uint16 if the source has more than 8 bits."""
+    """One picture, uint16 if the source has more than 8 bits a channel, else uint8."""
 
-    rgb: Pixels
-    alpha: Pixels | None
+    rgb: Pixels  # (h, w, 3), upright sRGB; what is transparent shows white
+    alpha: Pixels | None  # (h, w); None: opaque
 
 
 @dataclass(frozen=True)
@@ -93,31 +94,35 @@ def read_photo(file: Path | bytes, size_of: Callable[[int, int], tuple[int, int]
         picture = open_picture(stream, name)
         header = _header(picture, name, max_pixels)
         found = [_read_page(stream, name, index, size_of) for index in _page_indices(picture)]
-        metadata, notes = read_metadata(open_picture(stream, name))
+        metadata, notes = read_metadata(found[0][2])
         if picture.mode == "CMYK":
             notes += ("CMYK becomes RGB",)
         lossless = header.format not in ("JPEG", "AVIF", "HEIF") and not _is_lossy_webp(stream, header.format)
-    pages = tuple(page for page, _ in found)
-    notes += tuple(note for _, said in found for note in said)
+    pages = tuple(page for page, *_ in found)
+    notes += tuple(note for _, said, _ in found for note in said)
     deep = any(page.rgb.dtype == np.uint16 for page in pages)
     return Photo(header, pages, metadata, deep, lossless, tuple(dict.fromkeys(notes)))
 
 
-def encode_photo(painted: Sequence[npt.NDArray[np.float32]], photo: Photo, wish: PhotoFormat) -> EncodedPhoto:
+def encode_photo(painted: Sequence[Floats], photo: Photo, wish: PhotoFormat) -> EncodedPhoto:
     """The file of a painted photograph: `painted` is (h, w, 3), 0–1, for every page.
 
     The opacity of each page, EXIF, XMP and the like come back as far as the format holds them. What is returned has
     been decoded again and is as it should be. Raises MediaError if the format cannot hold the picture.
     """
     if len(painted) != len(photo.pages):
-        raise MediaError(f"{len(painted)} painted pages for a photograph of {len(photo.pages)}; paint all of them")
+        raise MediaError(
+            f"{len(painted)} painted pages for a photograph of {len(photo.pages)}; paint all of them"
+        )
     kind = photo.header.format if wish.format == "source" else _PILLOW_NAMES[wish.format]
     notes = [*photo.notes, *_lost(photo, kind)]
     pages = photo.pages if kind == "TIFF" else photo.pages[:1]
     pictures = [_merged(values, page, kind) for values, page in zip(painted, pages, strict=False)]
     metadata = photo.metadata if wish.metadata == "keep" else Metadata(has_profile=photo.metadata.has_profile)
     height, width = pictures[0].shape[:2]
-    coding = Coding(kind, wish.quality, wish.chroma, is_lossless=photo.is_lossless and kind == photo.header.format)
+    coding = Coding(
+        kind, wish.quality, wish.chroma, is_lossless=photo.is_lossless and kind == photo.header.format
+    )
     data, left_out = encode_pictures(pictures, coding, for_size(metadata, width, height))
     return EncodedPhoto(data, tuple(dict.fromkeys([*notes, *left_out])))
 
@@ -164,8 +169,8 @@ def _page_indices(picture: ImageFile.ImageFile) -> Iterator[int]:
 
 def _read_page(
     stream: BinaryIO, name: str, index: int, size_of: Callable[[int, int], tuple[int, int]]
-) -> tuple[Page, tuple[str, ...]]:
-    """One page, fitted, and what a person should know of it."""
+) -> tuple[Page, tuple[str, ...], ImageFile.ImageFile]:
+    """One page, fitted; what a person should know of it; and the picture as it was decoded."""
 
     def opened() -> ImageFile.ImageFile:
         picture = open_picture(stream, name)
@@ -176,13 +181,13 @@ def _read_page(
     picture = opened()
     size = size_of(*upright_size(picture))
     if is_deep(picture):
-        pixels = read_deep(opened)
+        pixels = read_deep(picture, opened)
         alpha = None if pixels.alpha is None else fit(pixels.alpha, size)
-        return Page(fit(pixels.rgb, size), alpha), pixels.notes
+        return Page(fit(pixels.rgb, size), alpha), pixels.notes, picture
     with no_pillow_limit():
         rgb, opacity = to_srgb_and_alpha(upright(picture))
     alpha8 = None if opacity is None else fit(np.array(opacity), size)
-    return Page(fit(np.array(rgb), size), alpha8), ()
+    return Page(fit(np.array(rgb), size), alpha8), (), picture
 
 
 def _is_lossy_webp(stream: BinaryIO, kind: str) -> bool:
@@ -208,25 +213,25 @@ def _lost(photo: Photo, kind: str) -> Iterator[str]:
         yield f"transparency is laid over white: {kind} holds none"
 
 
-def _merged(values: npt.NDArray[np.float32], page: Page, kind: str) -> Pixels:
-    """Painted values and the opacity of their page as (h, w, 3 or 4), 16 bits where both source and format have them."""
+def _merged(values: Floats, page: Page, kind: str) -> Pixels:
+    """Painted values and the opacity of their page as (h, w, 3 or 4), 16 bits where both source and format have them.
+
+    What was painted was seen over white, so what the file holds is the color that looks like the painting there.
+    """
     if values.shape != page.rgb.shape:
-        raise MediaError(f"a painted page is {values.shape[:2]} instead of {page.rgb.shape[:2]} (height, width)")
-    deep = page.rgb.dtype == np.uint16
-    top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    rgb: Pixels = np.rint(np.clip(values, 0, 1) * np.float32(top)).astype(dtype)
-    alpha = page.alpha
-    if alpha is not None and kind not in HOLDS_ALPHA:
-        rgb = _flattened(rgb, alpha)
-    elif alpha is not None:
-        rgb = np.concatenate([rgb, alpha[..., None]], axis=-1)
-    return in_8_bits(rgb) if deep and kind not in HOLDS_DEPTH else np.ascontiguousarray(rgb)
+        raise MediaError(
+            f"a painted page is {values.shape[:2]} instead of {page.rgb.shape[:2]} (height, width)"
+        )
+    deep = page.rgb.dtype == np.uint16 and kind in HOLDS_DEPTH
+    colors, alpha = values, page.alpha
+    if alpha is not None and kind in HOLDS_ALPHA:
+        opacity = (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)[..., None]
+        colors = np.concatenate([_off_white(values, opacity), opacity], axis=-1)
+    codes: Floats = np.rint(np.clip(colors, 0, 1) * np.float32(65535 if deep else 255))
+    return codes.astype(np.uint16) if deep else codes.astype(np.uint8)
 
 
-def _flattened(rgb: Pixels, alpha: Pixels) -> Pixels:
-    """Colors with opacity, seen over white."""
-    if rgb.dtype == np.uint16:
-        return over_white(rgb, alpha)
-    opacity = alpha[..., None].astype(np.float32) / 255
-    flat: Pixels = np.rint(rgb * opacity + 255 * (1 - opacity)).astype(np.uint8)
-    return flat
+def _off_white(values: Floats, opacity: Floats) -> Floats:
+    """The colors that with this opacity over white give `values`, as near as they exist; unseen ones as they are."""
+    colors: Floats = np.divide(values - (1 - opacity), opacity, out=values.copy(), where=opacity > 0)
+    return colors

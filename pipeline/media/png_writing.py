@@ -48,7 +48,7 @@ def _deep(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> bytes:
     filtered[:, 0], filtered[0, 1:] = _UP, rows[0]
     filtered[1:, 1:] = rows[1:] - rows[:-1]
     head = struct.pack(">LLBBBBB", width, height, 16, _COLOR_TYPES[channels], 0, 0, 0)
-    data = zlib.compress(filtered, _LEVEL)
+    data = zlib.compress(filtered.tobytes(), _LEVEL)
     return _MAGIC + _chunk(b"IHDR", head) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 

@@ -35,7 +35,16 @@ _TRANSPOSE: dict[int, Image.Transpose] = {
     8: Image.Transpose.ROTATE_90,
 }
 _WHITE = (255, 255, 255, 255)
-_BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, OverflowError, struct.error)
+_BROKEN_EXIF = (
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OSError,
+    OverflowError,
+    struct.error,
+)
 _UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError, RuntimeError,
     struct.error, zlib.error, ImageCms.PyCMSError,
@@ -84,8 +93,8 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
 
 def upright(picture: Image.Image) -> Image.Image:
     """A picture just opened, decoded and upright; Pillow turns a TIFF as it decodes it."""
+    picture.load()  # a PNG's EXIF may stand behind its pixels
     turn = None if picture.format == "TIFF" else _TRANSPOSE.get(orientation_of(picture))
-    picture.load()
     return picture if turn is None else picture.transpose(turn)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, IFDRational
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from pipeline.media.photo_metadata import Metadata, tiff_tags
 
@@ -22,8 +23,8 @@ _HEAD = b"II*\0" + struct.pack("<L", 8)
 _STRIP_BYTES = 2**18
 _DEFLATE, _RGB, _DIFFERENCES, _UNASSOCIATED, _INCHES = 8, 2, 2, 2, 2
 _DPI_STEPS = 1000
+_LEVEL = 6
 _XMP, _IPTC, _ICC = 700, 33723, 34675
-_UNDEFINED, _BYTE = 7, 1
 
 
 def tiff_bytes(pages: Sequence[Pixels], told: Metadata, profile: bytes) -> bytes:
@@ -46,9 +47,7 @@ def _page(pixels: Pixels, tags: Mapping[int, Any], at: int, *, is_last: bool) ->
     rows = max(1, _STRIP_BYTES // (width * channels * pixels.itemsize))
     strips = [_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
     sizes = [len(strip) for strip in strips]
-    starts = [sum(sizes[:0])]
-    for size in sizes[:-1]:
-        starts.append(starts[-1] + size)
+    starts = [0, *accumulate(sizes[:-1])]  # Pillow adds where the directory ends
     directory = ImageFileDirectory_v2(_HEAD)
     for tag, value in tags.items():
         directory[tag] = value
@@ -69,9 +68,9 @@ def _page(pixels: Pixels, tags: Mapping[int, Any], at: int, *, is_last: bool) ->
 
 def _strip(rows: Pixels) -> bytes:
     """Some rows, each pixel as its difference to the one left of it, compressed."""
-    differences = rows.astype(rows.dtype.newbyteorder("<"))
-    differences[:, 1:] -= rows[:, :-1]
-    return zlib.compress(differences, 6)
+    differences = rows.copy()
+    differences[:, 1:] = rows[:, 1:] - rows[:, :-1]  # modulo 256 or 65536
+    return zlib.compress(differences.astype(rows.dtype.newbyteorder("<")).tobytes(), _LEVEL)
 
 
 def _tags_of_page(told: Metadata, profile: bytes) -> dict[int, Any]:
@@ -86,25 +85,6 @@ def _tags_of_page(told: Metadata, profile: bytes) -> dict[int, Any]:
 
 
 def _tags_of_photo(told: Metadata) -> dict[int, Any]:
-    """What the first page says of the photograph; tags that cannot be written are left out."""
-    tags = {tag: _writable(value, tag) for tag, value in tiff_tags(told.exif).items()}
-    tags |= {_XMP: told.xmp or None, _IPTC: told.iptc or None}
-    return {tag: value for tag, value in tags.items() if value is not None and _can_write(tag, value, None)}
-
-
-def _writable(value: Any, group: int) -> Any:
-    """The same value; of a directory below, the tags that can be written."""
-    if not isinstance(value, dict):
-        return value
-    return {tag: inner for tag, inner in value.items() if tag != 40965 and _can_write(tag, inner, group)}
-
-
-def _can_write(tag: int, value: Any, group: int | None) -> bool:
-    """Whether Pillow finds a way to write a tag."""
-    directory = ImageFileDirectory_v2(_HEAD, group=group)
-    try:
-        directory[tag] = value
-        directory.tobytes()
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, struct.error, ZeroDivisionError):
-        return False
-    return True
+    """What the first page says of the photograph."""
+    tags: dict[int, Any] = {_XMP: told.xmp, _IPTC: told.iptc}
+    return tiff_tags(told.exif) | {tag: value for tag, value in tags.items() if value}
