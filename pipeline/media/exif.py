@@ -35,15 +35,16 @@ def upright_exif(raw: bytes) -> Exif:
     try:
         order = _order(data)
         (first,) = struct.unpack_from(order + "L", data, 4)
+        data = _without_thumbnail(data, order, first)
         broken = _mend(data, order, first, depth=0)
         _write_numbers(data, order, first, {_ORIENTATION: 1})
-        return Exif(_without_thumbnail(data, order, first), broken)
+        return Exif(bytes(data), broken)
     except (struct.error, IndexError) as error:
-        raise ValueError(f"EXIF cannot be read ({error})") from error
+        raise ValueError("it is cut off") from error
 
 
 def resized_exif(data: bytes, width_px: int, height_px: int) -> bytes:
-    """The same EXIF for another size in px; `data` is one of `upright_exif`."""
+    """The same EXIF for another size in px; `data` is one of `upright_exif`, or empty."""
     if not data:
         return data
     changed = bytearray(data)
@@ -63,7 +64,7 @@ def _order(data: bytearray) -> Literal["<", ">"]:
             return "<"
         case b"MM\0*":
             return ">"
-    raise ValueError("EXIF begins neither with II nor with MM")
+    raise ValueError("it begins neither with II nor with MM")
 
 
 def _entries(data: bytearray, order: str, offset: int) -> list[tuple[int, int, int, int]]:
@@ -117,11 +118,11 @@ def _write_numbers(data: bytearray, order: str, offset: int, values: dict[int, i
             struct.pack_into(order + "L", data, at + 8, values[tag])
 
 
-def _without_thumbnail(data: bytearray, order: str, first: int) -> bytes:
+def _without_thumbnail(data: bytearray, order: str, first: int) -> bytearray:
     """Cuts the second directory off the first, and its picture off the data if it ends them, else blanks it."""
     link = first + 2 + 12 * len(_entries(data, order, first))
     if link + 4 > len(data):
-        return bytes(data)  # ends with its last entry, as some do
+        return data  # ends with its last entry, as some do
     (second,) = struct.unpack_from(order + "L", data, link)
     struct.pack_into(order + "L", data, link, 0)
     try:
@@ -130,11 +131,11 @@ def _without_thumbnail(data: bytearray, order: str, first: int) -> bytes:
             for at, tag, _, _ in (_entries(data, order, second) if second else ())
         }
     except struct.error:
-        return bytes(data)
+        return data
     start, length = found.get(_THUMBNAIL_AT, 0), found.get(_THUMBNAIL_BYTES, 0)
-    if not start or not length or start >= len(data):
-        return bytes(data)
+    if start <= second or not length or start >= len(data):
+        return data
     if start + length >= len(data) - 1:
-        return bytes(data[:start])
+        return data[:start]
     data[start : start + length] = bytes(length)
-    return bytes(data)
+    return data
