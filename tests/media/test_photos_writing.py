@@ -48,7 +48,7 @@ def opened(encoded: EncodedPhoto) -> Image.Image:
     """The result as Pillow alone sees it."""
     import pillow_heif
 
-    if encoded.data[4:12] == b"ftypheic":
+    if encoded.data[4:11] == b"ftyphei":
         return pillow_heif.open_heif(encoded.data).to_pillow()
     return Image.open(io.BytesIO(encoded.data))
 
@@ -64,7 +64,7 @@ def test_every_good_photograph_comes_back_as_it_was(torture: TortureFolder) -> N
         assert again.notes == (), name
         for page, original in zip(again.pages, photo.pages, strict=True):
             difference = np.abs(page.rgb.astype(int) - original.rgb).mean() / np.iinfo(page.rgb.dtype).max
-            assert difference < (0.03 if good.format in ("JPEG", "WEBP", "AVIF", "HEIF", "GIF") else 1e-4), (
+            assert difference < (0.03 if good.format in ("JPEG", "WEBP", "AVIF", "HEIF", "GIF") else 3e-4), (
                 name
             )
             assert page.alpha is original.alpha or np.array_equal(page.alpha, original.alpha), name

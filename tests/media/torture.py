@@ -411,7 +411,7 @@ def _png(codes: npt.NDArray[np.uint16], color_type: int) -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in codes)
     head = struct.pack(">LLBBBBB", width, height, 16, color_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        _chunk(name, data) for name, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+        chunk(name, data) for name, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     )
 
 
@@ -419,14 +419,15 @@ def _png_header(width_px: int, height_px: int) -> bytes:
     """A tiny PNG that promises many pixels."""
     head = struct.pack(">LLBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in chunks)
 
 
 def _with_bad_text(png: bytes) -> bytes:
     """A PNG with a text that unpacks to 100 MB."""
     text = b"Comment\0\0" + zlib.compress(bytes(100_000_000))
-    return png[:33] + _chunk(b"zTXt", text) + png[33:]
+    return png[:33] + chunk(b"zTXt", text) + png[33:]
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
     return struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
