@@ -143,15 +143,15 @@ def _save_heif(picture: Image.Image, target: BytesIO, coding: Coding, told: Meta
 
 
 def _in_palette(pixels: Pixels) -> Image.Image:
-    """A picture in 256 colors of its own; one of them is none, where there is opacity."""
+    """A picture in 256 colors of its own; where some of it is not seen, in 255, and the last is no color."""
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
-    if pixels.shape[2] == 3:
+    hidden = pixels[..., 3:] < _OPAQUE_FROM
+    if not hidden.any():
         return to_palette(picture)
     indexed = to_palette(picture, colors=255)
-    indexed.putpalette(
-        bytes(indexed.getpalette() or ()).ljust(_PALETTE_BYTES, b"\0")
-    )  # Pillow mixes up a shorter one
-    indexed.paste(255, mask=Image.fromarray(np.where(pixels[..., 3] < _OPAQUE_FROM, 255, 0).astype(np.uint8)))
+    # Pillow mixes up the colors of a shorter palette.
+    indexed.putpalette(bytes(indexed.getpalette() or ()).ljust(_PALETTE_BYTES, b"\0"))
+    indexed.paste(255, mask=Image.fromarray(np.where(hidden[..., 0], 255, 0).astype(np.uint8)))
     indexed.info["transparency"] = 255
     return indexed
 

@@ -57,7 +57,8 @@ _JPEG_QUALITY, _WEBP_QUALITY = 95, 95
 def read_header(path: Path) -> tuple[int, int, int]:
     """Width and height in px of the upright picture, and the clockwise turn in degrees that makes it so.
 
-    Decodes no pixel. Raises MediaError if the header cannot be read, or promises an absurd size.
+    Decodes pixels only of a PNG without EXIF before them. Raises MediaError if the header cannot be read, or promises
+    an absurd size.
     """
     with reading_picture(path), Image.open(path) as picture:
         width, height = upright_size(picture)
@@ -77,6 +78,8 @@ def read_still(path: Path) -> npt.NDArray[np.uint8]:
 
 def orientation_of(picture: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, of a picture just opened; 1 where its EXIF is broken or says nothing."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        picture.load()  # EXIF may stand behind the pixels; raises where those are cut off
     try:
         orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
     except _BROKEN_EXIF:

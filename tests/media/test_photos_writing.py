@@ -200,6 +200,14 @@ def test_a_gif_keeps_its_hole(torture: TortureFolder) -> None:
     assert np.array_equal(np.asarray(picture)[..., 3] == 0, alpha() == 0)
 
 
+def test_a_gif_whose_hole_shows_nowhere_is_written_without(torture: TortureFolder) -> None:
+    photo = read(torture, "still-alpha.gif")
+    solid = replace(photo.pages[0], alpha=np.full_like(alpha(), 255))
+    picture = opened(encode(replace(photo, pages=(solid,))))
+    assert "transparency" not in picture.info
+    assert shows_scene(np.asarray(picture.convert("RGB")))
+
+
 def test_quality_and_chroma_change_the_size_of_the_file(torture: TortureFolder) -> None:
     photo = read(torture, "rgb.jpg")
     noise = [np.random.default_rng(0).random(photo.pages[0].rgb.shape, np.float32)]
