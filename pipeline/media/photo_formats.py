@@ -1,0 +1,179 @@
+"""Which format a photograph has by its content, how it is opened, and what a person may ask its result to be.
+
+Only the formats of photographs are opened, by their own readers and whatever their names say: no file can start
+Pillow's rarer plugins. Knows headers, never pixels.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import BinaryIO, Literal
+
+from PIL import Image, ImageFile, features
+
+from pipeline.errors import MediaError
+
+FormatName = Literal["source", "jpeg", "png", "webp", "tiff", "avif", "heic"]
+
+_SUFFIXES = {
+    "jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "heic": ".heic",
+}  # fmt: skip
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),  # of an MPO too: its first picture
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
+}
+_STARTS = (
+    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"), (b"BM", "BMP"),
+    (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF"),
+)  # fmt: skip
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_HEAD_BYTES = 64
+
+
+@dataclass(frozen=True)
+class PhotoFormat:
+    """What the results for photographs are to be, as a person asks for it; nothing here changes what is painted."""
+
+    format: FormatName = "source"
+    quality: int = 95  # 1 to 100, of JPEG, WebP, AVIF and HEIC
+    chroma: Literal["444", "420"] = "444"
+    metadata: Literal["keep", "none"] = "keep"
+
+
+def suffix_for(name: str, wish: PhotoFormat) -> str:
+    """The name of the result for the photograph `name`.
+
+    >>> suffix_for("a.b.PNG", PhotoFormat(format="jpeg")), suffix_for("a.PNG", PhotoFormat())
+    ('a.b.jpg', 'a.PNG')
+    """
+    if wish.format == "source":
+        return name
+    path = PurePosixPath(name)
+    return name[: len(name) - len(path.suffix)] + _SUFFIXES[wish.format]
+
+
+def sniff(head: bytes) -> str:
+    """Pillow's name of the format that begins with `head`; raises ValueError for anything else.
+
+    >>> sniff(b"GIF89a")
+    'GIF'
+    """
+    for start, name in _STARTS:
+        if head.startswith(start):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
+        if brands & {b"avif", b"avis"}:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIF"
+    if not head:
+        raise ValueError("the file is empty")
+    raise ValueError("it begins like no JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC")
+
+
+def open_picture(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+    """The picture in an open file, its header read and nothing decoded; the first one where there are several.
+
+    Raises MediaError if the package that reads the format is not installed, and what Pillow raises.
+    """
+    file.seek(0)
+    kind = sniff(file.read(_HEAD_BYTES))
+    file.seek(0)
+    if kind == "AVIF" and not features.check("avif"):
+        raise MediaError(
+            f"{name} is an AVIF picture, which this Pillow cannot read; pip install 'pillow>=11.3'"
+        )
+    reader = _reader(kind, name)
+    if kind == "WEBP":  # Pillow's decoder is given its canvas as it is opened
+        with no_pillow_limit():
+            return reader(file, name)
+    picture = reader(file, name)
+    if kind == "PNG" and "exif" not in picture.info:
+        picture.info["exif"] = _odd_exif(picture, file)
+    return picture
+
+
+def _odd_exif(picture: ImageFile.ImageFile, file: BinaryIO) -> bytes:
+    """EXIF of a PNG as text, as ImageMagick wrote it, or behind the pixels; for that, Pillow would decode them."""
+    text = picture.info.get("Raw profile type exif")
+    if isinstance(text, str):
+        try:
+            return bytes.fromhex("".join(text.split("\n")[3:]))
+        except ValueError:
+            return b""
+    here = file.tell()
+    try:
+        return _chunk(file, b"eXIf")
+    finally:
+        file.seek(here)
+
+
+def _chunk(file: BinaryIO, wanted: bytes) -> bytes:
+    """The data of the first chunk of one name in a PNG, b"" if there is none."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        size = int.from_bytes(head[:4], "big")
+        if head[4:] == wanted:
+            return file.read(size)
+        file.seek(size + 4, 1)
+    return b""
+
+
+def _reader(kind: str, name: str) -> type[ImageFile.ImageFile]:
+    """The class that reads pictures of one format."""
+    module, title = _READERS[kind]
+    try:
+        found: type[ImageFile.ImageFile] = getattr(import_module(module), title)
+    except ImportError as error:
+        raise MediaError(
+            f"{name} is a HEIC picture, and the package that reads those is missing; pip install pillow-heif"
+        ) from error
+    return found
+
+
+class _PillowLimit:
+    """Pillow's limit of pixels, one for the whole process: off while any thread needs it off, then as it was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._saved: int | None = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._saved, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                Image.MAX_IMAGE_PIXELS = self._saved
+
+
+_LIMIT = _PillowLimit()
+
+
+@contextmanager
+def no_pillow_limit() -> Iterator[None]:
+    """Inside, Pillow reads pictures of any size: our own limit has been checked, or is about to be."""
+    _LIMIT.enter()
+    try:
+        yield
+    finally:
+        _LIMIT.leave()
