@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,6 +32,11 @@ WithThreads = Callable[[int], None]
 @pytest.fixture
 def painter(narrow: Weights) -> Stylizer:
     return Stylizer(narrow, [Style(STYLE)], PLUMBING)
+
+
+@pytest.fixture(scope="module")
+def real_painter(real: Weights) -> Stylizer:
+    return Stylizer(real, [Style(STYLE)], Settings(iterations=3, scales=1))
 
 
 def pictures(height: int, width: int) -> Tensor:
@@ -121,6 +127,21 @@ def test_warm_starts_belong_to_their_pictures(painter: Stylizer, with_threads: W
     found = painted(painter.stylize_batch(contents, starts))
     for content, start, image in zip(torch.split(contents, 1), torch.split(starts, 1), found, strict=True):
         assert torch.equal(image, painter.stylize(content, start, threads="each").image)
+
+
+@pytest.mark.parametrize("size", [(1, 64), (64, 1), (2, 2), (1, 1), (3, 40), (1, SMALL_PX + 40)])
+def test_real_weights_paint_the_thinnest_pictures(
+    real_painter: Stylizer, with_threads: WithThreads, size: tuple[int, int]
+) -> None:
+    """Each of VGG19's poolings would leave nothing of a side of one pixel."""
+    with_threads(2)
+    contents = torch.cat([photo(name, 200)[..., : size[0], : size[1]] for name in NAMES[:2]])
+    for content, found in zip(torch.split(contents, 1), real_painter.stylize_batch(contents), strict=True):
+        assert isinstance(found, Stylization)
+        assert found.image.shape == (1, 3, *size)
+        assert found.image.isfinite().all()
+        assert found.loss < found.trace[0]
+        assert torch.equal(found.image, real_painter.stylize(content, threads="each").image)
 
 
 # --- threads ---
@@ -222,6 +243,7 @@ def test_a_callback_is_called_by_one_thread_at_a_time(painter: Stylizer, with_th
     def callback(iterate: Iterate) -> None:
         assert is_called.acquire(blocking=False), "two threads call at the same time"
         seen.append(iterate)
+        time.sleep(0.002)
         is_called.release()
 
     with_threads(3)
@@ -249,9 +271,9 @@ def test_an_error_in_a_callback_reaches_the_caller_and_ends_the_others(
     with_threads(2)
     with pytest.raises(KeyError, match="enough"):
         painter.stylize_batch(pictures(40, 40), callback=callback)
-    assert set(seen) == {0, 1}  # the third never began
     assert seen.count(1) == 3
-    assert seen.count(0) < 200
+    assert all(seen.count(other) < 200 for other in (0, 2))  # the third may have begun
+    assert not {3, 4} & set(seen)
     assert torch.get_num_threads() == 2
 
 
