@@ -4,8 +4,9 @@ from .guidance import Anchor, Guidance
 from .one_call import stylize
 from .settings import Settings
 from .styles import Mixture, Style
-from .stylizer import Iterate, Stylization, Stylizer
+from .stylizer import Stylization, Stylizer
 from .weights import Weights
+from .work import Iterate
 
 __all__ = [
     "Anchor",

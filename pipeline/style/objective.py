@@ -26,7 +26,7 @@ LEAST = 1e-3
 
 @dataclass(frozen=True)
 class ContentTerm:
-    """weight · mean(m (F − P)²) of one layer; `target` is P, (batch, C, h, w), `mask` is m, (1, 1, h, w)."""
+    """weight · mean(m (F − P)²) of one layer; `target` is P, (batch, C, h, w); `mask` is m, (1 or batch, 1, h, w)."""
 
     layer: str
     weight: float
@@ -36,7 +36,7 @@ class ContentTerm:
     def part(self, features: Tensor, which: Sequence[int], rows: slice, columns: slice) -> Tensor:
         """What the positions `rows`, `columns` add to the term, (len(which),); `features` are those of them."""
         target = of(self.target, which)[:, :, rows, columns]
-        mask = None if self.mask is None else self.mask[:, :, rows, columns]
+        mask = None if self.mask is None else _shared(self.mask, which)[:, :, rows, columns]
         return squared_error(features, target, mask) * (self.weight / self.target[0].numel())
 
 
@@ -107,7 +107,7 @@ def content_terms(
 ) -> tuple[ContentTerm, ...]:
     """A term for each layer; `weight` is split in the proportion of the layers' weights.
 
-    `mask`, (1, 1, h, w) in 0–1 at the picture's size, says where the content counts.
+    `mask`, (1 or batch, 1, h, w) in 0–1 at the pictures' size, says where the content counts.
     """
     masks = {layer: None if mask is None else at_layer(mask, layer) for layer in targets}
     split = shares(layers, weight)
@@ -163,6 +163,11 @@ def at_layer(mask: Tensor, layer: str) -> Tensor:
     if min(shape_of(mask)) < stride:
         return F.interpolate(mask, size=(height, width), mode="area")
     return F.avg_pool2d(mask[:, :, : height * stride, : width * stride], stride)
+
+
+def _shared(masks: Tensor, which: Sequence[int]) -> Tensor:
+    """Those masks of a batch, or the one that all pictures have."""
+    return masks if len(masks) == 1 else of(masks, which)
 
 
 def of(batch: Tensor, which: Sequence[int]) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor
 from ..errors import ConfigError
 from .settings import Settings
 from .styles import Style
-from .stylizer import Callback, Stylizer
+from .stylizer import Stylizer
 from .weights import Weights
+from .work import Callback
 
 
 def stylize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 import torch.nn.functional as F
@@ -85,6 +86,7 @@ class Styles:
         self._network, self._settings = network, settings
         self._styles, self._groups = tuple(styles), _by_mask(styles)
         self._known: dict[object, list[list[Mapping[str, Moments]]]] = {}
+        self._lock = Lock()  # pictures that are painted side by side ask for the same
 
     @property
     def masked(self) -> int:
@@ -123,12 +125,14 @@ class Styles:
         self, contents: Tensor, factor: float, tile_px: int | None
     ) -> list[list[Mapping[str, Moments]]]:
         is_stretched = self._settings.style_aspect == "stretch"
-        key = (shape_of(contents) if is_stretched else self.longest_px(contents, factor), tile_px)
-        if key not in self._known:
-            while len(self._known) >= KEPT_SIZES:
-                del self._known[next(iter(self._known))]
-            self._known[key] = self._targets(contents[:1], factor, tile_px)
-        return self._known[key]
+        size = shape_of(contents) if is_stretched else self.longest_px(contents, factor)
+        key = (size, tile_px, torch.get_num_threads())  # on which the bits depend, see `side_by_side`
+        with self._lock:
+            if key not in self._known:
+                while len(self._known) >= KEPT_SIZES:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = self._targets(contents[:1], factor, tile_px)
+            return self._known[key]
 
     def _targets(
         self,

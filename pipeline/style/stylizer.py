@@ -6,9 +6,10 @@ Owns the network and what it has seen of the styles; knows nothing of files, vid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,28 +24,12 @@ from .normalize import normalization_means
 from .objective import Objective, Region, StyleTerm, content_terms, style_terms
 from .optimize import Evaluate, Minimum, State, minimize
 from .settings import Settings
+from .side_by_side import Threads, is_small, one_by_one, side_by_side
 from .styles import Mixture, Style, Styles, mask_at
+from .sums import one_thread
 from .vgg import VGG19
 from .weights import IMAGENET_MEAN, Weights
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """One evaluation, as a callback sees it.
-
-    `picture`: which of the batch. `iteration`: evaluations of this picture so far, from 1, over all sizes. `image`:
-    (1, 3, h, w), float32, on the network's device, at the size being worked on; not to be written into.
-    """
-
-    picture: int
-    iteration: int
-    loss: float
-    image: Tensor
-
-
-Callback = Callable[[Iterate], None]
-
-NOTHING = Objective((), ())
+from .work import NOTHING, Callback, Work
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,6 @@ class Stylizer:
         self._styles = Styles(self._network, styles, settings)
         self._content_mask = content_mask
         self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
-        self._tile_px: int | None = None
         self._largest_px: dict[scales.Shape, int] = {}
 
     def beside(self, styles: Sequence[Style], settings: Settings) -> Stylizer | None:
@@ -110,7 +94,7 @@ class Stylizer:
             return None
         other = copy(self)
         other.settings, other._styles = settings, Styles(self._network, styles, settings)
-        other._largest_px, other._tile_px = {}, None
+        other._largest_px = {}
         return other
 
     def stylize(
@@ -122,32 +106,88 @@ class Stylizer:
         guidance: Guidance | None = None,
         effort: float = 1.0,
         mixture: Mixture | None = None,
+        threads: Threads = "all",
     ) -> Stylization:
         """Paint `content`, (1, 3, h, w), float32, sRGB, 0–1; the result has its size.
 
         `start`, of the same shape, makes it a warm start: `warm_iterations` at the final size, from there; `guidance`
         is then what else the neighbors of the frame say (of a single picture). `effort` multiplies all iterations.
         `mixture`: of which styles, and how strongly, where that is not what the stylizer was made with.
+        `threads` "each" gives the bits of `stylize_batch`, which for small pictures has one thread for each.
         Raises `DivergenceError` where no setting keeps the loss finite.
         """
-        (result,) = self._paint(content, start, _Work(len(content), callback, guidance, effort, mixture))
+        work = Work([self._content_mask], callback, guidance, effort, mixture)
+        with one_thread() if threads == "each" and self._shares(content) else nullcontext():
+            (result,) = self._paint(content, start, work)
         if isinstance(result, DivergenceError):
             raise result
         return result
 
     def stylize_batch(
-        self, contents: Tensor, starts: Tensor | None = None, callback: Callback | None = None
+        self,
+        contents: Tensor,
+        starts: Tensor | None = None,
+        callback: Callback | None = None,
+        *,
+        content_masks: Sequence[Tensor | None] | None = None,
     ) -> list[Stylization | DivergenceError]:
         """Paint `contents`, (batch, 3, h, w), each as if it were alone; see `stylize`.
 
-        A picture whose loss cannot be kept finite is an error in its place, and the others go on. On a CPU the
-        pictures are evaluated one by one, and a picture's bits are those it has alone; elsewhere together, and they
-        are equal but for the rounding of the kernels that the device's library takes for the batch's size.
+        A picture whose loss cannot be kept finite is an error in its place, and the others go on. `content_masks`:
+        for each picture its own, or None for the stylizer's. `callback` may be called from other threads, but from one
+        at a time.
+
+        On a CPU small pictures are painted side by side with one thread each, see `side_by_side`, and larger ones one
+        after the other with all threads; a picture's bits are those it has alone with `threads` "each". Elsewhere
+        they are evaluated together, and equal but for the rounding of the kernels that the device's library takes for
+        the batch's size.
         """
-        return self._paint(contents, starts, _Work(len(contents), callback))
+        masks = self._masks(content_masks, len(contents))
+        if self.device.type != "cpu":
+            return self._paint(contents, starts, Work(masks, callback))
+        _check(contents, contents if starts is None else starts)
+
+        def paint(index: int, watch: Callback | None) -> Stylization | DivergenceError:
+            one = slice(index, index + 1)
+            (result,) = self._paint(
+                contents[one], None if starts is None else starts[one], Work(masks[one], watch)
+            )
+            return result
+
+        if self._shares(contents):
+            at_once = self._fitting(scales.shape_of(contents), min(len(contents), torch.get_num_threads()))
+            return side_by_side(paint, len(contents), at_once, callback)
+        return one_by_one(paint, len(contents), callback)
+
+    def _masks(self, given: Sequence[Tensor | None] | None, count: int) -> list[Tensor | None]:
+        """The content masks of `count` pictures."""
+        given = [None] * count if given is None else given
+        if len(given) != count:
+            raise ConfigError(
+                f"content_masks must be one for each of {count} pictures, or None, got {len(given)}"
+            )
+        for mask in given:
+            if mask is not None and (
+                mask.ndim != 4 or mask.shape[:2] != (1, 1) or not mask.is_floating_point()
+            ):
+                raise ConfigError(
+                    "a content mask must be (1, 1, height, width), floats in 0–1, "
+                    f"got {mask.dtype} of shape {tuple(mask.shape)}"
+                )
+        return [self._content_mask if mask is None else mask for mask in given]
+
+    def _shares(self, contents: Tensor) -> bool:
+        """Whether each of `contents` has one thread, so that others have the rest."""
+        return self.device.type == "cpu" and is_small(scales.shape_of(contents))
+
+    def _fitting(self, shape: scales.Shape, at_once: int) -> int:
+        """How many of at most `at_once` pictures fit at the same time: rather fewer than tiles with their margins."""
+        while at_once > 1 and self._tile(shape, at_once) != self._tile(shape, 1):
+            at_once = -(-at_once // 2)
+        return at_once
 
     def _paint(
-        self, contents: Tensor, starts: Tensor | None, work: _Work
+        self, contents: Tensor, starts: Tensor | None, work: Work
     ) -> list[Stylization | DivergenceError]:
         _check(contents, contents if starts is None else starts)
         given = _on(contents, self.device)
@@ -163,7 +203,7 @@ class Stylizer:
         return [self._result(minimum, given[i : i + 1], work, i) for i, minimum in enumerate(minima)]
 
     def _result(
-        self, minimum: Minimum | DivergenceError, given: Tensor, work: _Work, index: int
+        self, minimum: Minimum | DivergenceError, given: Tensor, work: Work, index: int
     ) -> Stylization | DivergenceError:
         if isinstance(minimum, DivergenceError):
             return minimum
@@ -172,16 +212,16 @@ class Stylizer:
         if self.settings.preserve_color == "luminance":
             image = color.with_chroma_of(image, given)
         trace, megapixels = tuple(work.traces[index]), work.megapixels[index]
-        return Stylization(image.cpu(), minimum.loss, trace, megapixels, self._tile_px, guided)
+        return Stylization(image.cpu(), minimum.loss, trace, megapixels, work.tile_px, guided)
 
-    def _guided(self, image: Tensor, work: _Work) -> float:
+    def _guided(self, image: Tensor, work: Work) -> float:
         """What of the loss at `image` is the guidance's; one more evaluation where it asks for something fresh."""
-        losses, _ = Evaluator(self._network, work.asked, self._tile_px)(image, [0])
+        losses, _ = Evaluator(self._network, work.asked, work.tile_px)(image, [0])
         if work.asked.style:
             work.megapixels[0] += image.shape[-2] * image.shape[-1] / 1e6
         return float(losses)
 
-    def _cold(self, contents: Tensor, work: _Work) -> list[Minimum | DivergenceError]:
+    def _cold(self, contents: Tensor, work: Work) -> list[Minimum | DivergenceError]:
         sizes = scales.schedule(max(contents.shape[-2:]), self.settings.scales)
         minima: list[Minimum | DivergenceError] = []
         for longest_px in sizes:
@@ -194,7 +234,7 @@ class Stylizer:
         return minima
 
     def _starts(
-        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError], work: _Work
+        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError], work: Work
     ) -> tuple[Tensor, list[State | None]]:
         """What to start from at the size of `contents`, and the optimizers' states, after the size before it."""
         shape = scales.shape_of(contents)
@@ -210,7 +250,7 @@ class Stylizer:
                 states.append(minimum.state.resized(shape))
         return torch.cat(starts), states
 
-    def _initial(self, contents: Tensor, work: _Work) -> Tensor:
+    def _initial(self, contents: Tensor, work: Work) -> Tensor:
         shape = scales.shape_of(contents)
         if self.settings.init == "content":
             return contents
@@ -230,7 +270,7 @@ class Stylizer:
         starts: Tensor,
         iterations: int,
         factor: float,
-        work: _Work,
+        work: Work,
         states: Sequence[State | None] | None = None,
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
@@ -238,9 +278,7 @@ class Stylizer:
             scales.shape_of(contents),
             max(*contents.shape[-2:], self._styles.longest_px(contents, factor)),
         )
-        at_once = 1 if self.device.type == "cpu" else len(contents)
-        while at_once > 1 and self._tile(shape, at_once) != self._tile(shape, 1):
-            at_once = -(-at_once // 2)  # rather fewer pictures at once than tiles with their margins
+        at_once = self._fitting(shape, len(contents))
         planned = self._tile(shape, at_once)
         objective, tile_px = shrinking(
             lambda tile_px: self._objective(contents, factor, tile_px, work),
@@ -261,13 +299,11 @@ class Stylizer:
         if evaluator.tile_px is not None and evaluator.tile_px != planned:  # memory ran out
             self._largest_px[shape] = evaluator.tile_px
         is_whole = evaluator.tile_px is None or evaluator.tile_px >= max(shape)
-        self._tile_px = None if is_whole else evaluator.tile_px
+        work.tile_px = None if is_whole else evaluator.tile_px
         return minima
 
-    def _objective(self, contents: Tensor, factor: float, tile_px: int | None, work: _Work) -> Objective:
-        settings, mask = self.settings, self._content_mask
-        if mask is not None:
-            mask = mask_at(mask.to(self.device, torch.float32), scales.shape_of(contents))
+    def _objective(self, contents: Tensor, factor: float, tile_px: int | None, work: Work) -> Objective:
+        settings, mask = self.settings, self._mask(contents, work)
         layers = _used(settings.content_layers, settings.content_weight)
         targets = features_of(self._network, contents, layers, tile_px)
         weight = settings.style_weight if work.mixture is None else work.mixture.style_weight
@@ -279,6 +315,15 @@ class Stylizer:
             settings.tv_weight,
             work.asked.pixels,
         )
+
+    def _mask(self, contents: Tensor, work: Work) -> Tensor | None:
+        """Where the content counts, (1 or batch, 1, h, w) at the size of `contents`; None: everywhere."""
+        shape = scales.shape_of(contents)
+        if all(mask is None for mask in work.masks):
+            return None
+        everywhere = torch.ones((1, 1, 1, 1))
+        masks = [everywhere if mask is None else mask for mask in work.masks]
+        return torch.cat([mask_at(mask.to(self.device, torch.float32), shape) for mask in masks])
 
     def _asked(self, regions: Sequence[Region], weight: float, guidance: Guidance) -> Objective:
         """What the guidance adds: its anchors and, where something is fresh, each region's part in that once more."""
@@ -352,28 +397,3 @@ def _check(contents: Tensor, starts: Tensor) -> None:
 def _on(images: Tensor, device: torch.device) -> Tensor:
     """`images` on the device. Neither pinned nor overlapped: a picture is uploaded once for hundreds of iterations."""
     return images.detach().to(device, torch.float32)
-
-
-@dataclass
-class _Work:
-    """One call: what was asked for besides pictures, and every evaluation, for the traces and the caller's callback."""
-
-    pictures: int
-    callback: Callback | None
-    guidance: Guidance | None = None
-    effort: float = 1.0
-    mixture: Mixture | None = None
-    is_cold: bool = False
-    asked: Objective = NOTHING
-    traces: list[list[float]] = field(init=False)
-    megapixels: list[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.traces = [[] for _ in range(self.pictures)]
-        self.megapixels = [0.0] * self.pictures
-
-    def __call__(self, picture: int, loss: float, image: Tensor) -> None:
-        self.traces[picture].append(loss)
-        self.megapixels[picture] += image.shape[-2] * image.shape[-1] / 1e6
-        if self.callback:
-            self.callback(Iterate(picture, len(self.traces[picture]), loss, image))

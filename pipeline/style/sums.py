@@ -36,8 +36,8 @@ def ordered_sums(x: Tensor) -> Tensor:
 
 
 @contextmanager
-def one_thread(elements: int) -> Iterator[None]:
-    """Work on tensors of so many elements: with one thread while that is less than waking the others."""
+def one_thread(elements: int = 0) -> Iterator[None]:
+    """Work with one thread; on tensors of so many elements only while that is less than waking the others."""
     threads = torch.get_num_threads()
     if threads == 1 or elements > FEW:
         yield

@@ -1,0 +1,61 @@
+"""One call of the stylizer: what was asked for besides pictures, and what has been evaluated so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .guidance import Guidance
+from .objective import Objective
+from .styles import Mixture
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One evaluation, as a callback sees it.
+
+    `picture`: which of the batch. `iteration`: evaluations of this picture so far, from 1, over all sizes. `image`:
+    (1, 3, h, w), float32, on the network's device, at the size being worked on; not to be written into.
+    """
+
+    picture: int
+    iteration: int
+    loss: float
+    image: Tensor
+
+
+Callback = Callable[[Iterate], None]
+
+NOTHING = Objective((), ())
+
+
+@dataclass
+class Work:
+    """One call: what was asked for, and every evaluation, for the traces and the caller's callback.
+
+    `masks`: for each picture where its content counts, (1, 1, h, w) in 0–1, or None. `asked`: what the guidance adds
+    to the objective. `tile_px`: the longest side of the tiles at the size being worked on.
+    """
+
+    masks: Sequence[Tensor | None]
+    callback: Callback | None = None
+    guidance: Guidance | None = None
+    effort: float = 1.0
+    mixture: Mixture | None = None
+    is_cold: bool = False
+    asked: Objective = NOTHING
+    tile_px: int | None = None
+    traces: list[list[float]] = field(init=False)
+    megapixels: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.traces = [[] for _ in self.masks]
+        self.megapixels = [0.0] * len(self.masks)
+
+    def __call__(self, picture: int, loss: float, image: Tensor) -> None:
+        self.traces[picture].append(loss)
+        self.megapixels[picture] += image.shape[-2] * image.shape[-1] / 1e6
+        if self.callback:
+            self.callback(Iterate(picture, len(self.traces[picture]), loss, image))
