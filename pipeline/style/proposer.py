@@ -30,6 +30,15 @@ Watch = Callable[[int, int, float], None]
 SHRINKS = 4
 """The blocks work at a fourth of the size; sides are padded to a multiple of it."""
 
+GAIN = 0.1
+"""What the last layer says counts by this. Its sums are of over a thousand numbers, which Adam moves all at once."""
+
+BETAS = (0.9, 0.99)
+"""Adam's: the style's loss is of fourth order, and what a proposal that overshot has left must be forgotten soon."""
+
+WARM_UP = 20
+"""Steps over which the rate rises."""
+
 
 class Proposer(nn.Module):
     """Maps pictures to proposals; new, it proposes each picture itself.
@@ -63,7 +72,7 @@ class Proposer(nn.Module):
         height, width = shape_of(contents)
         padded = F.pad(contents, (0, -width % SHRINKS, 0, -height % SHRINKS), mode="replicate")
         change: Tensor = self.last(self.trunk((padded - 0.5) * 4))
-        return contents + change[:, :, :height, :width]
+        return contents + GAIN * change[:, :, :height, :width]
 
     def propose(self, contents: Tensor) -> Tensor:
         """Proposals, (b, 3, h, w) in 0–1, of `contents`, (b, 3, h, w) in 0–1 with sides of at least 8 px."""
@@ -94,17 +103,22 @@ class Proposer(nn.Module):
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. `steps`: changes of the weights. `batch`: pictures that each looks at. `rate`: Adam's at the
-    start, from where it falls to 0 as a cosine. `channels`, `blocks`: see `Proposer`. `seed`: of the first weights and
-    of the pictures' order.
+    """How to train. `steps`: changes of the weights. `batch`: pictures that each looks at. `rate`: Adam's at its
+    highest, from where it falls to 0 as a cosine. `channels`, `blocks`: see `Proposer`. `seed`: of the first weights
+    and of the pictures' order.
     """
 
     steps: int = 1000
     batch: int = 1
-    rate: float = 3e-3
+    rate: float = 1e-3
     channels: int = 16
     blocks: int = 4
     seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Adam's rate at a step, from 0."""
+        falling = 0.5 + 0.5 * math.cos(math.pi * step / self.steps)
+        return self.rate * falling * min(1.0, (step + 1) / WARM_UP)
 
 
 def train_proposer(
@@ -121,18 +135,17 @@ def train_proposer(
     if not contents:
         raise ConfigError("a proposer must have pictures to be trained on, got none")
     proposer = Proposer(training.channels, training.blocks, training.seed).to(stylizer.device)
-    optimizer = torch.optim.Adam(proposer.parameters(), lr=training.rate)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, training.steps))
+    optimizer = torch.optim.Adam(proposer.parameters(), betas=BETAS)
     judges = [stylizer.judge(content) for content in contents]
     order = _order(len(contents), training.seed)
     for step in range(training.steps):
+        optimizer.param_groups[0]["lr"] = training.rate_at(step)
         optimizer.zero_grad()
         for index in (next(order) for _ in range(training.batch)):
             loss = _teach(proposer, contents[index].to(stylizer.device), judges[index])
             if watch:
                 watch(step, index, loss)
         optimizer.step()
-        falling.step()
     return proposer
 
 
@@ -172,8 +185,14 @@ def _conv(inputs: int, outputs: int, side: int, stride: int = 1) -> tuple[nn.Mod
 
 
 def _padded(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that sees the border once more outside of it: zeros there would be painted as a frame."""
-    return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="replicate")
+    """A convolution that sees the border once more outside of it: zeros there would be painted as a frame.
+
+    Its weights are `_draw`'s to set; torch would take them from the random numbers of the whole process.
+    """
+    conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Conv2d, inputs, outputs, side, stride, padding=side // 2, padding_mode="replicate"
+    )
+    return conv
 
 
 def _draw(conv: nn.Conv2d, generator: torch.Generator) -> None:
@@ -181,5 +200,5 @@ def _draw(conv: nn.Conv2d, generator: torch.Generator) -> None:
     fan_in = conv.weight[0].numel()
     with torch.no_grad():
         conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) * math.sqrt(2 / fan_in))
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+        if conv.bias is not None:
+            conv.bias.zero_()
