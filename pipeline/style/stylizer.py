@@ -186,6 +186,18 @@ class Stylizer:
             at_once = -(-at_once // 2)
         return at_once
 
+    def judge(self, content: Tensor) -> Evaluate:
+        """The objective of `content`, (1, 3, h, w), as what `stylize` minimizes at the final size without guidance.
+
+        Takes pictures, (1, 3, h, w), on the network's device; with `luminance`, gray ones.
+        """
+        _check(content, content)
+        content = _on(content, self.device)
+        if self.settings.preserve_color == "luminance":
+            content = color.luminance(content)
+        tile_px = self._tile(scales.shape_of(content), 1)
+        return self._colored(self._evaluator(content, 1.0, tile_px, Work([self._content_mask], None)))
+
     def _paint(
         self, contents: Tensor, starts: Tensor | None, work: Work
     ) -> list[Stylization | DivergenceError]:
@@ -274,20 +286,12 @@ class Stylizer:
         states: Sequence[State | None] | None = None,
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
-        shape, largest_px = (
-            scales.shape_of(contents),
-            max(*contents.shape[-2:], self._styles.longest_px(contents, factor)),
-        )
+        shape = scales.shape_of(contents)
         at_once = self._fitting(shape, len(contents))
         planned = self._tile(shape, at_once)
-        objective, tile_px = shrinking(
-            lambda tile_px: self._objective(contents, factor, tile_px, work),
-            (largest_px, largest_px),
-            planned,
-        )
-        evaluator = Evaluator(self._network, objective, tile_px)
+        evaluator = self._evaluator(contents, factor, planned, work)
         minima = minimize(
-            in_gray(evaluator) if self.settings.preserve_color == "luminance" else evaluator,
+            self._colored(evaluator),
             starts,
             self.settings.method if work.is_cold else self.settings.warm_method,
             iterations=math.ceil(iterations * work.effort),
@@ -301,6 +305,19 @@ class Stylizer:
         is_whole = evaluator.tile_px is None or evaluator.tile_px >= max(shape)
         work.tile_px = None if is_whole else evaluator.tile_px
         return minima
+
+    def _evaluator(self, contents: Tensor, factor: float, tile_px: int | None, work: Work) -> Evaluator:
+        """The objective at the size of `contents`, in tiles of `tile_px` or, where memory runs out, of less."""
+        largest_px = max(*contents.shape[-2:], self._styles.longest_px(contents, factor))
+        objective, tile_px = shrinking(
+            lambda tile_px: self._objective(contents, factor, tile_px, work),
+            (largest_px, largest_px),
+            tile_px,
+        )
+        return Evaluator(self._network, objective, tile_px)
+
+    def _colored(self, evaluator: Evaluator) -> Evaluate:
+        return in_gray(evaluator) if self.settings.preserve_color == "luminance" else evaluator
 
     def _objective(self, contents: Tensor, factor: float, tile_px: int | None, work: Work) -> Objective:
         settings, mask = self.settings, self._mask(contents, work)
