@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
-from pipeline.media.encode import encode_video, write_still
+from pipeline.media.encode import encode_video
 from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
@@ -162,9 +162,7 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
-    if original.kind == "still":
-        write_still(next(_frames(source, space)), partial)
-    elif source.is_folder:
+    if source.is_folder:
         shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
         notes = write_pictures(_frames(source, space), partial, *part)
     else:
@@ -188,7 +186,7 @@ def _stamp(source: SourcePlan) -> dict[str, Any]:
         "segments": [segment.fingerprint for segment in source.segments],
         "time_base": str(source.inspected.probe.time_base),  # of a sequence: its rate
         "output": source.output,
-        "coding": None if source.coding is None else asdict(source.coding),
+        "coding": asdict(source.coding),
     }
 
 

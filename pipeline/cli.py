@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.ledger import Summary
 
 DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED, STOPPED = 0, 2, 3, 5, 75, 130
+SHOWN = 50  # outputs that a person is told one by one
 BEFORE_WORK = "interrupted before any work began; run again to start over"
 
 app = typer.Typer(
@@ -90,16 +91,16 @@ def plan(
     """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
     with _reporting(as_json, debug):
         from pipeline.config import load_config
+        from pipeline.look import look
         from pipeline.outline import outline, show
-        from pipeline.run import look
         from pipeline.shotlist_writing import check_free, write_shots
 
         if shots is not None:
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
-        seen, stock = look(loaded)
-        written = 0 if shots is None else write_shots(shots, seen)
-        found = outline(loaded, seen, stock)
+        seen = look(loaded)
+        written = 0 if shots is None else write_shots(shots, seen.plan)
+        found = outline(loaded, seen)
         if as_json:
             typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
@@ -121,17 +122,17 @@ def preview(
     with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
         from pipeline.config import load_config
         from pipeline.preview import lines, to_json
-        from pipeline.run import preview as show_finished
+        from pipeline.preview import preview as show_finished
 
-        plan, previews = show_finished(load_config(config, set_ or ()))
+        seen, previews = show_finished(load_config(config, set_ or ()))
         if as_json:
-            typer.echo(json.dumps(to_json(plan, previews)))
+            typer.echo(json.dumps(to_json(seen, previews)))
         else:
             for line in lines(previews):
                 typer.echo(line)
-            for failure in plan.failures:
+            for failure in seen.failures:
                 typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
-        failed = plan.failures or any(one.error for one in previews)
+        failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
@@ -301,7 +302,7 @@ def _empty_summary(message: str) -> dict[str, Any]:
 
 def _print_summary(summary: Summary, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary.to_json()))
+        _print_json(summary.to_json())
         return
     frames = summary.frames
     typer.echo(
@@ -309,12 +310,26 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
     )
-    for output in summary.outputs:
-        typer.echo(str(output.output))
+    count = 0
+    for count, output in enumerate(summary.outputs, start=1):
+        if count <= SHOWN:
+            typer.echo(str(output.output))
+    if count > SHOWN:
+        typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
         typer.echo(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
         typer.echo("run the same command again to go on where this stopped", err=True)
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
+    outputs = data.pop("outputs")
+    typer.echo(f"{json.dumps(data)[:-1]}, ", nl=False)
+    typer.echo('"outputs": [', nl=False)
+    for index, output in enumerate(outputs):
+        typer.echo(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+    typer.echo("]}")
 
 
 def _console(stderr: bool = True) -> Console:

@@ -30,6 +30,7 @@ from pipeline.config_paths import (
     root_of,
 )
 from pipeline.config_sections import (
+    Archive,
     Disk,
     Execution,
     Keyframe,
@@ -47,6 +48,7 @@ from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
 
 __all__ = [
     "KEYS",
+    "Archive",
     "Config",
     "Disk",
     "Encoding",
@@ -86,6 +88,8 @@ class Config(Section):
     """How results are encoded; nothing here changes a painted pixel."""
     execution: Execution = Field(default_factory=Execution)
     """Where the work is done; nothing here changes a pixel."""
+    archive: Archive = Field(default_factory=Archive)
+    """How photographs are read and written back."""
     disk: Disk = Field(default_factory=Disk)
     """What may be kept on the disk; nothing here changes a pixel."""
     folders: Literal["auto", "archive", "sequence"] = "auto"
@@ -107,6 +111,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "video": Video,
     "encoding": Encoding,
     "execution": Execution,
+    "archive": Archive,
     "disk": Disk,
 }
 _MERGED = frozenset((name,) for name in _SECTIONS)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 
 from pipeline import config_values as kinds
 from pipeline.config_errors import conflicts
+from pipeline.media.photo_formats import FormatName
 from pipeline.yaml_lines import show
 
 Conflict = tuple[str, tuple[str, ...]]
@@ -272,3 +273,20 @@ class Disk(Section):
     """Frames of a finished segment in one lossless, smaller file; auto: when the budget asks for it."""
     keep: Literal["auto", "all", "none"] = "auto"
     """Frames whose output is written and verified; auto: thrown away when the budget asks for it."""
+
+
+class Archive(Section):
+    """How photographs are read and written back; a picture's result is its only copy, so a change paints it anew."""
+
+    format: FormatName = "source"
+    """Format of the results; source: that of each picture, by its content."""
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    """Quality from 1 to 100, the best, of JPEG, WebP, AVIF and HEIC."""
+    chroma: Literal["444", "420"] = "444"
+    """Color of JPEG, AVIF and HEIC at full resolution, or halved, which saves a third and blurs strokes."""
+    metadata: Literal["keep", "none"] = "keep"
+    """EXIF, GPS, XMP, captions and resolution: kept, or left out of the results."""
+    identity: Literal["stat", "content"] = "stat"
+    """A picture has changed if its size or time has, or, where these have, only if its bytes have, too."""
+    max_megapixels: Annotated[float, Field(gt=0)] = 250.0
+    """Larger pictures are refused, since a small file can promise any size; in millions of pixels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from datetime import timedelta
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -15,10 +16,13 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.archive.stream import Tally
 from pipeline.assemble import Output
 from pipeline.execute.events import (
     Event,
     FrameFinished,
+    PictureFailed,
+    PictureFinished,
     Pulse,
     SegmentFailed,
     WorkerLost,
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 RECENT = 20
 LINE_EVERY_S = 10.0
+TOLD = 50  # photographs, and failures among them
 
 
 class Display(Watcher):
@@ -44,6 +49,8 @@ class Display(Watcher):
         self._is_live = console.is_terminal
         self.is_working = False  # the plan is made, and work has begun
         self._total = self._done = self._to_make = self._cold_left = 0
+        self._archive = Tally()
+        self._told = 0  # photographs that were told one by one
         self._eta = Eta()
         self._workers: tuple[WorkerState, ...] = ()
         self._last: FrameRecord | None = None
@@ -72,9 +79,10 @@ class Display(Watcher):
         if self._is_live:
             self._console.print(Text(f"looking at {source}", style="dim"), end="\r", soft_wrap=True)
 
-    def planned(self, plan: Plan, stock: Stock) -> None:
+    def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Say what there is to do, what is reused, and why the rest is not."""
         self.is_working = True
+        self._archive = archive
         self._total, self._done = plan.frames, stock.reused
         self._cold_left = sum(
             (s.stop - s.first if not source.is_warm else 1)
@@ -84,21 +92,18 @@ class Display(Watcher):
         )
         missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
         self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
-        self.say(
-            f"{len(plan.sources)} sources, {sum(s.kind in ('paint', 'skip') for s in plan.segments)} segments, "
-            f"{plan.frames} frames; "
-            f"{stock.reused} frames reused, {plan.frames - stock.reused} to do"
-        )
+        for line in _headlines(plan, stock, archive):
+            self.say(line)
         for source in plan.sources:
             for note in source.notes:
                 self.say(f"{source.name}: {note}", "yellow")
         for name, reasons in stock.reasons.items():
             self.say(f"{name}: made again, because of {'; '.join(reasons)}", "yellow")
-        for failure in plan.failures:
+        for failure in (*plan.failures, *archive.failures[:TOLD]):
             self.say(f"{failure.source}: {failure.error}", "red")
-        if plan.skipped:
-            self.say(f"{len(plan.skipped)} files skipped, neither video nor picture", "dim")
-        if plan.frames > stock.reused:
+        if archive.skipped_count:
+            self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
+        if plan.frames > stock.reused or archive.planned:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
 
     def warned(self, text: str) -> None:
@@ -119,6 +124,12 @@ class Display(Watcher):
                 self._say_now_and_then()
             case WorkerLost(worker, reason):
                 self.say(f"worker {worker} died and is replaced ({reason})", "yellow")
+            case PictureFinished(batch, index, records):
+                self._last = records[-1]
+                self._eta.add_picture(sum(record.seconds for record in records))
+                self._tell(batch.pictures[index].output, records[0].notes)
+            case PictureFailed(batch, index, error):
+                self.say(f"{batch.pictures[index].name}: {error}", "red")
             case SegmentFailed(job, _, error):
                 self.say(f"{job.source.name}: {error}", "red")
 
@@ -127,6 +138,14 @@ class Display(Watcher):
         self.say(f"wrote {output.output} ({output.frames} frames, verified)", "green")
         for note in output.notes:
             self.say(f"{output.source}: {note}", "yellow")
+
+    def _tell(self, output: str, notes: tuple[str, ...]) -> None:
+        """Say that a photograph is painted; of many, only what the first ones lack."""
+        self._told += 1
+        if self._told <= TOLD:
+            self.say(f"wrote {output}{''.join(f'; {note}' for note in notes)}", "green")
+        elif self._told == TOLD + 1:
+            self.say("and so on; what is left out of a picture is in its record", "dim")
 
     def _say_now_and_then(self) -> None:
         now = time.monotonic()
@@ -137,10 +156,11 @@ class Display(Watcher):
         self.say(f"{self._headline()}  {busy}")
 
     def _panel(self) -> RenderableType:
-        if not self._total:
+        total, done = self._in_all()
+        if not total:
             return Text("")
         lines = Table.grid()
-        lines.add_row(ProgressBar(total=self._total, completed=self._done, width=40))
+        lines.add_row(ProgressBar(total=total, completed=done, width=40))
         lines.add_row(Text(self._headline(), overflow="ellipsis", no_wrap=True))
         for worker in self._workers:
             text = f"{'●' if worker.busy else '○'} {self._worker_line(worker)}"
@@ -148,12 +168,23 @@ class Display(Watcher):
         return lines
 
     def _headline(self) -> str:
-        left = self._eta.seconds_left(self._to_make, self._cold_left, self._at_work())
-        parts = [f"{self._done}/{self._total} frames"]
+        total, done = self._in_all()
+        pictures_left = total - self._total - (done - self._done)
+        left = self._eta.seconds_left(self._to_make, self._cold_left, self._at_work(), pictures_left)
+        is_counted = self._archive.listed is not None or not self._archive.total
+        parts = [f"{done}/{total}{'' if is_counted else '+'} frames"]
         parts.append("ETA —" if left is None else f"ETA {timedelta(seconds=round(left))}")
         if self._last:
             parts.append(f"last: {self._last.iterations} iterations, loss {self._last.loss:.4g}")
         return " · ".join(parts)
+
+    def _in_all(self) -> tuple[int, int]:
+        """Frames and photographs: how many are known of, and how many are finished."""
+        archive = self._archive
+        known = (
+            archive.total if archive.listed is None else max(archive.total, archive.listed - archive.refused)
+        )
+        return self._total + known, self._done + archive.reused + archive.painted
 
     def _at_work(self) -> int:
         return max(1, sum(worker.busy for worker in self._workers))
@@ -165,6 +196,24 @@ class Display(Watcher):
             return f"{worker.name} {worker.device} {'reading' if worker.busy else 'idle'}"
         p = worker.progress
         return f"{worker.device} {p.segment} frame {p.frame} iteration {p.iteration} loss {p.loss:.4g}"
+
+
+def _headlines(plan: Plan, stock: Stock, archive: Tally) -> Iterator[str]:
+    """What there is, what is reused, and what is to do."""
+    if plan.sources or not archive.total:
+        segments = sum(segment.kind in ("paint", "skip") for segment in plan.segments)
+        yield (
+            f"{_plural(len(plan.sources), 'source')}, {_plural(segments, 'segment')}, "
+            f"{_plural(plan.frames, 'frame')}; {stock.reused} reused, {plan.frames - stock.reused} to do"
+        )
+    if archive.total:
+        so_far = "" if archive.listed is not None else " so far, and still counting"
+        to_do = archive.total - archive.reused
+        yield f"{_plural(archive.total, 'picture')}{so_far}; {archive.reused} reused, {to_do} to do"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 class ReconstructionDisplay:
@@ -206,17 +255,26 @@ class Eta:
     """Seconds left, from the frames finished last; cold and warm ones apart, since they differ tenfold."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, deque[float]] = {"cold": deque(maxlen=RECENT), "warm": deque(maxlen=RECENT)}
+        self._seconds: dict[str, deque[float]] = {
+            kind: deque(maxlen=RECENT) for kind in ("cold", "warm", "picture")
+        }
 
     def add(self, record: FrameRecord) -> None:
         """Take in a finished frame."""
         if record.start in self._seconds:  # a skipped frame takes next to no time
             self._seconds[record.start].append(record.seconds)
 
-    def seconds_left(self, frames: int, cold: int, workers: int) -> float | None:
-        """For `frames` frames, `cold` of them cold; None as long as a kind of which some are left was never seen."""
+    def add_picture(self, seconds: float) -> None:
+        """Take in a finished photograph; of those that were painted together, the share of one."""
+        self._seconds["picture"].append(seconds)
+
+    def seconds_left(self, frames: int, cold: int, workers: int, pictures: int = 0) -> float | None:
+        """For `frames` frames, `cold` of them cold, and photographs.
+
+        None as long as a kind of which some are left was never seen.
+        """
         total = 0.0
-        for kind, count in (("cold", cold), ("warm", frames - cold)):
+        for kind, count in (("cold", cold), ("warm", frames - cold), ("picture", pictures)):
             if count > 0:
                 if not self._seconds[kind]:
                     return None

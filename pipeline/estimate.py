@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from pipeline.archive.summary import Pictures
 from pipeline.config import Config, Transfer
-from pipeline.plan import Plan, SourcePlan
+from pipeline.plan import Plan
 from pipeline.resume import Stock
 
 BYTES_PER_PIXEL = 2.6
@@ -25,8 +26,10 @@ class Estimate:
     seconds: float | None  # on one worker with all of this machine; None where it was not tried
 
 
-def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: float | None) -> Estimate:
-    """The work that a plan leaves, and what it takes at `seconds_per_unit` seconds per megapixel-iteration."""
+def estimate(
+    plan: Plan, stock: Stock, pictures: Pictures, transfer: Transfer, seconds_per_unit: float | None
+) -> Estimate:
+    """The work that is left, and what it takes at `seconds_per_unit` seconds per megapixel-iteration."""
     work, pixels = 0.0, 0
     for source in plan.sources:
         area = source.size[0] * source.size[1]
@@ -38,24 +41,26 @@ def estimate(plan: Plan, stock: Stock, transfer: Transfer, seconds_per_unit: flo
                 continue
             direction = source.direction(segment)
             own = direction.transfer if direction else transfer
-            cold = cold_work(source, own)
+            cold = cold_work(source.size, own)
             warm = (max(1, own.warm_iterations) + _last(own)) * area / 1e6
             if segment.kind == "paint":
                 colds = len(frames) if not source.is_warm else int(segment.first in frames)
                 work += colds * cold * segment.effort + (len(frames) - colds) * warm
             else:
                 work += len(frames) * warm * segment.effort
+    for (size, look), pages in pictures.work.items():
+        work += pages * cold_work(size, pictures.looks[look].transfer)
     seconds = None if seconds_per_unit is None else work * seconds_per_unit
-    return Estimate(work, int(pixels * BYTES_PER_PIXEL), seconds)
+    return Estimate(work, int(pixels * BYTES_PER_PIXEL) + pictures.bytes, seconds)
 
 
-def cold_work(source: SourcePlan, transfer: Transfer) -> float:
-    """The megapixel-iterations of a cold frame, over all scales."""
+def cold_work(size: tuple[int, int], transfer: Transfer) -> float:
+    """The megapixel-iterations of a cold frame of `size`, (width, height) in px, over all scales."""
     from pipeline.execute.worker import style_settings
     from pipeline.style.scales import schedule
 
-    longest = max(source.size)
-    area = source.size[0] * source.size[1] / 1e6
+    longest = max(size)
+    area = size[0] * size[1] / 1e6
     *coarser, _ = schedule(longest, transfer.scales)
     coarse = style_settings(transfer).coarse
     coarse_work = sum((coarse + _last(transfer)) * (px / longest) ** 2 for px in coarser)

@@ -50,7 +50,6 @@ class Keeper:
     ) -> None:
         self._disk, self._transfer, self._space, self._encoder = config.disk, config.transfer, space, encoder
         self._budget = budget_bytes(config.disk)
-        self._has_film = any(source.inspected.source.kind != "still" for source in plan.sources)
         self._lock = Lock()
         self._used = 0 if self._budget is None else bytes_below(space.root, besides=space.previews)
         self._reserved: dict[str, int] = {}  # bytes by what they are for: a segment's key, an output's source
@@ -165,7 +164,7 @@ class Keeper:
         assert self._budget is not None
         return SpaceError(
             f"disk.budget_gib {self._budget / GIB:.4g} leaves no room: {self._used / 1e6:.1f} MB are taken, and {what} "
-            f"needs up to {wanted / 1e6:.1f} MB; {ways_out(self._disk, self._has_film)}, then run again"
+            f"needs up to {wanted / 1e6:.1f} MB; {ways_out(self._disk)}, then run again"
         )
 
     def _raise_what_failed(self) -> None:

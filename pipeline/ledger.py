@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from pipeline.archive.index import SeenPictures
+from pipeline.archive.stream import Stream, Tally
 from pipeline.assemble import Output, assemble, current_outputs
 from pipeline.errors import MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished
@@ -22,8 +25,8 @@ class Watcher:
     def looking_at(self, source: str) -> None:
         """A source's turn to be probed has come."""
 
-    def planned(self, plan: Plan, stock: Stock) -> None:
-        """It is clear what there is to do, and what is there already."""
+    def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
+        """It is clear what there is to do with films, and what is there already; `archive` grows as it is listed."""
 
     def warned(self, text: str) -> None:
         """Something may keep the run from being finished, and a person could do something about it."""
@@ -36,30 +39,55 @@ class Watcher:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """The finished outputs: of films, and then of photographs, which are looked up as one walks through them."""
+
+    films: tuple[Output, ...]
+    pictures: SeenPictures
+    folder: Path
+
+    def __iter__(self) -> Iterator[Output]:
+        yield from self.films
+        yield from (Output(p.name, self.folder / p.output, p.pages, p.notes) for p in self.pictures)
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a run did. `status`: done, incomplete (some sources failed), or interrupted."""
 
     status: str
-    outputs: tuple[Output, ...]
+    outputs: Outputs
     failures: tuple[Failure, ...]
     frames: Mapping[str, int]  # total, stylized, reused
     iterations: int
     megapixel_iterations: float
     wall_s: float
-    recomputed: Mapping[str, tuple[str, ...]]  # by source: why its earlier frames were of no use
+    recomputed: Mapping[
+        str, tuple[str, ...]
+    ]  # by source: why its earlier frames were of no use; of the first ones
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
-        outputs = [{**asdict(output), "output": str(output.output)} for output in self.outputs]
-        return {**asdict(self), "outputs": outputs, "wall_s": round(self.wall_s, 3)}
+        """The object that `--json` prints; its outputs are an iterator, since they may be millions."""
+        return {
+            "status": self.status,
+            "outputs": ({**asdict(output), "output": str(output.output)} for output in self.outputs),
+            "failures": [asdict(failure) for failure in self.failures],
+            "frames": dict(self.frames),
+            "iterations": self.iterations,
+            "megapixel_iterations": self.megapixel_iterations,
+            "wall_s": round(self.wall_s, 3),
+            "recomputed": dict(self.recomputed),
+        }
 
 
 class Ledger:
     """Takes the events of a run in order; `close` waits for the encoder and sums up."""
 
-    def __init__(self, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher, keeper: Keeper) -> None:
+    def __init__(
+        self, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher, keeper: Keeper, stream: Stream
+    ) -> None:
         self._plan, self._stock, self._space, self._watcher = plan, stock, space, watcher
-        self._keeper = keeper
+        self._keeper, self._stream = keeper, stream
         self._sources = {source.name: source for source in plan.sources}
         self._failures = list(plan.failures)
         self._stylized = self._iterations = 0
@@ -78,6 +106,7 @@ class Ledger:
             event = replace(event, record=replace(event.record, draft=is_draft))
         self._watcher.happened(event)
         self._keeper.note(event)
+        self._stream.note(event)
         match event:
             case FrameFinished(record, _):
                 self._iterations += record.iterations
@@ -103,16 +132,23 @@ class Ledger:
                 self._failures.append(Failure(name, None, str(error)))
         self._keeper.close()
         missing = len(self._sources) - len(outputs)
-        unfinished = interrupted and missing > 0
+        tally = self._stream.tally
+        failures = (*self._failures, *tally.failures)
+        unfinished = interrupted and (missing > 0 or not self._stream.is_done)
+        films = tuple(outputs[name] for name in self._sources if name in outputs)
         return Summary(
-            status="interrupted" if unfinished else "incomplete" if self._failures else "done",
-            outputs=tuple(outputs[name] for name in self._sources if name in outputs),
-            failures=tuple(self._failures),
-            frames={"total": self._plan.frames, "stylized": self._stylized, "reused": self._stock.reused},
-            iterations=self._iterations,
-            megapixel_iterations=round(self._megapixel_iterations, 6),
+            status="interrupted" if unfinished else "incomplete" if failures else "done",
+            outputs=Outputs(films, self._stream.seen(), self._space.output),
+            failures=failures,
+            frames={
+                "total": self._plan.frames + tally.total,
+                "stylized": self._stylized + tally.painted,
+                "reused": self._stock.reused + tally.reused,
+            },
+            iterations=self._iterations + tally.iterations,
+            megapixel_iterations=round(self._megapixel_iterations + tally.megapixel_iterations, 6),
             wall_s=wall_s,
-            recomputed=self._stock.reasons,
+            recomputed={**self._stock.reasons, **tally.reasons},
         )
 
     def _assemble(self, source: SourcePlan) -> Output:

@@ -14,7 +14,7 @@ def source_notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]
     notes = [*found.probe.notes, *_reading_notes(found.probe)]
     if found.source.guess:
         notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
-    if found.source.kind != "still" and config.video.frames and config.video.frames[1] > stop:
+    if config.video.frames and config.video.frames[1] > stop:
         notes.append(
             f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
         )
@@ -34,13 +34,13 @@ def _reading_notes(probe: Probe) -> Iterator[str]:
         yield f"{probe.bits} bits per channel: painted with 8"
 
 
-def coding_notes(config: Config, found: Inspected, coding: Coding | None) -> Iterator[str]:
+def coding_notes(config: Config, found: Inspected, coding: Coding) -> Iterator[str]:
     """Where the result is encoded otherwise than was asked for."""
     source, encoding = found.source, config.encoding
     is_kept = found.probe.hdr is not None and not found.probe.is_tonemapped
-    if coding is not None and coding.bits == 8 and (encoding.bits == 10 or is_kept):
+    if coding.bits == 8 and (encoding.bits == 10 or is_kept):
         yield f"written with 8 bits per channel, {coding.codec} has no more"
-    if coding is not None and coding.strength is None and encoding.quality is not None:
+    if coding.strength is None and encoding.quality is not None:
         yield f"encoding.quality counts for nothing, {coding.codec} has none"
     if encoding.container == "source" and (source.output or source.name) != source.name:
         yield f"written as {source.output}: encoding.codec {encoding.codec} does not go into the source's container"

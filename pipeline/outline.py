@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -12,22 +13,28 @@ from rich.text import Text
 
 from pipeline.config import Config
 from pipeline.estimate import estimate, try_out
-from pipeline.plan import Plan, SourcePlan
+from pipeline.look import Sight
+from pipeline.plan import SourcePlan
 from pipeline.resume import Stock
 from pipeline.room import foresee
 from pipeline.workspace import Workspace
 
+SHOWN = 50
+"""Lines of a kind that a person is shown."""
 
-def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
+
+def outline(config: Config, seen: Sight) -> dict[str, Any]:
     """The plan as plain data, with what it costs; tries some iterations where there is work left to be done here."""
-    left = plan.frames - stock.reused
+    plan, stock, pictures = seen.plan, seen.stock, seen.pictures
+    left = seen.frames - seen.reused
     rate = try_out(config) if left and config.execution.address is None else None
-    cost = estimate(plan, stock, config.transfer, rate)
+    cost = estimate(plan, stock, pictures, config.transfer, rate)
     room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
     return {
-        "sources": [_source(source, stock) for source in plan.sources],
-        "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments),
-        "frames": {"total": plan.frames, "reused": stock.reused, "left": left},
+        "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
+        "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
+        "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
+        "frames": {"total": seen.frames, "reused": seen.reused, "left": left},
         "megapixel_iterations": round(cost.megapixel_iterations, 3),
         "disk_bytes": cost.disk_bytes,
         "disk_peak_bytes": room.peak,
@@ -35,9 +42,10 @@ def outline(config: Config, plan: Plan, stock: Stock) -> dict[str, Any]:
         "disk_refusal": refusal,
         "disk_warning": warning,
         "seconds": None if cost.seconds is None else round(cost.seconds, 1),
-        "recomputed": dict(stock.reasons),
-        "failures": [asdict(failure) for failure in plan.failures],
-        "skipped": list(plan.skipped),
+        "recomputed": {**stock.reasons, **pictures.reasons},
+        "failures": [asdict(failure) for failure in (*plan.failures, *pictures.failures)],
+        "skipped": pictures.skipped,
+        "skipped_count": pictures.skipped_count,
     }
 
 
@@ -48,23 +56,17 @@ def show(found: dict[str, Any], console: Console) -> None:
         table.add_column(
             heading, justify="left" if heading in ("source", "kind") else "right", overflow="fold"
         )
-    for source in found["sources"]:
+    for source in found["sources"][:SHOWN]:
         width, height = source["size"]
         cells = (source["source"], source["kind"], source["frames"], len(source["shots"]),
                  f"{width}×{height}", source["reused"])  # fmt: skip
         table.add_row(*(Text(str(cell)) for cell in cells))
     console.print(table)
-    for source in found["sources"]:
-        for note in source["notes"]:
-            console.print(Text(f"{source['source']}: {note}"), soft_wrap=True)
-    for name, reasons in found["recomputed"].items():
-        console.print(Text(f"{name}: to be made again, because of {'; '.join(reasons)}"), soft_wrap=True)
-    for failure in found["failures"]:
-        console.print(Text(f"cannot be used: {failure['source']}: {failure['error']}", "red"), soft_wrap=True)
-    if found["skipped"]:
-        console.print(
-            Text(f"skipped, neither video nor picture: {', '.join(found['skipped'])}"), soft_wrap=True
-        )
+    more = len(found["sources"]) + found["pictures"]["total"] - found["pictures"]["listed"] - SHOWN
+    if more > 0:
+        console.print(Text(f"… and {more} more"))
+    for line, color in _remarks(found):
+        console.print(Text(line, color), soft_wrap=True)
     console.print(Text(_cost(found)), soft_wrap=True)
     if found["frames"]["left"]:
         peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
@@ -74,6 +76,24 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(Text(f"does not fit: {found['disk_refusal']}", "red"), soft_wrap=True)
     if found["disk_warning"]:
         console.print(Text(f"may not fit: {found['disk_warning']}", "yellow"), soft_wrap=True)
+
+
+def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is to be said of single sources, with its color; of each kind the first ones."""
+    notes = [f"{source['source']}: {note}" for source in found["sources"] for note in source["notes"]]
+    again = [
+        f"{name}: to be made again, because of {'; '.join(reasons)}"
+        for name, reasons in found["recomputed"].items()
+    ]
+    failures = [f"cannot be used: {one['source']}: {one['error']}" for one in found["failures"]]
+    for lines, color in ((notes, ""), (again, ""), (failures, "red")):
+        yield from ((line, color) for line in lines[:SHOWN])
+        if len(lines) > SHOWN:
+            yield f"… and {len(lines) - SHOWN} more such lines; --json has them", color
+    if found["skipped"]:
+        shown = ", ".join(found["skipped"][:SHOWN])
+        more = found["skipped_count"] - SHOWN
+        yield f"skipped, neither video nor picture: {shown}{f' and {more} more' if more > 0 else ''}", ""
 
 
 def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:

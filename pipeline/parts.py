@@ -82,10 +82,8 @@ class SourceParts:
 
     def direction(self, shot: Shot | None, script: Script | None) -> Direction:
         """What a shot is painted with: what it sets itself, else what the timeline says, else the job's own."""
-        keyframes: tuple[Keyframe, ...] = ()
-        if self.found.source.kind != "still":
-            video = self.config.video
-            keyframes = script.timeline if script and script.timeline is not None else video.timeline
+        own = None if script is None else script.timeline
+        keyframes: tuple[Keyframe, ...] = self.config.video.timeline if own is None else own
         if shot is None:
             return direct(self.own.styles, self.own.transfer, keyframes)
         hidden = {"style": shot.style, "style_weight": shot.style_weight}
@@ -99,19 +97,19 @@ class SourceParts:
         here = direction.between(*span)
         is_own = here.styles == self.config.style
         styles = self.judges.styles if is_own else self.judges.of(here.styles)
-        unused = {"size", *_unused(here.transfer, is_warm=self.is_warm)}
+        hidden = {"size", *unused(here.transfer, is_warm=self.is_warm)}
         tracks = {"style_weight": here.strength, "style": here.shares}
         changing = {
             f"timeline.{name}": [[str(at), *values] for at, values in track.within(*span)]
             for name, track in tracks.items()
             if track
         }
-        unused |= {"style_weight"} if here.strength else set()
-        transfer = {f"transfer.{k}": value for k, value in plain(here.transfer).items() if k not in unused}
+        hidden |= {"style_weight"} if here.strength else set()
+        transfer = {f"transfer.{k}": value for k, value in plain(here.transfer).items() if k not in hidden}
         return {
             **self.skipped_parts,
             "weights": self.judges.weights,
-            **_style_parts(styles, self.judges.content_mask),
+            **style_parts(styles, self.judges.content_mask),
             **transfer,
             **changing,
             **_chain(self.config, self.found, self.judges.flow, is_warm=self.is_warm),
@@ -124,7 +122,8 @@ class SourceParts:
         return {**common, **_reading(self.found.probe)}
 
 
-def _style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> dict[str, Any]:
+def style_parts(styles: Sequence[StyleDigests], content_mask: str | None) -> dict[str, Any]:
+    """The styles and masks as parts."""
     images = {f"style.{index}": [one.image, one.weight] for index, one in enumerate(styles)}
     masks = {
         f"style.{index}.{name}": digest
@@ -148,15 +147,13 @@ def _reading(probe: Probe) -> dict[str, Any]:
 
 def _chain(config: Config, found: Inspected, flow: str | None, *, is_warm: bool) -> dict[str, Any]:
     """What decides on how a frame follows from others."""
-    if found.source.kind == "still":
-        return {}
     video = config.video
     names = ["warm_start", *(("temporal_weight", "long_term") if is_warm else ())]
     given = {"video.flow": [video.flow, flow]} if is_warm and flow is not None else {}
     return given | {f"video.{name}": value for name, value in plain(video).items() if name in names}
 
 
-def _unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
+def unused(transfer: Transfer, *, is_warm: bool) -> Iterator[str]:
     """The settings of which no pixel depends, the others being what they are."""
     if not is_warm:
         yield from ("warm_iterations", "warm_tolerance")

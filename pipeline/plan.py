@@ -19,7 +19,6 @@ from pipeline.media.formats import Coding
 from pipeline.media.geometry import output_size
 from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
-from pipeline.media.sources import Source
 from pipeline.notes import coding_notes, source_notes
 from pipeline.parts import Inspected, Judges, SourceParts
 from pipeline.segments import Cutting, Home, Segment, homes_of, opening_effort, segments_of, skipped
@@ -46,7 +45,7 @@ class SourcePlan:
     segments: tuple[Segment, ...]
     is_warm: bool  # every frame of a segment but the first starts from its predecessor
     notes: tuple[str, ...]
-    coding: Coding | None  # how the result is encoded, which changes no pixel; None for stills
+    coding: Coding  # how the result is encoded, which changes no pixel
     directions: Mapping[int, Direction] = field(default_factory=dict, repr=False)
     """By a shot's first frame, what the shot is painted with where that is not the job's own."""
 
@@ -63,7 +62,7 @@ class SourcePlan:
     @property
     def is_folder(self) -> bool:
         """Whether the output is a folder of numbered pictures."""
-        return self.coding is not None and self.coding.codec == "png"
+        return self.coding.codec == "png"
 
     @property
     def frames(self) -> int:
@@ -112,11 +111,10 @@ class SourcePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is to be done, what cannot be, and the files that are neither video nor picture."""
+    """All that is to be done with films, and what cannot be; photographs come as a stream, see `archive`."""
 
-    sources: tuple[SourcePlan, ...]
-    failures: tuple[Failure, ...]
-    skipped: tuple[str, ...]
+    sources: tuple[SourcePlan, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -129,9 +127,9 @@ class Plan:
         return sum(source.frames for source in self.sources)
 
 
-def frame_range(config: Config, probe: Probe, source: Source) -> tuple[int, int]:
+def frame_range(config: Config, probe: Probe) -> tuple[int, int]:
     """The frames first … stop−1 that the config asks for; `MediaError` where the source has none of them."""
-    if config.video.frames is None or source.kind == "still":
+    if config.video.frames is None:
         return 0, probe.frames
     first, stop = config.video.frames
     if first >= probe.frames:
@@ -145,9 +143,9 @@ def plan_source(config: Config, found: Inspected, judges: Judges, script: Script
     Raises `MediaError` where the config asks for frames that the source has not, `ConfigError` where `script` does.
     """
     source, probe = found.source, found.probe
-    first, stop = frame_range(config, probe, source)
-    size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=source.kind != "still")
-    is_warm = source.kind != "still" and config.video.warm_start != "none"
+    first, stop = frame_range(config, probe)
+    size = output_size(probe.width_px, probe.height_px, config.transfer.size, even=True)
+    is_warm = config.video.warm_start != "none"
     job = SourceParts(config, found, judges, size, is_warm)
     segments: list[Segment] = []
     directions: dict[int, Direction] = {}

@@ -16,15 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.archive.summary import Pictures
 from pipeline.assemble import Output, current_outputs
+from pipeline.config import Config
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
+from pipeline.look import Sight, look
 from pipeline.media.decode import decode_frames
 from pipeline.media.encode import encode_video
 from pipeline.media.geometry import fit
 from pipeline.media.writing import writing
 from pipeline.packs import read_frame
-from pipeline.plan import Plan, SourcePlan
+from pipeline.plan import SourcePlan
 from pipeline.resume import Stock, folder_of
 from pipeline.segments import Segment
 from pipeline.workspace import Workspace
@@ -47,10 +50,17 @@ class Preview:
     error: str | None = None
 
 
-def previews_of(plan: Plan, stock: Stock, space: Workspace) -> list[Preview]:
-    """Write the partial videos of a job's sources."""
-    outputs = current_outputs(plan.sources, space)
-    return [show(source, stock, space, outputs.get(source.name)) for source in plan.sources]
+def preview(config: Config) -> tuple[Sight, list[Preview]]:
+    """Write the partial videos of a job, and say what is finished of each source; starts no work."""
+    seen, space = look(config), Workspace(config.output)
+    outputs = current_outputs(seen.plan.sources, space)
+    films = [show(source, seen.stock, space, outputs.get(source.name)) for source in seen.plan.sources]
+    return seen, [*films, *pictures_of(seen.pictures)]
+
+
+def pictures_of(pictures: Pictures) -> list[Preview]:
+    """What is finished of photographs, of the first ones each by itself."""
+    return [Preview(one["source"], "still", one["reused"], one["frames"]) for one in pictures.listed]
 
 
 def show(source: SourcePlan, stock: Stock, space: Workspace, output: Output | None) -> Preview:
@@ -60,7 +70,7 @@ def show(source: SourcePlan, stock: Stock, space: Workspace, output: Output | No
         return Preview(source.name, kind, count, count, output.output)
     where = painted_in(source, stock)
     found = Preview(source.name, kind, len(where), count)
-    if not where or kind == "still":
+    if not where:
         return found
     try:
         return Preview(source.name, kind, len(where), count, _write(source, where, space))
@@ -79,12 +89,10 @@ def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
 
 
 def lines(previews: Sequence[Preview]) -> Iterator[str]:
-    """What a person is told: a line per video, and one for each still that is finished."""
+    """What a person is told: a line per video, and one for all photographs."""
     stills = [one for one in previews if one.kind == "still"]
     for one in previews:
-        if one.kind == "still" and one.painted:
-            yield f"{one.source}: painted → {one.output or 'its file is not written yet'}"
-        elif one.kind != "still" and one.error:
+        if one.kind != "still" and one.error:
             yield f"{one.source}: {one.painted} of {one.frames} frames painted, but not to be shown: {one.error}"
         elif one.kind != "still":
             place = f" → {one.output}" if one.output else ""
@@ -95,13 +103,14 @@ def lines(previews: Sequence[Preview]) -> Iterator[str]:
         yield "nothing is finished yet; start the job with: stylize run, and look again once it has painted frames"
 
 
-def to_json(plan: Plan, previews: Sequence[Preview]) -> dict[str, Any]:
+def to_json(seen: Sight, previews: Sequence[Preview]) -> dict[str, Any]:
     """The object that `--json` prints."""
+    painted = sum(one.painted for one in previews if one.kind != "still")
     shown = [{**asdict(one), "output": None if one.output is None else str(one.output)} for one in previews]
     return {
         "previews": shown,
-        "frames": {"total": plan.frames, "painted": sum(one.painted for one in previews)},
-        "failures": [asdict(failure) for failure in plan.failures],
+        "frames": {"total": seen.frames, "painted": seen.pictures.done + painted},
+        "failures": [asdict(failure) for failure in seen.failures],
     }
 
 

@@ -178,7 +178,7 @@ def _content(config: Config) -> Original:
     _refuse_to_replace(listing)
     source = listing.sources[0]
     seen = as_read(probe(source, rate=config.rate), config.video)
-    index, _ = frame_range(config, seen, source)
+    index = 0 if source.kind == "still" else frame_range(config, seen)[0]
     frame = next(decode_frames(source, seen, index, index + 1))
     is_still = source.kind == "still"
     size = output_size(seen.width_px, seen.height_px, config.transfer.size, even=not is_still)

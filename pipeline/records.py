@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MediaError
+
+State = tuple[int, int]
+"""A file's size in bytes and its time of change in ns: what tells at a glance whether it is the one that it was."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,8 @@ class PictureRecord(FrameRecord):
 
     `output`: the result's path below the output folder; `bytes`, `mtime_ns` and `digest` (SHA-256) are that file's.
     `look`: the fingerprint of what it was painted with. `source_bytes`, `source_mtime_ns` and, by choice,
-    `source_digest`: the source as it was read. `pages`: how many there are. `notes`: what had to be left out.
+    `source_digest`: the source as it was read. `width_px`, `height_px`: of the page as painted. `pages`: how many
+    there are. `notes`: what had to be left out.
     """
 
     output: str = ""
@@ -58,6 +69,8 @@ class PictureRecord(FrameRecord):
     source_digest: str | None = None
     mtime_ns: int = 0
     digest: str = ""
+    width_px: int = 0
+    height_px: int = 0
     pages: int = 1
     notes: tuple[str, ...] = ()
 
@@ -65,3 +78,30 @@ class PictureRecord(FrameRecord):
 def is_of_picture(line: bytes) -> bool:
     """Whether a line of the journal is a photograph's, without parsing it."""
     return b'"look":"' in line
+
+
+def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
+    """The photographs' records among a journal's entries."""
+    for entry in entries:
+        with suppress(KeyError, TypeError):
+            if "look" in entry:
+                notes = tuple(entry["notes"])
+                yield PictureRecord(**{**entry, "trace": tuple(entry["trace"]), "notes": notes})
+
+
+def state_of(path: Path) -> State | None:
+    """The state of a file; None: there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

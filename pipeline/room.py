@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, log2
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.assemble import current_outputs
@@ -36,15 +35,8 @@ OUTPUT_BYTES_PER_PIXEL = 1.0
 
 COARSE = 12
 
-STILL_BYTES_PER_PIXEL = {".jpg": 2.5, ".jpeg": 2.5, ".webp": 1.0, ".png": 3.01, ".bmp": 3.01, ".gif": 1.4}
-"""Of a finished picture, by its suffix, as noise takes: 2.43 in JPEG at quality 95, 0.96 in WebP, 1.37 in GIF."""
-
-OTHER_STILL_BYTES_PER_PIXEL = 4.2
-"""The same of TIFF, whose LZW makes noise larger: 4.10."""
-
-LIKELY_FRAME, LIKELY_OUTPUT, LIKELY_STILL_SHARE = 2.4, 0.2, 0.4
-"""Means: bytes per pixel of a painted frame and of its place in a video at crf 16 (bikes.mp4), and how much of its
-bound a finished picture takes (paintings: 0.43 to 0.5 in JPEG, 0.57 to 0.66 in WebP; a photograph 0.26 and 0.37)."""
+LIKELY_FRAME, LIKELY_OUTPUT = 2.4, 0.2
+"""Means: bytes per pixel of a painted frame and of its place in a video at crf 16 (bikes.mp4)."""
 
 CLEARLY = 1.5
 """By how much the means have to be over what is free, so that a job is refused for them."""
@@ -62,7 +54,7 @@ class Demand:
     that would do; `more`, what the whole disk will have to take, finished outputs included.
 
     `least_freely`: `least`, were disk.pack and disk.keep auto; `more_at_least`: `more`, were the budget `least`;
-    `likely`: `more` by means, of a job without a budget; `has_film`: a source is more than a still.
+    `likely`: `more` by means, of a job without a budget.
     """
 
     peak: int
@@ -71,7 +63,6 @@ class Demand:
     least_freely: int
     more_at_least: int
     likely: int
-    has_film: bool
 
 
 class Outlook(NamedTuple):
@@ -101,7 +92,7 @@ def refusal(found: Demand, disk: Disk, free: int) -> str | None:
     if budget is not None and found.least > budget:
         return (
             f"disk.budget_gib {disk.budget_gib:g} is too little: the job needs up to {found.least / GIB:.3g} GiB at "
-            f"once; {ways_out(disk, found.has_film, auto_helps=found.least_freely <= budget)}"
+            f"once; {ways_out(disk, auto_helps=found.least_freely <= budget)}"
         )
     if budget is not None and found.more > free:
         return _shortage(f"takes up to {found.more / GIB:.3g} GiB", found, free, "a smaller disk.budget_gib")
@@ -119,7 +110,7 @@ def warning(found: Demand, disk: Disk, free: int) -> str | None:
     return _shortage(takes, found, free, "set disk.budget_gib")
 
 
-def ways_out(disk: Disk, has_film: bool, *, auto_helps: bool = True) -> str:
+def ways_out(disk: Disk, *, auto_helps: bool = True) -> str:
     """What helps against a budget that is too small, only as far as it does."""
     ways = ["raise the budget"]
     held = [
@@ -129,8 +120,7 @@ def ways_out(disk: Disk, has_film: bool, *, auto_helps: bool = True) -> str:
     ]
     if held and auto_helps:
         ways.append(f"let {' and '.join(held)} be auto")
-    if has_film:
-        ways.append("work on a part with video.frames")
+    ways.append("work on a part with video.frames")
     return ", or ".join(ways)
 
 
@@ -139,8 +129,7 @@ def _shortage(takes: str, found: Demand, free: int, budget: str) -> str:
     if found.more_at_least <= free:
         done = "so that finished frames are packed and thrown away in time"
         ways.append(f"{budget}, from {found.least / GIB:.3g} up, {done}")
-    if found.has_film:
-        ways.append("work on a part with video.frames")
+    ways.append("work on a part with video.frames")
     return f"the job {takes}, outputs included, and {free / GIB:.3g} GiB are free; {', or '.join(ways)}"
 
 
@@ -179,7 +168,6 @@ def demand(
         least_freely=least_freely,
         more_at_least=more(least),
         likely=_likely(places, missing, unwritten),
-        has_film=any(source.inspected.source.kind != "still" for source in plan.sources),
     )
 
 
@@ -199,14 +187,7 @@ def _likely(
 
 def _likely_output(source: SourcePlan) -> int:
     area = source.size[0] * source.size[1]
-    if source.inspected.source.kind == "still":
-        return int(area * _still_bytes_per_pixel(source) * LIKELY_STILL_SHARE)
     return int(source.frames * area * LIKELY_OUTPUT)
-
-
-def _still_bytes_per_pixel(source: SourcePlan) -> float:
-    suffix = PurePosixPath(source.output).suffix.lower()
-    return STILL_BYTES_PER_PIXEL.get(suffix, OTHER_STILL_BYTES_PER_PIXEL)
 
 
 def budget_bytes(disk: Disk) -> int | None:
@@ -229,14 +210,10 @@ def all_bytes(source: SourcePlan, segment: Segment, transfer: Transfer) -> int:
 def output_bytes(source: SourcePlan) -> int:
     """The most that an output takes."""
     area, probe = source.size[0] * source.size[1], source.inspected.probe
-    if source.inspected.source.kind == "still":
-        return int(area * _still_bytes_per_pixel(source)) + 4096
     duration_s = (probe.pts[source.stop - 1] - probe.pts[source.first]) * probe.time_base + 1
     sound = ceil(probe.audio_streams * SOUND_BYTES_PER_S * duration_s)
     coding = source.coding
-    is_small = coding is None or (
-        coding.codec in ("h264", "h265", "vp9", "av1") and (coding.strength or 0) >= COARSE
-    )
+    is_small = coding.codec in ("h264", "h265", "vp9", "av1") and (coding.strength or 0) >= COARSE
     per_pixel = OUTPUT_BYTES_PER_PIXEL if is_small else FRAME_BYTES_PER_PIXEL
     return int(source.frames * (area * per_pixel + 256)) + sound + 16384
 

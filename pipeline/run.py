@@ -1,97 +1,134 @@
-"""A whole job: look → plan → stylize → assemble and verify. Everything that happens, in the order it happens."""
+"""A whole job: look → plan → stylize → assemble and verify. Everything that happens, in the order it happens.
+
+Photographs are painted as they are listed, and films when the listing is over, which for most inputs is at once.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from pipeline.archive.job import stream_of
+from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
 from pipeline.config import Config
 from pipeline.errors import SpaceError
 from pipeline.execute.address import use_token
-from pipeline.execute.events import Event, Todo
 from pipeline.execute.job import WorkerSettings, style_files
+from pipeline.execute.queue import Queue
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
+from pipeline.media.sources import Source
 from pipeline.plan import Plan
-from pipeline.preview import Preview, previews_of
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
-from pipeline.survey import Notebook, survey
+from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.workspace import Workspace, rebuild_journal
 
-
-def run(config: Config, watcher: Watcher | None = None, stop: Callable[[], bool] = lambda: False) -> Summary:
-    """Do a job, or what is left of it; a finished one is a no-op.
-
-    `watcher` sees what happens; once `stop()` is true, every worker finishes its frame and the rest is left for the
-    next run. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the summary.
-    """
-    began = time.monotonic()
-    watcher = watcher or Watcher()
-    space = Workspace(config.output)
-    with space.locked(), ThreadPoolExecutor(max_workers=1) as encoder:
-        plan, stock = _look(config, space, watcher)
-        missing = todos(plan, stock, space)
-        if missing:
-            _check_room(config, plan, stock, space, watcher)
-        keeper = Keeper(plan, stock, space, config, encoder)
-        ledger = Ledger(plan, stock, space, watcher, keeper)
-        for event in _stylize(config, missing, stop, keeper.choose):
-            ledger.note(event)
-        return ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
-
-
-def preview(config: Config) -> tuple[Plan, list[Preview]]:
-    """Show what is finished of a job so far; without the lock, so beside a run, too. Starts no work."""
-    plan, stock = look(config)
-    return plan, previews_of(plan, stock, Workspace(config.output))
-
-
-def look(config: Config) -> tuple[Plan, Stock]:
-    """What a run would find and do, without touching anything."""
-    space = Workspace(config.output)
-    plan = without_blocked(survey(config, Notebook(space.read(space.probes))), space)
-    return plan, take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
-
-
-def _look(config: Config, space: Workspace, watcher: Watcher) -> tuple[Plan, Stock]:
-    notebook = Notebook(space.read(space.probes))
-    plan = without_blocked(survey(config, notebook, watcher.looking_at), space)
-    stock = take_stock(plan, space, written=current_outputs(plan.sources, space))
-    if notebook.changed:
-        space.write(space.probes, notebook.data)
-    if plan_to_json(plan) != space.read(space.plan):
-        space.write(space.plan, plan_to_json(plan))
-    rebuild_journal(space.records, stock.records)
-    watcher.planned(plan, stock)
-    return plan, stock
-
-
-def _check_room(config: Config, plan: Plan, stock: Stock, space: Workspace, watcher: Watcher) -> None:
-    outlook = foresee(config, plan, stock, space)
-    if outlook.refusal:
-        raise SpaceError(outlook.refusal)
-    if outlook.warning:
-        watcher.warned(outlook.warning)
-
-
-def _stylize(
-    config: Config,
-    missing: Sequence[Todo],
-    stop: Callable[[], bool],
-    choose: Callable[[Iterator[Todo]], Todo | None],
-) -> Iterator[Event]:
-    """Run what is missing on a farm of workers; without anything missing, neither Ray nor torch is imported."""
-    if not missing or stop():
-        return
-    if config.execution.address is not None:
-        use_token()
+if TYPE_CHECKING:
     from pipeline.execute.scheduler import Farm
 
+LISTING_S = 3.0
+"""A listing that takes longer has its photographs painted meanwhile."""
+
+Stop = Callable[[], bool]
+
+
+def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False) -> Summary:
+    """Do a job, or what is left of it; a finished one is a no-op.
+
+    `watcher` sees what happens; once `stop()` is true, every worker finishes what it has in work and the rest is left
+    for the next run. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the
+    summary.
+    """
+    began = time.monotonic()
+    space = Workspace(config.output)
+    with space.locked(), ExitStack() as stack:
+        brief = brief_of(config, Notebook(space.read(space.probes)))
+        stream = stack.enter_context(stream_of(config, space, brief))
+        encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, stack))
+        films = stream.films(LISTING_S)
+        if films is None:  # a large archive
+            job.work(None, stream)
+            films = None if stop() else stream.films()
+        return job.work(films, stream).close(interrupted=stop(), wall_s=time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every step of a run needs."""
+
+    config: Config
+    space: Workspace
+    brief: Brief
+    watcher: Watcher
+    stop: Stop
+    encoder: ThreadPoolExecutor
+    crew: _Crew
+
+    def work(self, films: Sequence[Source] | None, stream: Stream) -> Ledger:
+        """Do what is missing of films, where they are known, and of the photographs in the stream."""
+        plan, stock = (Plan(), Stock({}, {})) if films is None else self._look(films)
+        self.watcher.planned(plan, stock, stream.tally)
+        missing = todos(plan, stock, self.space)
+        if missing:
+            self._check_room(plan, stock)
+        keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
+        ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
+        if (missing or stream.has_batches(self.stop)) and not self.stop():
+            farm = self.crew.at_work(len(missing) + stream.waiting)
+            for event in farm.stylize(Queue(missing, keeper.choose, stream), self.stop):
+                ledger.note(event)
+        return ledger
+
+    def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
+        """The plan of the films, and what is there of it; both written down."""
+        space, notebook = self.space, self.brief.notebook
+        plan = without_blocked(survey(self.config, self.brief, films, self.watcher.looking_at), space)
+        stock = take_stock(plan, space, written=current_outputs(plan.sources, space))
+        if notebook.changed:
+            space.write(space.probes, notebook.data)
+        if plan_to_json(plan) != space.read(space.plan):
+            space.write(space.plan, plan_to_json(plan))
+        rebuild_journal(space.records, stock.records)
+        return plan, stock
+
+    def _check_room(self, plan: Plan, stock: Stock) -> None:
+        outlook = foresee(self.config, plan, stock, self.space)
+        if outlook.refusal:
+            raise SpaceError(outlook.refusal)
+        if outlook.warning:
+            self.watcher.warned(outlook.warning)
+
+
+class _Crew:
+    """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
+
+    def __init__(self, config: Config, stack: ExitStack) -> None:
+        self._config, self._stack = config, stack
+        self._farm: Farm | None = None
+
+    def at_work(self, most: int) -> Farm:
+        """The farm, with at most so many workers."""
+        if self._farm is None:
+            if self._config.execution.address is not None:
+                use_token()
+            from pipeline.execute.scheduler import Farm
+
+            farm = Farm(self._config.execution, worker_settings(self._config), most)
+            self._farm = self._stack.enter_context(farm)
+        return self._farm
+
+
+def worker_settings(config: Config) -> WorkerSettings:
+    """What of the config the workers are set up with."""
     memory = config.execution.memory_per_worker
-    settings = WorkerSettings(
+    return WorkerSettings(
         weights=config.weights,
         styles=style_files(config.style),
         transfer=config.transfer,
@@ -105,5 +142,3 @@ def _stylize(
         flow=config.video.flow,
         flow_weights=config.video.flow_weights,
     )
-    with Farm(config.execution, settings, segments=len(missing)) as farm:
-        yield from farm.stylize(missing, stop, choose)

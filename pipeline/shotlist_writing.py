@@ -45,15 +45,14 @@ def write_shots(path: Path, plan: Plan) -> int:
 
     Raises `ConfigError` where the plan has none, `SpaceError` where the file cannot be written.
     """
-    sources = [source for source in plan.sources if source.inspected.source.kind != "still"]
-    if not sources:
+    if not plan.sources:
         raise ConfigError("the input has no video, and a still has no shots; there is no shot list to write")
     lines = [
         HEAD.format(name=json.dumps(path.name)),
-        *(line for source in sources for line in _lines(source)),
+        *(line for source in plan.sources for line in _lines(source)),
     ]
     replace(path, "\n".join(lines).encode("utf-8"))
-    return sum(len(source.shots) for source in sources)
+    return sum(len(source.shots) for source in plan.sources)
 
 
 def time_code(time_s: Fraction) -> str:

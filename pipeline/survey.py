@@ -6,8 +6,8 @@ What it finds is kept by the caller in a `Notebook`, by digest, so that a second
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
 from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
-from pipeline.media.listing import list_sources
 from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source
@@ -49,28 +48,47 @@ class Notebook:
         return self.data != self._old
 
 
-def survey(config: Config, notebook: Notebook, watch: Watch = lambda _: None) -> Plan:
-    """Look at every source and plan it; a source that cannot be used becomes a failure of the plan.
+@dataclass(frozen=True)
+class Brief:
+    """What a job is told besides its sources: who judges the pictures, and the shot lists by source."""
 
-    `watch` is told the name of each source as its turn comes. Raises `ConfigError` where an input leads nowhere,
-    a style or mask cannot be read or the shot list is wrong, `WeightsError` where the weights are not there.
+    judges: Judges
+    scripts: Mapping[str, Script]
+    notebook: Notebook
+
+    def digest(self, path: Path) -> str:
+        """The SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
+        return _digest(path, self.notebook)
+
+
+def brief_of(config: Config, notebook: Notebook) -> Brief:
+    """Read shot lists, styles and masks.
+
+    Raises `ConfigError` where a style or mask cannot be read or the shot list is wrong, `WeightsError` where the
+    weights are not there.
     """
     scripts = read_shots(config.video.shots, config) if config.video.shots else {}
-    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
-    sources = name_outputs(listing.sources, config.encoding.wish)
-    check_names(scripts, [source.name for source in sources])
-    judges = _judges(config, scripts, notebook)
+    return Brief(_judges(config, scripts, notebook), scripts, notebook)
+
+
+def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch = lambda _: None) -> Plan:
+    """Look at every film and plan it; one that cannot be used becomes a failure of the plan.
+
+    `watch` is told the name of each as its turn comes. Raises `ConfigError` where a shot list names another.
+    """
+    sources = name_outputs(films, config.encoding.wish)
+    check_names(brief.scripts, [source.name for source in sources])
     planned: list[SourcePlan] = []
-    failures = [Failure(one.name, None, one.reason) for one in listing.refused]
+    failures: list[Failure] = []
     for source in sources:
         watch(source.name)
         try:
-            script = scripts.get(source.name)
-            found = _inspect(config, source, notebook, is_cut=script is not None)
-            planned.append(plan_source(config, found, judges, script))
+            script = brief.scripts.get(source.name)
+            found = _inspect(config, source, brief.notebook, is_cut=script is not None)
+            planned.append(plan_source(config, found, brief.judges, script))
         except MediaError as error:
             failures.append(Failure(source.name, None, str(error)))
-    return Plan(tuple(planned), tuple(failures), tuple(str(path) for path in listing.skipped))
+    return Plan(tuple(planned), tuple(failures))
 
 
 def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool) -> Inspected:
@@ -99,11 +117,11 @@ def as_read(found: Probe, video: Video) -> Probe:
 
 
 def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: Notebook) -> tuple[int, ...]:
-    if source.kind == "still" or config.video.cuts == "none":
+    if config.video.cuts == "none":
         return ()
     if config.video.cuts != "auto":
         return config.video.cuts
-    first, stop = frame_range(config, found, source)
+    first, stop = frame_range(config, found)
 
     def find() -> list[int]:
         from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here

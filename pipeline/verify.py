@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.archive.findings import Done, Planned
+from pipeline.archive.job import findings_of
 from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.config import Config
 from pipeline.errors import MediaError
+from pipeline.media.listing import Refused, Skipped
+from pipeline.media.sources import Source
 from pipeline.media.verify import Certificate
 from pipeline.plan import SourcePlan
+from pipeline.records import digest_of
 from pipeline.resume import Stock, take_stock
-from pipeline.survey import Notebook, survey
+from pipeline.survey import Notebook, brief_of, survey
 from pipeline.workspace import Workspace
 
 
@@ -38,13 +43,20 @@ class Verdict:
 
 
 def verify(config: Config) -> Iterator[Verdict]:
-    """Look at every output of a job, one after the other; those of sources that cannot be used come first.
+    """Look at every output of a job, one after the other: photographs as they are listed, then films.
 
     What decoding found in the sources is taken from the run folder as long as their bytes are the same. Raises the
     `PipelineError`s that concern the job as a whole.
     """
-    space = Workspace(config.output)
-    plan = survey(config, Notebook(space.read(space.probes)))
+    space, films = Workspace(config.output), list[Source]()
+    brief = brief_of(config, Notebook(space.read(space.probes)))
+    with findings_of(config, space, brief) as findings:
+        for finding in findings:
+            if isinstance(finding, Source):
+                films.append(finding)
+            elif not isinstance(finding, Skipped):
+                yield _judge_picture(finding, space)
+    plan = survey(config, brief, films)
     stock, journal = take_stock(plan, space, clean=False), written(space)
     for failure in plan.failures:
         yield Verdict(failure.source, space.output / failure.source, None, failure.error)
@@ -80,6 +92,25 @@ def in_total(verdicts: Sequence[Verdict]) -> str:
     """The last line for a person."""
     true = sum(verdict.failure is None for verdict in verdicts)
     return f"{true} of {len(verdicts)} outputs are complete and true to their sources"
+
+
+def _judge_picture(finding: Done | Planned | Refused, space: Workspace) -> Verdict:
+    """The verdict on the result of a photograph: it was compared as it was written, and must be that very file."""
+    match finding:
+        case Refused(name, reason):
+            return Verdict(name, space.output / name, None, reason)
+        case Planned(picture, _, _, reasons):
+            target = space.output / picture.output
+            why = f"of an earlier run: {'; '.join(reasons)}" if reasons else "not painted"
+            return Verdict(picture.name, target, None, f"{why}; run the job to go on")
+        case Done(row):
+            target = space.output / row.output
+            same = digest_of(target) == row.digest
+            pages = "1 picture" if row.pages == 1 else f"{row.pages} pages"
+            checks = (pages, f"{row.width_px}x{row.height_px}", "its bytes as they were verified")
+            wrong = [] if same else ["its bytes are not those that were written"]
+            failure = None if same else f"differs from its source: {wrong[0]}"
+            return Verdict(row.name, target, Certificate(row.pages, checks, tuple(wrong)), failure)
 
 
 def _judge(source: SourcePlan, output: Path, standing: Standing, stock: Stock) -> Verdict:

@@ -22,6 +22,7 @@ from pipeline.execute.job import SegmentJob, StyleFiles, WorkerSettings
 from pipeline.execute.tensors import as_frame
 from pipeline.execute.worker import Worker
 from pipeline.frames import encode_frame
+from pipeline.look import look
 from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
@@ -29,7 +30,6 @@ from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate, Floats, Frame, Mask, Motion, estimate_motion
 from pipeline.packs import read_frames
 from pipeline.resume import folder_of, todos
-from pipeline.run import look
 from pipeline.workspace import FrameRecord, Workspace, commit_frame
 
 Place = Callable[[int], tuple[Floats, Floats]]
@@ -164,7 +164,8 @@ def make(
     with _job(film, transfer, video) as path:
         config = load_config(path)
         space = Workspace(config.output)
-        plan, stock = look(config)
+        seen = look(config)
+        plan, stock = seen.plan, seen.stock
         (source,) = plan.sources
         settings = WorkerSettings(
             weights=config.weights,

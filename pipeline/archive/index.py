@@ -13,13 +13,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
-from itertools import chain, groupby
-from pathlib import Path
+from itertools import groupby
 from threading import RLock
 from typing import Any, Self
 
 from pipeline.durable import append_lines, read_journal, rewrite, writing
-from pipeline.workspace import PictureRecord, Workspace, is_of_picture
+from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
+from pipeline.workspace import Workspace
 
 VERSION = 1
 """Counts up where the table is to be made anew."""
@@ -28,7 +28,8 @@ _TABLE = f"""
 PRAGMA user_version = {VERSION};
 CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE, output BLOB, look TEXT, source_bytes INTEGER, source_mtime_ns INTEGER,
-    source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, pages INTEGER, notes TEXT);
+    source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, width_px INTEGER, height_px INTEGER,
+    pages INTEGER, notes TEXT);
 CREATE INDEX outputs ON pictures (output);
 CREATE TABLE journal (inode INTEGER, read INTEGER, stale INTEGER);
 INSERT INTO journal VALUES (0, 0, 0);
@@ -49,6 +50,8 @@ class Row:
     bytes: int
     mtime_ns: int
     digest: str
+    width_px: int
+    height_px: int
     pages: int
     notes: tuple[str, ...]
 
@@ -71,14 +74,16 @@ class PictureIndex:
         self._space, self._writable = space, writable
         self._lock = RLock()
         self._seen = bytearray()
-        self._connection = self._open()
+        self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
         try:
+            self._connection = self._open()
             self._catch_up()
         except sqlite3.DatabaseError:  # damaged: the journal has it all
             self._connection.close()
             if writable:
                 space.index.unlink(missing_ok=True)
-            self._connection = self._open(anew=True)
+            self._is_kept = False
+            self._connection = self._open()
             self._catch_up()
 
     def __enter__(self) -> Self:
@@ -90,8 +95,11 @@ class PictureIndex:
     def close(self) -> None:
         """Let the table go; with lines in the journal that later ones replace, write it without them first."""
         with self._lock, closing(self._connection):
-            if self._writable and self._stale():
-                self._compact()
+            if self._writable and self._is_kept:
+                self._read_journal()  # what films have added
+                self._connection.commit()
+                if self._stale():
+                    self._compact()
 
     def get(self, name: str) -> Row | None:
         """What is known of a source."""
@@ -107,11 +115,15 @@ class PictureIndex:
             self._seen.extend(bytes(max(0, row_id // 8 + 1 - len(self._seen))))
             self._seen[row_id // 8] |= 1 << row_id % 8
 
-    def seen(self) -> Iterator[Row]:
-        """The photographs that were seen, in the order of their names; one may write meanwhile."""
+    def all_seen(self) -> SeenPictures:
+        """The photographs that were seen so far."""
+        return SeenPictures(self._space, bytes(self._seen))
+
+    def rows(self) -> Iterator[Row]:
+        """All photographs, in the order of their names."""
         last = ""
         while rows := self._select("name > ? ORDER BY name LIMIT 1000", last):
-            yield from (row for row in rows if self._is_seen(row.id))
+            yield from rows
             last = rows[-1].name
 
     def add(self, pictures: Sequence[Sequence[PictureRecord]]) -> None:
@@ -119,6 +131,7 @@ class PictureIndex:
         if not pictures:
             return
         with self._lock, writing(self._space.root):
+            self._keep()
             append_lines(self._space.records, [asdict(page) for pages in pictures for page in pages])
             ids = [self._insert(pages) for pages in pictures]
             self._note_read(self._space.records.stat().st_size)
@@ -137,51 +150,63 @@ class PictureIndex:
 
     # --- the table and the journal ---
 
-    def _open(self, *, anew: bool = False) -> sqlite3.Connection:
-        path, options = self._space.index, {"check_same_thread": False, "timeout": 60.0}
-        if self._writable and self._is_of_use():
-            connection = sqlite3.connect(path, **options)
-            connection.execute("PRAGMA synchronous = NORMAL")
-        else:
-            connection = sqlite3.connect("", **options)  # a file of SQLite's own, that vanishes
-            if path.exists() and not anew:
-                with (
-                    suppress(sqlite3.Error),
-                    closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as kept,
-                ):
-                    kept.backup(connection)
-        return connection
+    def _open(self) -> sqlite3.Connection:
+        if not self._is_kept:
+            return _connect("")  # a file of SQLite's own, that vanishes
+        if self._writable:
+            return _connect(str(self._space.index))
+        return self._up_to_date(_connect(f"{self._space.index.absolute().as_uri()}?mode=ro"))
 
-    def _is_of_use(self) -> bool:
-        """Whether there is or may be something to take down: a job of films alone needs no table."""
-        return self._space.root.is_dir()
+    def _up_to_date(self, kept: sqlite3.Connection) -> sqlite3.Connection:
+        """The table itself where it lacks nothing, else a copy."""
+        if (
+            _version(kept) == VERSION
+            and not self._lacks(kept)
+            and not any(self._space.pictures.glob("*.jsonl"))
+        ):
+            return kept
+        with closing(kept):
+            copy = _connect("")
+            kept.backup(copy)
+        return copy
+
+    def _lacks(self, connection: sqlite3.Connection) -> bool:
+        path = self._space.records
+        inode, read, _ = connection.execute("SELECT * FROM journal").fetchone()
+        return path.is_file() and (inode, read) != (path.stat().st_ino, path.stat().st_size)
+
+    def _keep(self) -> None:
+        """From now on the table is a file of the run folder."""
+        if not self._is_kept:
+            kept = _connect(str(self._space.index))
+            with closing(self._connection):
+                self._connection.backup(kept)
+            self._connection, self._is_kept = kept, True
 
     def _catch_up(self) -> None:
         """Read what the journal has beyond the table, then what workers left."""
         with self._lock:
-            if self._connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            if _version(self._connection) != VERSION:
                 self._connection.executescript(_TABLE)
             self._read_journal()
             left = self._left_behind()
             self._connection.commit()
         if self._writable:
-            self.add([pages for pages, _ in left])
-            for path in self._space.pictures.glob("*.jsonl"):
+            self.add(left)
+            for path in (*self._space.pictures.glob("*.jsonl"), *self._space.pictures.glob("*.partial")):
                 path.unlink(missing_ok=True)
         else:
-            for pages, _ in left:
+            for pages in left:
                 self._insert(pages)
 
     def _read_journal(self) -> None:
         path = self._space.records
-        if not path.is_file():
+        if not self._lacks(self._connection):
             return
         state = path.stat()
         inode, read, _ = self._connection.execute("SELECT * FROM journal").fetchone()
         if inode != state.st_ino or read > state.st_size:
             read = 0
-        if read == state.st_size and inode == state.st_ino:
-            return
         with path.open("rb") as file:
             file.seek(read)
             lines = (line for line in file if is_of_picture(line) and line.endswith(b"\n"))
@@ -189,18 +214,18 @@ class PictureIndex:
                 self._insert(pages)
         self._note_read(state.st_size)
 
-    def _left_behind(self) -> list[tuple[tuple[PictureRecord, ...], Path]]:
+    def _left_behind(self) -> list[tuple[PictureRecord, ...]]:
         """Pictures that workers finished and nobody took down: those whose results are there, as their lines say."""
         found = []
         for path in sorted(self._space.pictures.glob("*.jsonl")):
-            for pages in _by_picture(_records(read_journal(path))):
+            for pages in _by_picture(records_in(read_journal(path))):
                 row, target = self.get(pages[0].source), self._space.output / pages[0].output
                 is_known = row is not None and (row.bytes, row.mtime_ns) == (
                     pages[0].bytes,
                     pages[0].mtime_ns,
                 )
                 if not is_known and state_of(target) == (pages[0].bytes, pages[0].mtime_ns):
-                    found.append((pages, path))
+                    found.append(pages)
         return found
 
     def _insert(self, pages: Sequence[PictureRecord]) -> int:
@@ -244,35 +269,43 @@ class PictureIndex:
             found = self._connection.execute(f"SELECT * FROM pictures WHERE {where}", question).fetchall()
         return [_row(values) for values in found]
 
-    def _is_seen(self, row_id: int) -> bool:
+
+class SeenPictures:
+    """Some of a table's photographs, by name; walking through them opens the table anew, so memory stays flat."""
+
+    def __init__(self, space: Workspace, seen: bytes) -> None:
+        self._space, self._seen = space, seen
+
+    def __iter__(self) -> Iterator[Row]:
+        if any(self._seen):
+            with PictureIndex(self._space, writable=False) as index:
+                yield from (row for row in index.rows() if self._has(row.id))
+
+    def _has(self, row_id: int) -> bool:
         place = row_id // 8
         return place < len(self._seen) and bool(self._seen[place] >> row_id % 8 & 1)
 
 
-def state_of(path: Path) -> tuple[int, int] | None:
-    """The size and the time of change of a file, in bytes and ns; None: there is none."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_size, state.st_mtime_ns
+def _connect(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, check_same_thread=False, timeout=60.0, uri=name.startswith("file:"))
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _row(values: Sequence[Any]) -> Row:
     row_id, name, output, *others, notes = values
-    return Row(row_id, os.fsdecode(name), os.fsdecode(output), *others, notes=tuple(json.loads(notes)))
+    given: list[Any] = [row_id, os.fsdecode(name), os.fsdecode(output), *others, tuple(json.loads(notes))]
+    return Row(*given)
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[PictureRecord]:
     for line in lines:
         with suppress(ValueError):
-            yield from _records([json.loads(line)])
-
-
-def _records(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
-    for entry in entries:
-        with suppress(KeyError, TypeError):
-            yield PictureRecord(**{**entry, "trace": tuple(entry["trace"]), "notes": tuple(entry["notes"])})
+            yield from records_in([json.loads(line)])
 
 
 def _by_picture(records: Iterable[PictureRecord]) -> Iterator[tuple[PictureRecord, ...]]:

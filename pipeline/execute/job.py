@@ -115,7 +115,8 @@ class Picture:
 class Batch:
     """Photographs that one worker paints, all with the same settings; it writes the results itself.
 
-    `output`: the output folder. `journal`: the file that gets a line for each picture before its result has its name.
+    `output`: the output folder. `journal`: where a line for each picture is kept before its result has its name; every
+    worker adds its name to that of the file.
     `look`: the fingerprint of everything that changes a pixel but the pictures. `longest_px`: that of the results,
     None as the sources'. `direction` and `mask`: what these pictures have of their own; None: the job's.
     """
@@ -127,13 +128,14 @@ class Batch:
     look: str
     longest_px: int | None
     max_pixels: int
-    format: PhotoFormat = PhotoFormat()
+    format: PhotoFormat
     with_digest: bool = False  # of the source's bytes, in the records
     direction: Direction | None = None
     mask: Path | None = None
 
 
-class Unpainted(NamedTuple):
+@dataclass(frozen=True)
+class Unpainted:
     """A picture of a batch, by its place there, that cannot be painted, and why."""
 
     index: int

@@ -14,8 +14,8 @@ Choose = Callable[[Iterator[Todo]], Todo | None]
 class Batches(Protocol):
     """Where batches come from, while they are still being listed."""
 
-    def take(self) -> BatchTodo | None:
-        """The next batch; None: there is none as yet, or none any more. Does not wait."""
+    def take(self, workers: int) -> BatchTodo | None:
+        """The next batch for one of so many workers; None: there is none as yet, or none any more. Does not wait."""
 
     @property
     def is_over(self) -> bool:
@@ -46,8 +46,8 @@ class Queue:
         """Whether nothing waits, and nothing will."""
         return not (self._todos or self._returned) and (self._batches is None or self._batches.is_over)
 
-    def take(self) -> Todo | BatchTodo | None:
-        """What to begin now; None: nothing can be as yet."""
+    def take(self, workers: int = 1) -> Todo | BatchTodo | None:
+        """What one of so many workers is to begin now; None: nothing can be as yet."""
         if self._returned:
             return self._returned.popleft()
         if self._todos:
@@ -55,7 +55,7 @@ class Queue:
             if todo is not None:
                 self._todos.remove(todo)
                 return todo
-        return None if self._batches is None else self._batches.take()
+        return None if self._batches is None else self._batches.take(workers)
 
     def put_back(self, todo: Todo | BatchTodo) -> None:
         """Take back what a dead worker had: a batch picture by picture, so that one cannot cost the others."""

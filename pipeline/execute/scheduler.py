@@ -141,7 +141,7 @@ class Farm:
             for slot in self._slots:
                 if slot.pending is None and stopping:
                     slot.todo = None
-                elif slot.pending is None and (todo := slot.todo or queue.take()):
+                elif slot.pending is None and (todo := slot.todo or queue.take(len(self._slots))):
                     self._assign(slot, todo)
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             ready = ray.wait(list(waiting), num_returns=1, timeout=self._patience_s())[0] if waiting else ()
@@ -160,7 +160,7 @@ class Farm:
         return IDLE_S if is_idle else PULSE_S
 
     def _hire(self, slot: _Slot) -> _Slot:
-        options = _Actor.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
+        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
         slot.actor = options.remote(self._make, settings)
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
@@ -222,9 +222,9 @@ class Farm:
         for index, records in painted.records.items():
             todo.missing.remove(index)
             yield PictureFinished(todo.job, index, records)
-        for index, error in painted.failed:
-            todo.missing.remove(index)
-            yield PictureFailed(todo.job, index, error)
+        for failed in painted.failed:
+            todo.missing.remove(failed.index)
+            yield PictureFailed(todo.job, failed.index, failed.error)
         if not todo.missing:
             slot.todo = slot.progress = None
 
@@ -303,12 +303,6 @@ class Farm:
         return WorkerState(name, device, slot.todo is not None, slot.progress)
 
 
-@ray.remote(
-    max_restarts=0,
-    max_task_retries=0,
-    concurrency_groups={"watch": 1},
-    runtime_env={"env_vars": ENVIRONMENT},
-)
 class _Actor:
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
@@ -327,6 +321,14 @@ class _Actor:
     @ray.method(concurrency_group="watch")  # type: ignore[untyped-decorator]
     def progress(self) -> Progress | None:
         return self._worker.progress()  # type: ignore[no-any-return]
+
+
+ACTOR: Any = ray.remote(
+    max_restarts=0,
+    max_task_retries=0,
+    concurrency_groups={"watch": 1},
+    runtime_env={"env_vars": ENVIRONMENT},
+)(_Actor)
 
 
 def start_and_stop() -> str:

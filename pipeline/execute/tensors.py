@@ -12,11 +12,16 @@ from pipeline.frames import Frame
 Floats = NDArray[np.float32]
 
 
-def as_tensor(frame: Frame | Floats) -> Tensor:
-    """(1, 3, h, w), float32, 0–1, of a frame (h, w, 3), uint8 or float32 in 0–1."""
-    scale = 255 if frame.dtype == np.uint8 else 1
-    tensor = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
-    return (tensor.float() / scale).contiguous()
+def as_tensor(frame: Frame | NDArray[np.uint16] | Floats) -> Tensor:
+    """(1, 3, h, w), float32, 0–1, of a frame (h, w, 3), uint8, uint16, or float32 in 0–1."""
+    scale = {"uint8": 255, "uint16": 65535}.get(frame.dtype.name, 1)
+    values = frame.astype(np.float32) if frame.dtype == np.uint16 else np.ascontiguousarray(frame)
+    return (torch.from_numpy(values).permute(2, 0, 1)[None].float() / scale).contiguous()
+
+
+def as_floats(image: Tensor) -> Floats:
+    """A picture, float32 (h, w, 3) in 0–1, of a tensor (1, 3, h, w)."""
+    return np.ascontiguousarray(image[0].permute(1, 2, 0).numpy())
 
 
 def as_frame(image: Tensor) -> Frame:

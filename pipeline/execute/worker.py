@@ -1,4 +1,4 @@
-"""A worker: holds a VGG19 and stylizes the frames of one segment at a time, in order.
+"""A worker: holds a VGG19 and stylizes the frames of one segment, or the photographs of one batch, at a time.
 
 A plain class that knows nothing of Ray. It reads the source and writes finished frames itself; only small records
 leave it. Every frame starts from what is committed, so a frame is the same whoever makes it, and when.
@@ -21,7 +21,16 @@ from torch import Tensor
 from pipeline.config import Transfer
 from pipeline.errors import DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
-from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerInfo, WorkerSettings
+from pipeline.execute.gallery import Gallery
+from pipeline.execute.job import (
+    Batch,
+    Painted,
+    Progress,
+    SegmentJob,
+    StyleFiles,
+    WorkerInfo,
+    WorkerSettings,
+)
 from pipeline.execute.palette import Palette, mixture
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_frame, as_tensor
@@ -41,13 +50,14 @@ Watch = Callable[[Progress], None]
 
 
 class Worker:
-    """Stylizes frames: `set_up` once, then `stylize_frame` again and again. `estimate` replaces the settings' flow."""
+    """`set_up` once, then `stylize_frame` and `paint_pictures` in any order. `estimate` replaces the settings' flow."""
 
     def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
         self._settings, self._estimate = settings, estimate
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._palette: Palette | None = None
         self._chain: Chain | None = None
+        self._gallery: Gallery | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
@@ -91,6 +101,32 @@ class Worker:
         if self._chain.job.kind == "skip":
             return self._skip(index, self._chain)
         return self._make(index, self._chain, self._palette.stylizer(self._chain.job.direction))
+
+    def paint_pictures(self, missing: Sequence[int], batch: Batch | None = None) -> Painted:
+        """Make some photographs of a batch finished, of those that are missing, and say what became of them.
+
+        `batch` opens another batch; without it, it is the one last opened. Raises `MediaError` where its styles or
+        its mask cannot be read, `SpaceError` where nothing can be written.
+        """
+        self._limit_threads()
+        if batch is not None:
+            self._open_gallery(batch)
+        assert self._gallery is not None, "a batch comes first"
+        return self._gallery.paint(missing)
+
+    def _open_gallery(self, batch: Batch) -> None:
+        assert self._palette is not None, "set_up comes first"
+        if self._gallery is not None:
+            self._gallery.close()
+        own = batch.direction
+        self._gallery = Gallery(
+            batch,
+            self._palette.stylizer(own),
+            self._name,
+            self._watch,
+            mixture=mixture(None if own is None else own.at(Fraction(0))),
+            mask=None if batch.mask is None else read_mask(batch.mask),
+        )
 
     def _skip(self, index: int, chain: Chain) -> FrameRecord:
         """Commit a frame as it is in the source, at its size in the result."""

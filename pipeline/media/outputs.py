@@ -15,17 +15,15 @@ from pipeline.media.sources import Source
 def name_outputs(sources: Iterable[Source], encoding: Encoding) -> tuple[Source, ...]:
     """The same sources with their outputs named.
 
-    Stills keep their name. With `container: source` the others do too, unless the codec does not go into the
+    With `container: source` they keep their name, unless the codec does not go into the
     container: then ".mkv" follows. No two outputs are one, and none lies in a folder that is another's pictures.
     """
     named = [(source, _output(source, encoding)) for source in sources]
     return tuple(replace(source, output=output) for source, output in _apart(named))
 
 
-def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding | None:
-    """How the result of a source with a named output is encoded; None for stills, whose format says it all."""
-    if source.kind == "still":
-        return None
+def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding:
+    """How the result of a film with a named output is encoded."""
     output = PurePosixPath(source.output or source.name)
     container = "png" if encoding.container == "png" else container_of(output)
     is_hdr = probe.hdr is not None and not probe.is_tonemapped
@@ -34,8 +32,6 @@ def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding | Non
 
 def _output(source: Source, encoding: Encoding) -> str:
     """The name of one output, which another source may want as well."""
-    if source.kind == "still":
-        return source.name
     path = PurePosixPath(source.name)
     if encoding.container == "source":
         container = container_of(path)

@@ -16,7 +16,6 @@ from pipeline.media.pictures import compare_pictures, picture_names
 from pipeline.media.probe import Probe
 from pipeline.media.probe import probe as probe_source
 from pipeline.media.sources import Kind, Source
-from pipeline.media.stills import read_header, read_still
 from pipeline.media.streams import FORMATS, MATROSKA, part_of, tolerance_s
 
 
@@ -34,7 +33,7 @@ def certify(
 ) -> Certificate:
     """Compares `target` with frames first … stop−1 of the source; `size` = (width, height) in px is the output's.
 
-    Of a still: that every pixel can be read, and the size. Of a video: the number of decoded frames and every
+    Of a video: the number of decoded frames and every
     timestamp, the shape, the color tags that the source had, and what travels with the picture: every packet of sound
     and of subtitles, bytes and time, attachments, chapters and tags, as far as the format of `target` can
     hold them. Times may differ by half a tick of the coarser time base, in Matroska by 1 ms.
@@ -45,8 +44,6 @@ def certify(
     container = container_of(target) or ""
     kind: Kind = "animation" if container in ANIMATIONS else "video"
     try:
-        if source.kind == "still":
-            return _certificate(1, _compare_still(target, size))
         if target.is_dir():
             return _certificate(*_compare_folder(target, *part, size))
         result = probe_source(Source(kind, target, target.name, (target,), None), rate=probe.rate)
@@ -72,12 +69,6 @@ def _certificate(frames: int, findings: Iterable[Finding]) -> Certificate:
         tuple(one.check for one in found if one.check is not None),
         tuple(difference for one in found for difference in one.differences),
     )
-
-
-def _compare_still(target: Path, size: tuple[int, int]) -> Iterator[Finding]:
-    height, width = read_still(target).shape[:2]
-    yield Finding("1 frame")
-    yield _compare_size((width, height), read_header(target)[2], size)
 
 
 def _compare_folder(

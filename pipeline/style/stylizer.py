@@ -130,8 +130,9 @@ class Stylizer:
         callback: Callback | None = None,
         *,
         content_masks: Sequence[Tensor | None] | None = None,
+        mixture: Mixture | None = None,
     ) -> list[Stylization | DivergenceError]:
-        """Paint `contents`, (batch, 3, h, w), each as if it were alone; see `stylize`.
+        """Paint `contents`, (batch, 3, h, w), each as if it were alone; see `stylize`, for `mixture`, too.
 
         A picture whose loss cannot be kept finite is an error in its place, and the others go on. `content_masks`:
         for each picture its own, or None for the stylizer's. `callback` may be called from other threads, but from one
@@ -144,20 +145,25 @@ class Stylizer:
         """
         masks = self._masks(content_masks, len(contents))
         if self.device.type != "cpu":
-            return self._paint(contents, starts, Work(masks, callback))
+            return self._paint(contents, starts, Work(masks, callback, mixture=mixture))
         _check(contents, contents if starts is None else starts)
 
         def paint(index: int, watch: Callback | None) -> Stylization | DivergenceError:
             one = slice(index, index + 1)
-            (result,) = self._paint(
-                contents[one], None if starts is None else starts[one], Work(masks[one], watch)
-            )
+            start = None if starts is None else starts[one]
+            (result,) = self._paint(contents[one], start, Work(masks[one], watch, mixture=mixture))
             return result
 
         if self._shares(contents):
-            at_once = self._fitting(scales.shape_of(contents), min(len(contents), torch.get_num_threads()))
+            at_once = self.at_once(scales.shape_of(contents), len(contents))
             return side_by_side(paint, len(contents), at_once, callback)
         return one_by_one(paint, len(contents), callback)
+
+    def at_once(self, shape: scales.Shape, most: int) -> int:
+        """How many of `most` pictures, (height, width), `stylize_batch` paints at the same time."""
+        if self.device.type == "cpu" and not is_small(shape):
+            return 1
+        return self._fitting(shape, min(most, torch.get_num_threads()) if self.device.type == "cpu" else most)
 
     def _masks(self, given: Sequence[Tensor | None] | None, count: int) -> list[Tensor | None]:
         """The content masks of `count` pictures."""

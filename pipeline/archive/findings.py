@@ -1,0 +1,151 @@
+"""Listed photographs against what is known of them: which are painted already, which are to be, and why again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.archive.index import PictureIndex, Row
+from pipeline.archive.looks import Look, Looks
+from pipeline.config import Config
+from pipeline.errors import MediaError
+from pipeline.execute.job import Picture
+from pipeline.media.geometry import output_size
+from pipeline.media.listing import Entry, Refused, Skipped, list_inputs
+from pipeline.media.naming import Names
+from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
+from pipeline.media.sources import Source
+from pipeline.parts import changes
+from pipeline.records import digest_of, state_of
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Done:
+    """A photograph whose result is there, made with this look, of this source."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A photograph to paint, at `size`, (width, height) in px. `reasons`: why an earlier result is of no use."""
+
+    picture: Picture
+    look: Look
+    size: tuple[int, int]
+    reasons: tuple[str, ...] = ()
+
+
+Finding = Done | Planned | Source | Refused | Skipped
+
+
+def findings(
+    config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
+    """Everything that the input leads to, as it is found. `taken`: outputs that are films' here.
+
+    Raises `ConfigError` as `list_inputs` does.
+    """
+    clerk = _Clerk(config, space, index, looks, taken)
+    for item in list_inputs(config.input, folders=config.folders, exclude=config.output):
+        if isinstance(item, Entry):
+            try:
+                yield clerk.examine(item)
+            except MediaError as error:
+                yield Refused(item.name, str(error))
+        else:
+            yield item
+
+
+class _Clerk:
+    def __init__(
+        self, config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str]
+    ) -> None:
+        self._archive, self._longest_px = config.archive, config.transfer.size
+        self._space, self._index, self._looks, self._taken = space, index, looks, taken
+        self._wish, self._max_pixels = wish_of(config), max_pixels(config)
+        self._names = Names() if self._wish.format != "source" else None
+        self._before: Mapping[str, Mapping[str, Any]] = space.read(space.looks)
+
+    def examine(self, entry: Entry) -> Done | Planned:
+        """What is to be said of one entry; `MediaError` where it cannot be painted."""
+        look, output = self._looks.of(entry.own), entry.name
+        if self._names is not None:  # a.jpg and a.png would become one
+            output = self._names.unique(suffix_for(entry.name, self._wish))
+        row = self._index.get(entry.name)
+        reasons = () if row is None else tuple(self._reasons(entry, row, look, output))
+        if row is not None and not reasons:
+            return Done(row)
+        header = read_photo_header(entry.path, self._max_pixels)
+        picture = Picture(
+            path=entry.path,
+            name=entry.name,
+            output=output,
+            size=(header.width_px, header.height_px),
+            bytes=entry.bytes,
+            mtime_ns=entry.mtime_ns,
+            pages=header.pages,
+            replaces=self._replaced(output),
+        )
+        size = output_size(header.width_px, header.height_px, self._longest_px, even=False)
+        return Planned(picture, look, size, reasons)
+
+    def _reasons(self, entry: Entry, row: Row, look: Look, output: str) -> Iterator[str]:
+        """Why a result that was made once is not the one that is asked for; nothing: it is."""
+        if row.look != look.fingerprint:
+            before = self._before.get(row.look)
+            told = None if before is None else changes(before, look.parts)
+            yield from told or ["it was painted with other settings"]
+        is_touched = (entry.bytes, entry.mtime_ns) != (row.source_bytes, row.source_mtime_ns)
+        if is_touched and not self._same_content(entry, row):
+            yield "the picture has changed"
+        if output != row.output:
+            yield f"its result is now {output}"
+        elif not self._is_intact(row):
+            yield "its result is gone, or was changed"
+
+    def _same_content(self, entry: Entry, row: Row) -> bool:
+        if (
+            self._archive.identity != "content"
+            or row.source_digest is None
+            or entry.bytes != row.source_bytes
+        ):
+            return False
+        if digest_of(entry.path) != row.source_digest:
+            return False
+        self._index.touch(row, source_mtime_ns=entry.mtime_ns)
+        return True
+
+    def _is_intact(self, row: Row) -> bool:
+        """Whether the result is as it was written; one that was copied has another time, and the same bytes."""
+        target = self._space.output / row.output
+        state = state_of(target)
+        if state == (row.bytes, row.mtime_ns):
+            return True
+        if state is None or state[0] != row.bytes or digest_of(target) != row.digest:
+            return False
+        self._index.touch(row, mtime_ns=state[1])
+        return True
+
+    def _replaced(self, output: str) -> tuple[int, int] | None:
+        """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
+        target = self._space.output / output
+        state = state_of(target)
+        if state is None or self._index.of_output(output) is not None or output in self._taken:
+            return state
+        raise MediaError(
+            f"{target} is there already, and no run here made it; move it away, or choose another output"
+        )
+
+
+def wish_of(config: Config) -> PhotoFormat:
+    """The config's wishes for results, for those who know nothing of configs."""
+    archive = config.archive
+    return PhotoFormat(archive.format, archive.quality, archive.chroma, archive.metadata)
+
+
+def max_pixels(config: Config) -> int:
+    """How many pixels a photograph may have."""
+    return int(config.archive.max_megapixels * 1e6)

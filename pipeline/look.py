@@ -1,0 +1,52 @@
+"""A look at a job: what a run would find and do, without touching anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.archive.job import findings_of
+from pipeline.archive.summary import Pictures, count_up
+from pipeline.assemble import current_outputs, without_blocked
+from pipeline.config import Config
+from pipeline.plan import Failure, Plan
+from pipeline.resume import Stock, take_stock
+from pipeline.survey import Notebook, brief_of, survey
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The plan of the films, what is finished of it, and what there is of photographs."""
+
+    plan: Plan
+    stock: Stock
+    pictures: Pictures
+
+    @property
+    def frames(self) -> int:
+        """The number of frames and pages of all sources."""
+        return self.plan.frames + self.pictures.done + self.pictures.left
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What cannot be done."""
+        return (*self.plan.failures, *self.pictures.failures)
+
+    @property
+    def reused(self) -> int:
+        """How many of them are finished."""
+        return self.stock.reused + self.pictures.done
+
+
+def look(config: Config) -> Sight:
+    """Look at everything; without the lock, so beside a run, too.
+
+    Raises the `PipelineError`s that concern the job as a whole.
+    """
+    space = Workspace(config.output)
+    brief = brief_of(config, Notebook(space.read(space.probes)))
+    with findings_of(config, space, brief) as findings:
+        pictures = count_up(findings)
+    plan = without_blocked(survey(config, brief, pictures.films), space)
+    stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
+    return Sight(plan, stock, pictures)
