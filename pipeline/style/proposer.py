@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError, WeightsError
@@ -26,9 +25,6 @@ from .stylizer import Stylizer
 
 Watch = Callable[[int, int, float], None]
 """Sees (step, which content, loss) of each proposal in training."""
-
-SHRINKS = 4
-"""The blocks work at a fourth of the size; sides are padded to a multiple of it."""
 
 GAIN = 0.1
 """What the last layer says counts by this. Its sums are of over a thousand numbers, which Adam moves all at once."""
@@ -70,8 +66,7 @@ class Proposer(nn.Module):
     def forward(self, contents: Tensor) -> Tensor:
         """Proposals of `contents`, (b, 3, h, w) in 0–1, that may leave 0–1."""
         height, width = shape_of(contents)
-        padded = F.pad(contents, (0, -width % SHRINKS, 0, -height % SHRINKS), mode="replicate")
-        change: Tensor = self.last(self.trunk((padded - 0.5) * 4))
+        change: Tensor = self.last(self.trunk((contents - 0.5) * 4))  # up to 3 px longer
         return contents + GAIN * change[:, :, :height, :width]
 
     def propose(self, contents: Tensor) -> Tensor:
