@@ -28,13 +28,13 @@ import torch
 from films import clip
 from pictures import PAINTING, photograph, picture
 from PIL import Image
+from proposer import Proposer, Training, train_proposer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.style import Iterate, Settings, Style, Stylizer
-from pipeline.style.proposer import Proposer, Training, train_proposer
 from pipeline.style.scales import resize, shape_of
 from pipeline.weights import load_weights
 
