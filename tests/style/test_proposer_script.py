@@ -92,12 +92,6 @@ def test_a_proposal_has_the_pictures_shape_and_stays_within_0_to_1(
     assert 0 <= float(proposed.min()) < float(proposed.max()) <= 1
 
 
-def saved(state: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    return stream.getvalue()
-
-
 def test_there_is_nothing_to_learn_from_no_pictures(painter: Stylizer) -> None:
     with pytest.raises(ConfigError, match="got none"):
         train_proposer(painter, [], TRAINING)
