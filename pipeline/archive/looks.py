@@ -41,7 +41,7 @@ class Look:
 
 
 class Looks:
-    """The looks of a job: its own, and those that entries of a manifest have. Belongs to one thread."""
+    """The looks of a job: its own, and those that entries of a manifest have. `of` belongs to one thread, `keep` to another."""
 
     def __init__(self, config: Config, judges: Judges) -> None:
         self._config, self._judges = config, judges
@@ -62,13 +62,14 @@ class Looks:
 
     def keep(self, space: Workspace) -> None:
         """Write down what a later run is to tell its reasons from, where that is new."""
-        if self._kept == len(self._told):
+        told = dict(self._told)  # the listing's thread adds to it
+        if self._kept == len(told):
             return
-        self._kept = len(self._told)
+        self._kept = len(told)
         before = space.read(space.looks)
-        if not self._told.keys() <= before.keys():
+        if not told.keys() <= before.keys():
             recent = list(before.items())[-TOLD:]
-            space.write(space.looks, dict([*recent, *self._told.items()]))
+            space.write(space.looks, dict([*recent, *told.items()]))
 
     def _make(self, own: Own) -> Look:
         config = self._config
