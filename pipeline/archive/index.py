@@ -78,8 +78,7 @@ class PictureIndex:
         try:
             self._connection = self._open()
             self._catch_up()
-        except sqlite3.DatabaseError:  # damaged: the journal has it all
-            self._connection.close()
+        except sqlite3.DatabaseError:  # damaged, which may be seen as soon as it is opened: the journal has it all
             if writable:
                 space.index.unlink(missing_ok=True)
             self._is_kept = False
