@@ -45,7 +45,9 @@ def test_what_was_added_is_known_by_name_and_by_output(space: Workspace) -> None
         index.add([(one,)])
         row = index.get("a.jpg")
         assert row is not None and row == index.of_output("a.jpg")
-        assert all(getattr(row, name) == getattr(one, name) for name in asdict(one).keys() & asdict(row).keys())
+        assert all(
+            getattr(row, name) == getattr(one, name) for name in asdict(one).keys() & asdict(row).keys()
+        )
         assert row.name == one.source
         assert index.get("b.jpg") is None is index.of_output("b.jpg")
     with PictureIndex(space, writable=True) as index:
@@ -268,7 +270,9 @@ def test_a_run_folder_that_was_copied_is_understood(space: Workspace, tmp_path: 
 def test_a_table_of_another_version_is_made_anew(space: Workspace) -> None:
     fill(space, "a.jpg")
     with closing(sqlite3.connect(space.index)) as connection:
-        connection.executescript("PRAGMA user_version = 0; DELETE FROM pictures; ALTER TABLE pictures DROP notes")
+        connection.executescript(
+            "PRAGMA user_version = 0; DELETE FROM pictures; ALTER TABLE pictures DROP notes"
+        )
     assert names(space) == ["a.jpg"]
     assert names(space, writable=True) == ["a.jpg"]
     fill(space, "b.jpg")

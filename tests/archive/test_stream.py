@@ -114,7 +114,9 @@ def test_what_is_listed_is_counted(space: Workspace) -> None:
         assert [row.name for row in stream.seen()] == ["done.jpg", "two.tif"]
 
 
-def test_the_listing_never_runs_ahead_of_the_workers(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_listing_never_runs_ahead_of_the_workers(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream_module, "WAITING", 3)
     listed: list[str] = []
 
@@ -196,7 +198,9 @@ def test_at_the_end_the_workers_share_what_is_left(space: Workspace) -> None:
         rest = taken(stream, 4)
         assert all(len(part.missing) >= 1 for part in rest)
         assert max(len(part.missing) for part in rest) <= 4
-        assert sorted(names([*(part for part in parts if part), *rest])) == sorted(f"{n}.jpg" for n in range(40))
+        assert sorted(names([*(part for part in parts if part), *rest])) == sorted(
+            f"{n}.jpg" for n in range(40)
+        )
     with streaming(space, (planned(f"{number}.jpg") for number in range(40))) as stream:
         stream.films()
         first = stream.take(1)
@@ -236,7 +240,9 @@ def test_whether_there_is_anything_to_paint_is_waited_for_until_it_does_not_matt
         assert not stream.has_batches(lambda: False)
 
 
-def test_while_the_listing_waits_another_thread_counts(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_listing_waits_another_thread_counts(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream_module, "WAITING", 1)
     with streaming(space, (planned(f"{n}.jpg", LARGE) for n in range(30)), census=range(30)) as stream:
         until(lambda: stream.tally.listed == 30)

@@ -81,9 +81,7 @@ def work(workers: int, *todos: BatchTodo) -> list[Event]:
 def became(events: Sequence[Event]) -> tuple[list[str], dict[str, str]]:
     """The names of the finished pictures, sorted, and the errors of the others."""
     done = [e.batch.pictures[e.index].name for e in events if isinstance(e, PictureFinished)]
-    failed = {
-        e.batch.pictures[e.index].name: e.error for e in events if isinstance(e, PictureFailed)
-    }
+    failed = {e.batch.pictures[e.index].name: e.error for e in events if isinstance(e, PictureFailed)}
     return sorted(done), failed
 
 
@@ -101,7 +99,10 @@ def test_what_a_dead_worker_had_comes_first_and_picture_by_picture(space: Worksp
     first.deaths = 1
     queue.put_back(first)
     alone = [queue.take(), queue.take()]
-    assert [(list(one.missing), one.deaths) for one in alone if isinstance(one, BatchTodo)] == [([1], 1), ([2], 1)]
+    assert [(list(one.missing), one.deaths) for one in alone if isinstance(one, BatchTodo)] == [
+        ([1], 1),
+        ([2], 1),
+    ]
     assert all(one is not None and one.job is first.job for one in alone)
     assert not queue.is_over
     last = queue.take()
@@ -132,8 +133,14 @@ def test_of_a_batch_that_kills_workers_only_the_culprit_fails(space: Workspace) 
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_a_bug_over_one_picture_costs_only_that_and_an_unreadable_style_only_its_batch(space: Workspace) -> None:
-    todos = [batch(space, "a", "bug", "b"), batch(space, "c", "d", title="unreadable style"), batch(space, "e")]
+def test_a_bug_over_one_picture_costs_only_that_and_an_unreadable_style_only_its_batch(
+    space: Workspace,
+) -> None:
+    todos = [
+        batch(space, "a", "bug", "b"),
+        batch(space, "c", "d", title="unreadable style"),
+        batch(space, "e"),
+    ]
     done, failed = became(work(2, *todos))
     assert done == ["a", "b", "e"]
     assert failed.keys() == {"bug", "c", "d"}
