@@ -79,7 +79,9 @@ class PictureIndex:
         try:
             self._connection = self._open()
             self._catch_up()
-        except sqlite3.DatabaseError:  # damaged, which may be seen as soon as it is opened: the journal has it all
+        except (
+            sqlite3.DatabaseError
+        ):  # damaged, which may be seen as soon as it is opened: the journal has it all
             if writable:
                 space.index.unlink(missing_ok=True)
             self._is_kept = False
@@ -258,7 +260,11 @@ class PictureIndex:
     def _is_last(self, line: bytes) -> bool:
         for record in _parsed([line]):
             row = self.get(record.source)
-            written = (record.look, record.digest, record.mtime_ns)  # painted alike again, only the time differs
+            written = (
+                record.look,
+                record.digest,
+                record.mtime_ns,
+            )  # painted alike again, only the time differs
             return row is not None and (row.look, row.digest, row.written_ns) == written
         return False
 
