@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ import pytest
 from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
+import pipeline.run as run_module
+from pipeline.archive import stream as stream_module
 from pipeline.cli import app
 from pipeline.config import Config
 from pipeline.errors import SpaceError
@@ -56,7 +59,13 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
-ALBUM = {"a.jpg": (64, 48), "b.jpg": (64, 48), "c.png": (48, 64), "sub/a.jpg": (64, 48), "sub/d.jpg": (96, 30)}
+ALBUM = {
+    "a.jpg": (64, 48),
+    "b.jpg": (64, 48),
+    "c.png": (48, 64),
+    "sub/a.jpg": (64, 48),
+    "sub/d.jpg": (96, 30),
+}
 
 
 def paint(job: Job, source: Any, **sections: Any) -> Summary:
@@ -162,9 +171,7 @@ def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    pile: Path, style_image: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, bytes]:
+def undisturbed(pile: Path, style_image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What one worker makes of them in one go."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     with pytest.MonkeyPatch.context() as patch:
@@ -293,7 +300,7 @@ def test_a_finished_job_is_left_as_it_is(hall: None, album: Path, job: Job, tmp_
         ({"transfer": {"style_weight": 50.0}}, "transfer.style_weight: 1.0 → 50.0"),
         ({"transfer": {"size": 40}}, "transfer.size: 32 → 40"),
         ({"archive": {"quality": 60}}, "archive.quality: 95 → 60"),
-        ({"archive": {"metadata": "none"}}, "archive.metadata: \"keep\" → \"none\""),
+        ({"archive": {"metadata": "none"}}, 'archive.metadata: "keep" → "none"'),
     ],
     ids=["weight", "size", "quality", "metadata"],
 )
@@ -308,7 +315,9 @@ def test_changed_settings_paint_all_anew_and_say_why(
     after = results(tmp_path / "out")
     assert after.keys() == before.keys()
     if "metadata" not in reason:
-        assert all(after[name] != before[name] for name in after if "quality" not in reason or name != "c.png")
+        assert all(
+            after[name] != before[name] for name in after if "quality" not in reason or name != "c.png"
+        )
     assert sorted(line["source"] for line in lines(Workspace(tmp_path / "out"))) == sorted(ALBUM)
     back = paint(job, album)
     assert counts(back) == (5, 5, 0) and results(tmp_path / "out") == before
@@ -362,7 +371,9 @@ def test_a_copied_output_tree_is_not_painted_again(hall: None, album: Path, job:
     assert tree(out) == before
 
 
-def test_new_pictures_are_painted_and_old_ones_stay(hall: None, album: Path, job: Job, tmp_path: Path) -> None:
+def test_new_pictures_are_painted_and_old_ones_stay(
+    hall: None, album: Path, job: Job, tmp_path: Path
+) -> None:
     paint(job, album)
     (album / "sub/d.jpg").unlink()
     Image.fromarray(picture(9)).save(album / "new.jpg")
@@ -400,9 +411,7 @@ def test_a_strangers_file_in_a_results_place_stays_and_is_told(
     assert again.status == "done" and counts(again) == (5, 1, 4)
 
 
-def test_an_output_folder_within_the_input_is_not_taken_for_input(
-    hall: None, album: Path, job: Job
-) -> None:
+def test_an_output_folder_within_the_input_is_not_taken_for_input(hall: None, album: Path, job: Job) -> None:
     before = look_at(album)
     for painted in (5, 0):
         summary = paint(job, album, output=str(album / "painted"))
@@ -518,11 +527,15 @@ def test_a_changed_line_of_a_manifest_paints_that_picture_anew(
     assert reasons(again) == {"in/b.jpg": ["transfer.style_weight: 2.0 → 3.0"]}
 
 
-@pytest.mark.usefixtures("ray_session")
-def test_films_and_photographs_are_painted_together(album: Path, job: Job, tmp_path: Path) -> None:
+@pytest.mark.parametrize("listing_s", [3.0, 0.0], ids=["listed at once", "listed while it is painted"])
+def test_films_and_photographs_are_painted_together(
+    hall: None, listing_s: float, album: Path, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_clip(album / "film.mp4", frames=4)
-    settings = {"transfer": {"size": 32, "iterations": 1, "warm_iterations": 1, "scales": 1}}
-    summary = run(job(album, **settings, execution={"workers": 2}))
+    monkeypatch.setattr(run_module, "LISTING_S", listing_s)
+    if not listing_s:
+        monkeypatch.setattr(stream_module, "WAITING", 1)
+    summary = paint(job, album, transfer={"warm_iterations": 2})
     assert summary.status == "done", summary.failures
     assert counts(summary) == (9, 9, 0)
     assert {one.source: one.frames for one in summary.outputs} == {**dict.fromkeys(ALBUM, 1), "film.mp4": 4}
@@ -532,32 +545,100 @@ def test_films_and_photographs_are_painted_together(album: Path, job: Job, tmp_p
         [*((name, 0) for name in ALBUM), *(("film.mp4", index) for index in range(4))]
     )
     before = tree(tmp_path / "out")
-    assert counts(run(job(album, **settings))) == (9, 0, 9)
+    assert counts(paint(job, album, transfer={"warm_iterations": 2})) == (9, 0, 9)
     assert tree(tmp_path / "out") == before
+    again = paint(job, album, transfer={"warm_iterations": 2, "seed": 1, "init": "noise"})
+    assert counts(again) == (9, 9, 0)
+    assert len(lines(Workspace(tmp_path / "out"))) == 9
+
+
+def test_a_film_and_a_photograph_that_would_be_one_file_never_replace_each_other(
+    hall: None, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    frames = [Image.fromarray(picture(index)) for index in range(3)]
+    frames[0].save(tmp_path / "in/a.webp", save_all=True, append_images=frames[1:], duration=100)
+    webp = {"archive": {"format": "webp"}, "transfer": {"warm_iterations": 2}}
+    assert counts(paint(job, tmp_path / "in", **webp)) == (3, 3, 0)
+    film = results(tmp_path / "out")
+    frames[2].save(tmp_path / "in/a.jpg")
+    for _ in range(2):
+        summary = paint(job, tmp_path / "in", **webp)
+        ((source, error),) = [(failure.source, failure.error) for failure in summary.failures]
+        assert source == "a.jpg" and "is there already" in error
+        assert results(tmp_path / "out") == film
+    shutil.rmtree(tmp_path / "out")
+    for _ in range(3):  # whoever is first keeps its place
+        summary = paint(job, tmp_path / "in", **webp)
+        assert [one.source for one in summary.outputs] in (["a.jpg"], ["a.webp"]) and len(
+            summary.failures
+        ) == 1
+        found = results(tmp_path / "out")
+        assert found.keys() == {"a.webp"}
+    assert results(tmp_path / "out") == found
+
+
+def test_what_was_a_film_and_is_a_photograph_now_takes_its_place(
+    hall: None, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    frames = [Image.fromarray(picture(index)) for index in range(2)]
+    frames[0].save(tmp_path / "in/a.gif", save_all=True, append_images=frames[1:], duration=100)
+    assert counts(paint(job, tmp_path / "in", transfer={"warm_iterations": 2})) == (2, 2, 0)
+    frames[0].save(tmp_path / "in/a.gif")
+    summary = paint(job, tmp_path / "in")
+    assert summary.status == "done" and counts(summary) == (1, 1, 0)
+    assert not getattr(Image.open(tmp_path / "out/a.gif"), "is_animated", False)
+
+
+def test_a_job_that_was_asked_to_stop_says_so_and_goes_on_later(
+    hall: None, album: Path, job: Job, tmp_path: Path
+) -> None:
+    class Seen(Watcher):
+        count = 0
+
+        def happened(self, event: Event) -> None:
+            self.count += isinstance(event, PictureFinished)
+
+    seen = Seen()
+    summary = run(job(album, transfer=NARROW), seen, stop=lambda: seen.count > 0)
+    assert summary.status == "interrupted"
+    assert 0 < summary.frames["stylized"] < 5
+    assert len(list(summary.outputs)) == summary.frames["stylized"]
+    again = paint(job, album)
+    assert again.status == "done"
+    assert counts(again) == (5, 5 - summary.frames["stylized"], summary.frames["stylized"])
 
 
 class FullDisk:
-    """A disk that takes a few files, and then no more."""
+    """A disk that takes a few files, and then no more, or a folder that loses the right to write."""
 
-    def __init__(self, files: int) -> None:
-        self.left, self._write = files, delivery.write_synced
+    def __init__(self, files: int, code: int = errno.ENOSPC) -> None:
+        self.left, self._code, self._write = files, code, delivery.write_synced
 
     def write(self, path: Path, parts: Any) -> None:
         self.left -= 1
         if self.left < 0:
-            raise OSError(28, "No space left on device")
+            raise OSError(self._code, os.strerror(self._code))
         self._write(path, parts)
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES], ids=["no room", "no right"])
 def test_a_full_disk_is_told_and_what_was_finished_stays_so(
-    hall: None, album: Path, write_job: WriteJob, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hall: None,
+    code: int,
+    album: Path,
+    write_job: WriteJob,
+    job: Job,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_job(album, transfer=NARROW)
     with monkeypatch.context() as patched:
-        patched.setattr(delivery, "write_synced", FullDisk(3).write)
+        patched.setattr(delivery, "write_synced", FullDisk(3, code).write)
         result = CliRunner().invoke(app, ["run", str(path)])
     assert result.exit_code == 5
-    assert "No space left on device" in result.output and "Traceback" not in result.output
+    assert os.strerror(code) in result.output and "Traceback" not in result.output
     finished = results(tmp_path / "out")
     assert 0 < len(finished) < 5
     summary = paint(job, album)

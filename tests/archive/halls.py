@@ -15,7 +15,15 @@ import pytest
 
 from pipeline.config import Execution, load_config
 from pipeline.execute import scheduler, worker
-from pipeline.execute.events import BatchTodo, Event, PictureFailed, PictureFinished
+from pipeline.execute.events import (
+    BatchTodo,
+    Event,
+    FrameFinished,
+    PictureFailed,
+    PictureFinished,
+    SegmentFinished,
+    Todo,
+)
 from pipeline.execute.job import WorkerSettings
 from pipeline.execute.queue import Queue
 from pipeline.execute.scheduler import Farm
@@ -25,7 +33,7 @@ from tests.execute.narrow import narrow_weights
 
 
 class Hall:
-    """Stands in for `Farm`: `workers` workers in turn, a call each; photographs only."""
+    """Stands in for `Farm`: `workers` workers in turn, a call each."""
 
     workers = 1
 
@@ -43,27 +51,35 @@ class Hall:
                 one._gallery.close()
 
     def stylize(self, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
-        at: dict[int, BatchTodo] = {}
+        at: dict[int, Todo | BatchTodo] = {}
         while at or not queue.is_over:
             if stop():
                 queue.clear()
                 return
             for place, one in enumerate(self._staff):
-                todo, job = at.get(place), None
-                if todo is None:
-                    todo = queue.take(len(self._staff))  # type: ignore[assignment]
-                    if todo is None:
-                        continue
-                    at[place], job = todo, todo.job
-                painted = one.paint_pictures(tuple(todo.missing), job)
-                for index, records in painted.records.items():
-                    todo.missing.remove(index)
-                    yield PictureFinished(todo.job, index, records)
-                for failed in painted.failed:
-                    todo.missing.remove(failed.index)
-                    yield PictureFailed(todo.job, failed.index, failed.error)
-                if not todo.missing:
-                    del at[place]
+                if place not in at and (todo := queue.take(len(self._staff))):
+                    at[place] = todo
+                if place in at:
+                    yield from _work(one, at[place], queue)
+                    if not at[place].missing:
+                        del at[place]
+
+
+def _work(one: Worker, todo: Todo | BatchTodo, queue: Queue) -> Iterator[Event]:
+    if isinstance(todo, Todo):
+        yield FrameFinished(one.stylize_frame(todo.missing.popleft(), todo.job), todo.job)
+        if not todo.missing:
+            queue.finish(todo)
+            yield SegmentFinished(todo.job)
+        return
+    is_open = one._gallery is not None and one._gallery.batch is todo.job
+    painted = one.paint_pictures(tuple(todo.missing), None if is_open else todo.job)
+    for index, records in painted.records.items():
+        todo.missing.remove(index)
+        yield PictureFinished(todo.job, index, records)
+    for failed in painted.failed:
+        todo.missing.remove(failed.index)
+        yield PictureFailed(todo.job, failed.index, failed.error)
 
 
 def narrow_worker(settings: WorkerSettings) -> Worker:
