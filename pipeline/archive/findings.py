@@ -42,13 +42,18 @@ Finding = Done | Planned | Source | Refused | Skipped
 
 
 def findings(
-    config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str] = frozenset()
+    config: Config,
+    space: Workspace,
+    index: PictureIndex,
+    looks: Looks,
+    films: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
-    """Everything that the input leads to, as it is found. `taken`: outputs that are films' here.
+    """Everything that the input leads to, as it is found. `films`: outputs of films, by the source's name: what is a
+    photograph now may have been one.
 
     Raises `ConfigError` as `list_inputs` does.
     """
-    clerk = _Clerk(config, space, index, looks, taken)
+    clerk = _Clerk(config, space, index, looks, films or {})
     for item in list_inputs(config.input, folders=config.folders, exclude=config.output):
         if isinstance(item, Entry):
             try:
@@ -61,10 +66,10 @@ def findings(
 
 class _Clerk:
     def __init__(
-        self, config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str]
+        self, config: Config, space: Workspace, index: PictureIndex, looks: Looks, films: Mapping[str, str]
     ) -> None:
         self._archive, self._longest_px = config.archive, config.transfer.size
-        self._space, self._index, self._looks, self._taken = space, index, looks, taken
+        self._space, self._index, self._looks, self._films = space, index, looks, films
         self._wish, self._max_pixels = wish_of(config), max_pixels(config)
         self._names = Names() if self._wish.format != "source" else None
         self._before: Mapping[str, Mapping[str, Any]] = space.read(space.looks)
@@ -87,7 +92,7 @@ class _Clerk:
             bytes=entry.bytes,
             mtime_ns=entry.mtime_ns,
             pages=header.pages,
-            replaces=self._replaced(output),
+            replaces=self._replaced(entry.name, output),
         )
         size = output_size(header.width_px, header.height_px, self._longest_px, even=False)
         return Planned(picture, look, size, reasons)
@@ -129,11 +134,12 @@ class _Clerk:
         self._index.touch(row, mtime_ns=state[1])
         return True
 
-    def _replaced(self, output: str) -> tuple[int, int] | None:
+    def _replaced(self, name: str, output: str) -> tuple[int, int] | None:
         """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
         target = self._space.output / output
         state = state_of(target)
-        if state is None or self._index.of_output(output) is not None or output in self._taken:
+        is_ours = self._index.of_output(output) is not None or self._films.get(name) == output
+        if state is None or is_ours:
             return state
         raise MediaError(
             f"{target} is there already, and no run here made it; move it away, or choose another output"
