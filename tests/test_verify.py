@@ -21,13 +21,13 @@ from pipeline.frames import encode_frame
 from pipeline.media.stills import write_still
 from pipeline.media.verify import Certificate
 from pipeline.resume import folder_of, plan_to_json
-from pipeline.survey import Notebook, survey
+from pipeline.survey import Notebook
 from pipeline.workspace import Workspace, commit_frame
 from tests.conftest import tree
 from tests.media.clips import cut_file, picture, write_clip
 from tests.media.doctored import losing, remux
 from tests.media.sources import Clip, Sound, write_source
-from tests.plans import record
+from tests.plans import record, surveyed
 
 WriteJob = Callable[..., Path]
 
@@ -44,7 +44,7 @@ def paint(path: Path, frames: int | None = None, *, write: bool = True) -> None:
     """Does what a run does, but for the painting: at most `frames` finished frames per source, then its output."""
     config = load_config(path)
     space, notebook = Workspace(config.output), Notebook()
-    plan = survey(config, notebook)
+    plan = surveyed(config, notebook)
     with space.locked():
         space.write(space.probes, notebook.data)
         space.write(space.plan, plan_to_json(plan))
