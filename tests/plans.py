@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.media.listing import list_sources
+from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
 from pipeline.parts import Inspected, Judges, StyleDigests
@@ -53,7 +54,8 @@ def surveyed(config: Config, notebook: Notebook | None = None, watch: Watch = la
     """The plan of the films that a job's input leads to, as a run makes it."""
     found = list_sources(config.input, folders=config.folders, exclude=config.output)
     films = [source for source in found.sources if source.kind != "still"]
-    return survey(config, brief_of(config, notebook or Notebook()), films, watch)
+    named = name_outputs(films, config.encoding.wish)
+    return survey(config, brief_of(config, notebook or Notebook()), named, watch)
 
 
 def record(frame: int = 0, **changes: Any) -> FrameRecord:

@@ -66,7 +66,9 @@ def test_a_range_that_ends_beyond_the_end_is_cut_and_noted() -> None:
     ("kind", "warm_start", "is_warm"),
     [("video", "flow", True), ("sequence", "previous", True), ("animation", "flow", True), ("video", "none", False)],
 )  # fmt: skip
-def test_the_frames_of_films_start_warm_unless_asked_otherwise(kind: str, warm_start: str, is_warm: bool) -> None:
+def test_the_frames_of_films_start_warm_unless_asked_otherwise(
+    kind: str, warm_start: str, is_warm: bool
+) -> None:
     assert planned(inspected(kind=kind), video={"warm_start": warm_start}).is_warm is is_warm
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.archive.index import PictureIndex, Row
@@ -13,7 +14,8 @@ from pipeline.errors import MediaError
 from pipeline.execute.job import Picture
 from pipeline.media.geometry import output_size
 from pipeline.media.listing import Entry, Refused, Skipped, list_inputs
-from pipeline.media.naming import Names
+from pipeline.media.naming import Hashes, Names, one_file
+from pipeline.media.outputs import name_outputs
 from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
 from pipeline.media.sources import Source
 from pipeline.parts import changes
@@ -44,19 +46,43 @@ Finding = Done | Planned | Source | Refused | Skipped
 def findings(
     config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """Everything that the input leads to, as it is found. `taken`: outputs that are films' here.
+    """Everything that the input leads to, as it is found, films last. `taken`: outputs that are films' here.
 
+    A film whose output would be a photograph's has another name, whichever of them was there first.
     Raises `ConfigError` as `list_inputs` does.
     """
-    clerk = _Clerk(config, space, index, looks, taken)
+    clerk, films = _Clerk(config, space, index, looks, taken), list[Source]()
     for item in list_inputs(config.input, folders=config.folders, exclude=config.output):
         if isinstance(item, Entry):
             try:
                 yield clerk.examine(item)
             except MediaError as error:
                 yield Refused(item.name, str(error))
+        elif isinstance(item, Source):
+            films.append(item)
         else:
             yield item
+    yield from name_outputs(films, config.encoding.wish, clerk.places.has)
+
+
+class _Places:
+    """Where photographs' results go, and the folders above, as hashes, so far as a film's result could go there."""
+
+    def __init__(self, config: Config) -> None:
+        may_meet = config.encoding.container in ("gif", "webp", "png") or config.archive.format != "source"
+        self._hashes = (
+            Hashes() if may_meet else None
+        )  # else names tell them apart, and there are no two alike
+
+    def add(self, output: str) -> None:
+        """Take one down."""
+        if self._hashes is not None:
+            for place in (output, *map(str, PurePosixPath(output).parents)):
+                self._hashes.add(one_file(place))
+
+    def has(self, output: str) -> bool:
+        """Whether a film's result cannot be there."""
+        return self._hashes is not None and one_file(output) in self._hashes
 
 
 class _Clerk:
@@ -67,6 +93,7 @@ class _Clerk:
         self._space, self._index, self._looks, self._taken = space, index, looks, taken
         self._wish, self._max_pixels = wish_of(config), max_pixels(config)
         self._names = Names() if self._wish.format != "source" else None
+        self.places = _Places(config)
         self._before: Mapping[str, Mapping[str, Any]] = space.read(space.looks)
 
     def examine(self, entry: Entry) -> Done | Planned:
@@ -74,6 +101,7 @@ class _Clerk:
         look, output = self._looks.of(entry.own), entry.name
         if self._names is not None:  # a.jpg and a.png would become one
             output = self._names.unique(suffix_for(entry.name, self._wish))
+        self.places.add(output)
         row = self._index.get(entry.name)
         reasons = () if row is None else tuple(self._reasons(entry, row, look, output))
         if row is not None and not reasons:

@@ -34,9 +34,7 @@ def test_by_default_outputs_are_called_as_their_sources() -> None:
         ("png", ["a/b", "c", "shot", "my.film"]),
     ],
 )
-def test_an_output_takes_the_suffix_of_its_container(
-    container: Any, expected: list[str]
-) -> None:
+def test_an_output_takes_the_suffix_of_its_container(container: Any, expected: list[str]) -> None:
     given = (
         source("a/b.mov"),
         source("c.avi.mkv", path="c.avi"),
