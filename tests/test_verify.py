@@ -20,6 +20,7 @@ from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
 from pipeline.media.stills import write_still
 from pipeline.media.verify import Certificate
+from pipeline.records import digest_of
 from pipeline.resume import folder_of, plan_to_json
 from pipeline.run import run
 from pipeline.survey import Notebook
@@ -274,6 +275,26 @@ def test_a_photograph_with_other_bytes_of_the_same_size_and_time_is_told(
     assert of_photo(path) == (
         3, "differs from its source: its bytes are not those that were written",
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_result_that_cannot_be_read_is_told_and_the_others_are_judged(
+    write_job: WriteJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("other.png", "photo.png"):
+        write_still(picture(0), tmp_path / name)
+    path = write_job([tmp_path / "other.png", tmp_path / "photo.png"])
+    run(load_config(path))
+
+    def fail(target: Path) -> str:
+        if target.name == "photo.png":
+            raise MediaError(f"{target} cannot be read: Input/output error")
+        return digest_of(target)
+
+    monkeypatch.setattr("pipeline.verify.digest_of", fail)
+    code, found = said(path)
+    assert (code, [one["source"] for one in found["outputs"]]) == (3, ["other.png"])
+    assert of_photo(path) == (3, f"{tmp_path / 'out/photo.png'} cannot be read: Input/output error")
 
 
 @pytest.mark.usefixtures("textures")
