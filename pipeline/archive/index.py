@@ -258,10 +258,9 @@ class PictureIndex:
         name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
         values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
         values["written_ns"] = page.mtime_ns
-        before = self._connection.execute(
-            "SELECT written_ns FROM pictures WHERE name = ?", (name,)
-        ).fetchone()
-        if before not in (None, (page.mtime_ns,)):  # the same line may be read again
+        known = "SELECT written_ns, digest FROM pictures WHERE name = ?"
+        before = self._connection.execute(known, (name,)).fetchone()
+        if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
             self._connection.execute("UPDATE journal SET stale = stale + 1")
         row = self._connection.execute(_UPSERT, [values[name] for name in _COLUMNS]).fetchone()
         return int(row[0])
