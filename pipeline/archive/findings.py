@@ -20,7 +20,7 @@ from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
 from pipeline.media.sources import Source
 from pipeline.parts import changes
 from pipeline.records import digest_of, state_of
-from pipeline.workspace import Workspace
+from pipeline.workspace import FOLDER, Workspace
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,19 @@ Finding = Done | Planned | Source | Refused | Skipped
 
 
 def findings(
-    config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str] = frozenset()
+    config: Config,
+    space: Workspace,
+    index: PictureIndex,
+    looks: Looks,
+    earlier: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
-    """Everything that the input leads to, as it is found, films last. `taken`: outputs that are films' here.
+    """Everything that the input leads to, as it is found, films last. `earlier`: outputs of films, by the source's
+    name: what is a photograph now may have been one.
 
     A film whose output would be a photograph's has another name, whichever of them was there first.
     Raises `ConfigError` as `list_inputs` does.
     """
-    clerk, films = _Clerk(config, space, index, looks, taken), list[Source]()
+    clerk, films = _Clerk(config, space, index, looks, earlier or {}), list[Source]()
     for item in list_inputs(config.input, folders=config.folders, exclude=config.output):
         if isinstance(item, Entry):
             try:
@@ -87,10 +92,10 @@ class _Places:
 
 class _Clerk:
     def __init__(
-        self, config: Config, space: Workspace, index: PictureIndex, looks: Looks, taken: frozenset[str]
+        self, config: Config, space: Workspace, index: PictureIndex, looks: Looks, earlier: Mapping[str, str]
     ) -> None:
         self._archive, self._longest_px = config.archive, config.transfer.size
-        self._space, self._index, self._looks, self._taken = space, index, looks, taken
+        self._space, self._index, self._looks, self._earlier = space, index, looks, earlier
         self._wish, self._max_pixels = wish_of(config), max_pixels(config)
         self._names = Names() if self._wish.format != "source" else None
         self.places = _Places(config)
@@ -98,11 +103,14 @@ class _Clerk:
 
     def examine(self, entry: Entry) -> Done | Planned:
         """What is to be said of one entry; `MediaError` where it cannot be painted."""
-        look, output = self._looks.of(entry.own), entry.name
-        if self._names is not None:  # a.jpg and a.png would become one
-            output = self._names.unique(suffix_for(entry.name, self._wish))
-        self.places.add(output)
+        if PurePosixPath(entry.name).parts[0].casefold() == FOLDER:
+            raise MediaError(
+                f"its result would be in {FOLDER}, the run folder; rename the folder of the picture"
+            )
         row = self._index.get(entry.name)
+        output = self._output(entry.name, row)
+        self.places.add(output)
+        look = self._looks.of(entry.own)
         reasons = () if row is None else tuple(self._reasons(entry, row, look, output))
         if row is not None and not reasons:
             return Done(row)
@@ -115,10 +123,23 @@ class _Clerk:
             bytes=entry.bytes,
             mtime_ns=entry.mtime_ns,
             pages=header.pages,
-            replaces=self._replaced(output),
+            replaces=self._replaced(entry.name, output),
         )
         size = output_size(header.width_px, header.height_px, self._longest_px, even=False)
         return Planned(picture, look, size, reasons)
+
+    def _output(self, name: str, row: Row | None) -> str:
+        """Where a picture's result goes: where it was, if that is what is wanted, and never where another's is."""
+        wanted = suffix_for(name, self._wish)
+        if self._names is None:
+            return wanted
+        if row is not None and PurePosixPath(row.output).suffix == PurePosixPath(wanted).suffix:
+            self._names.unique(row.output)
+            return row.output
+        output = self._names.unique(wanted)  # a.jpg and a.png would become one
+        while (other := self._index.of_output(output)) is not None and other.name != name:
+            output = self._names.unique(wanted)
+        return output
 
     def _reasons(self, entry: Entry, row: Row, look: Look, output: str) -> Iterator[str]:
         """Why a result that was made once is not the one that is asked for; nothing: it is."""
@@ -157,11 +178,12 @@ class _Clerk:
         self._index.touch(row, mtime_ns=state[1])
         return True
 
-    def _replaced(self, output: str) -> tuple[int, int] | None:
+    def _replaced(self, name: str, output: str) -> tuple[int, int] | None:
         """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
         target = self._space.output / output
         state = state_of(target)
-        if state is None or self._index.of_output(output) is not None or output in self._taken:
+        is_ours = self._index.of_output(output) is not None or self._earlier.get(name) == output
+        if state is None or is_ours:
             return state
         raise MediaError(
             f"{target} is there already, and no run here made it; move it away, or choose another output"
