@@ -120,7 +120,7 @@ def test_an_interrupted_job_is_shown_whole_with_its_times_and_its_sound(
 def test_a_part_of_a_video_is_shown_from_its_own_beginning(job: Job, clip: Path) -> None:
     config = job(clip, **{**SETTINGS, "video": {"frames": [3, 9], "cuts": []}})
     interrupted(config, 2)
-    seen, (shown,) = preview(config)
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     times, frames = read(shown.output)
     assert times == [Fraction(pts - PTS[3], 1000) for pts in PTS[3:9]]
@@ -163,7 +163,7 @@ def test_drafts_are_shown_where_no_later_stage_has_made_the_frame(
 ) -> None:
     config = job(clip, **{**SETTINGS, "video": {"cuts": [], "segment_frames": 6, "blend_frames": 4}})
     interrupted(config, 11)
-    seen, (shown,) = preview(config)
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     assert len(painted_frames(shown.output)) == shown.painted == 11
 
@@ -176,7 +176,7 @@ def test_a_frame_that_is_damaged_is_shown_as_missing(job: Job, clip: Path, tmp_p
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    seen, (shown,) = preview(config)
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     assert painted_frames(shown.output) == [0, 1, 3, 4, 5, 6]
 
@@ -186,7 +186,7 @@ def test_another_container_is_shown_as_an_mp4(job: Job, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in/clip.mkv", frames=6, size=(96, 72))
     config = job(clip, **{**SETTINGS, "video": {"cuts": []}})
     interrupted(config, 2)
-    seen, (shown,) = preview(config)
+    _seen, (shown,) = preview(config)
     assert shown.output == tmp_path / "out/.stylize/preview/clip.mkv.mp4"
     assert len(read(shown.output)[0]) == 6
 
