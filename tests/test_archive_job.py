@@ -85,7 +85,7 @@ def look_at(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
-        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        what = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
         found[str(path.relative_to(folder))] = (state.st_mode, state.st_mtime_ns, what)
     return found
 
@@ -566,15 +566,15 @@ def test_a_film_and_a_photograph_that_would_be_one_file_never_replace_each_other
         summary = paint(job, tmp_path / "in", **webp)
         ((source, error),) = [(failure.source, failure.error) for failure in summary.failures]
         assert source == "a.jpg" and "is there already" in error
-        assert results(tmp_path / "out") == film
+        assert film.items() <= results(tmp_path / "out").items()
     shutil.rmtree(tmp_path / "out")
-    for _ in range(3):  # whoever is first keeps its place
+    for _ in range(3):  # the film has another name
         summary = paint(job, tmp_path / "in", **webp)
-        assert [one.source for one in summary.outputs] in (["a.jpg"], ["a.webp"]) and len(
-            summary.failures
-        ) == 1
+        assert (summary.status, summary.failures) == ("done", ())
+        places = {one.source: one.output.name for one in summary.outputs}
+        assert places == {"a.jpg": "a.webp", "a.webp": "a-2.webp"}
         found = results(tmp_path / "out")
-        assert found.keys() == {"a.webp"}
+        assert found.keys() == {"a.webp", "a-2.webp"}
     assert results(tmp_path / "out") == found
 
 
