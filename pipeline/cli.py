@@ -98,7 +98,8 @@ def plan(
         if shots is not None:
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
-        seen = look(loaded)
+        with _console().status("looking") as status:  # seen on a terminal only
+            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:

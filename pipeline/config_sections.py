@@ -282,8 +282,8 @@ class Archive(Section):
     """Format of the results; source: that of each picture, by its content."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Quality from 1 to 100, the best, of JPEG, WebP, AVIF and HEIC."""
-    chroma: Literal["444", "420"] = "444"
-    """Color of JPEG, AVIF and HEIC at full resolution, or halved, which saves a third and blurs strokes."""
+    chroma: kinds.Chroma = 444
+    """Color of JPEG and AVIF at full resolution, or halved, which saves a third and blurs strokes; HEIC is 420."""
     metadata: Literal["keep", "none"] = "keep"
     """EXIF, GPS, XMP, captions and resolution: kept, or left out of the results."""
     identity: Literal["stat", "content"] = "stat"

@@ -264,6 +264,7 @@ Tile = Annotated[
 Bits = Annotated[
     Literal["auto", 8, 10], BeforeValidator(_neither_bool_nor_float), expects("auto, 8 or 10", "auto")
 ]
+Chroma = Annotated[Literal[444, 420], BeforeValidator(_neither_bool_nor_float), expects("444 or 420")]
 Address = Annotated[
     str | None,
     AfterValidator(_address),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import timedelta
 from statistics import mean
@@ -99,6 +99,10 @@ class Display(Watcher):
                 self.say(f"{source.name}: {note}", "yellow")
         for name, reasons in stock.reasons.items():
             self.say(f"{name}: made again, because of {'; '.join(reasons)}", "yellow")
+        for reason, count in Counter(
+            reason for told in archive.reasons.values() for reason in told
+        ).most_common(9):
+            self.say(f"{_plural(count, 'picture')} made again, because of {reason}", "yellow")
         for failure in (*plan.failures, *archive.failures[:TOLD]):
             self.say(f"{failure.source}: {failure.error}", "red")
         if archive.skipped_count:

@@ -12,6 +12,7 @@ The previews that a person asks for are not counted.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from pipeline.errors import MediaError, SpaceError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
 from pipeline.packs import pack_frames
 from pipeline.plan import Plan, SourcePlan
+from pipeline.reservations import Reservations
 from pipeline.resume import Stock, folder_of
 from pipeline.room import GIB, all_bytes, budget_bytes, frames_bytes, is_packable, output_bytes, ways_out
 from pipeline.segments import Segment
@@ -52,10 +54,11 @@ class Keeper:
         self._budget = budget_bytes(config.disk)
         self._lock = Lock()
         self._used = 0 if self._budget is None else bytes_below(space.root, besides=space.previews)
-        self._reserved: dict[str, int] = {}  # bytes by what they are for: a segment's key, an output's source
+        self._reserved = Reservations()  # for a segment, by its key, or an output, by its source
         self._running: set[str] = set()
         self._alone: str | None = None  # the source that is made alone, since it never fits as a whole
         self._is_dry = False  # there is nothing left that could be packed or thrown away
+        self._changes = 0  # how often something came that could be
         self._written = set(current_outputs(plan.sources, space))
         self._jobs: list[Future[Any]] = []
         self._places = {s.key: (source, s) for source in plan.sources for s in source.segments}
@@ -64,6 +67,11 @@ class Keeper:
             key: frames for source in plan.sources for key, frames in stock.missing(source).items()
         }
         self._finished = {s.key for s in plan.segments if s.key not in self._missing}
+        self._waiters: dict[str, set[str]] = defaultdict(set)  # by key, the segments that are made from one
+        for segment in plan.segments:
+            for draft in segment.needs:
+                self._waiters[draft.key].add(segment.key)
+        self._swept: set[str] = set()  # sources whose drafts have been looked through
         self._settled: set[str] = set()  # segments that are packed, or that no pack makes smaller
         self._gone: set[str] = set()  # segments whose frames have been thrown away
         self._stale: list[Path] | None = None  # folders of earlier settings, once they have been looked for
@@ -140,11 +148,11 @@ class Keeper:
         with self._lock:
             fits = self._fits(sum(wanted.values())) or (anyway and not self._fits(0))
             if fits:
-                self._reserved |= wanted
+                self._reserved.take(wanted)
             return fits
 
     def _fits(self, wanted: int) -> bool:
-        return self._budget is None or self._used + sum(self._reserved.values()) + wanted <= self._budget
+        return self._budget is None or self._used + self._reserved.total + wanted <= self._budget
 
     def _unblock(self, todo: Todo) -> None:
         """Have room made for a segment; where none can be, and nothing runs, make its source alone, or give up."""
@@ -185,21 +193,17 @@ class Keeper:
         source, _ = self._places[segment.key]
         with self._lock:
             self._used += size
-            if segment.key in self._reserved:
-                left = self._reserved[segment.key] - frames_bytes(
-                    source, segment, [segment.stop], self._transfer
-                )
-                self._reserved[segment.key] = max(0, left)
+            self._reserved.lower(segment.key, frames_bytes(source, segment, [segment.stop], self._transfer))
 
     def _finish(self, segment: Segment) -> None:
         source, _ = self._places[segment.key]
         self._running.discard(segment.key)
         self._finished.add(segment.key)
-        self._is_dry = False
         with self._lock:
-            self._reserved.pop(segment.key, None)
+            self._is_dry, self._changes = False, self._changes + 1
+            self._reserved.drop(segment.key)
         if self._budget is not None:
-            self.submit(self._drop_drafts, source)
+            self.submit(self._drop_drafts, source, segment)
         if self._alone == source.name or (self._disk.pack == "always" and self._disk.keep != "none"):
             self.submit(self._pack, segment)
 
@@ -207,10 +211,10 @@ class Keeper:
         """Nothing more will begin of a source."""
         with self._lock:
             for key in (source.name, *(s.key for s in source.segments if s.key not in self._running)):
-                self._reserved.pop(key, None)
+                self._reserved.drop(key)
+            self._is_dry, self._changes = False, self._changes + 1
         if self._alone == source.name:
             self._alone = None
-        self._is_dry = False
 
     # --- what the encoder's thread does ---
 
@@ -235,6 +239,7 @@ class Keeper:
 
     def _make_room(self, wanted: int) -> None:
         assert self._budget is not None
+        before = self._changes
         target = min(wanted + int(RESERVE * self._budget), self._budget) if wanted else 0
         for step in self._steps():
             with self._lock:
@@ -242,7 +247,7 @@ class Keeper:
                     return
             step()
         with self._lock:
-            self._is_dry = not self._fits(wanted)
+            self._is_dry = not self._fits(wanted) and self._changes == before
 
     def _steps(self) -> Iterator[Callable[[], object]]:
         """Everything that makes room, the cheapest loss first."""
@@ -273,20 +278,24 @@ class Keeper:
                 pass  # its files are still there; one that is damaged is found when it is encoded
             finally:
                 with self._lock:
-                    del self._reserved[f"pack {segment.key}"]
+                    self._reserved.drop(f"pack {segment.key}")
             self._settled.add(segment.key)
 
     def _drop(self, segment: Segment) -> None:
         self._change(folder_of(segment, self._space), drop_frames)
         self._gone.add(segment.key)
 
-    def _drop_drafts(self, source: SourcePlan) -> None:
-        """Throw away what later stages have made again, once those are finished."""
-        waiting = {other.key for s in source.segments if s.key not in self._finished for other in s.needs}
-        for segment in source.segments:
+    def _drop_drafts(self, source: SourcePlan, finished: Segment) -> None:
+        """Throw away what later stages have made again, once those are finished, of which `finished` is one.
+
+        The first time all of the source: a run that was killed may have left some.
+        """
+        chosen_from = (finished, *finished.needs) if source.name in self._swept else source.segments
+        self._swept.add(source.name)
+        for segment in chosen_from:
             first, stop = source.own.get(segment.key, (0, 0))
             drafts = [index for index in segment.order if not first <= index < stop]
-            if drafts and segment.key in self._finished and segment.key not in waiting:
+            if drafts and segment.key in self._finished and self._waiters[segment.key] <= self._finished:
                 chosen = None if len(drafts) == len(segment.order) else drafts
                 self._change(folder_of(segment, self._space), partial(drop_frames, frames=chosen))
 

@@ -10,7 +10,7 @@ from pipeline.assemble import current_outputs, without_blocked
 from pipeline.config import Config
 from pipeline.plan import Failure, Plan
 from pipeline.resume import Stock, take_stock
-from pipeline.survey import Notebook, brief_of, survey
+from pipeline.survey import Notebook, Watch, brief_of, survey
 from pipeline.workspace import Workspace
 
 
@@ -38,15 +38,15 @@ class Sight:
         return self.stock.reused + self.pictures.done
 
 
-def look(config: Config) -> Sight:
-    """Look at everything; without the lock, so beside a run, too.
+def look(config: Config, watch: Watch = lambda _: None) -> Sight:
+    """Look at everything; without the lock, so beside a run, too. `watch` is told how far it is.
 
     Raises the `PipelineError`s that concern the job as a whole.
     """
     space = Workspace(config.output)
     brief = brief_of(config, Notebook(space.read(space.probes)))
     with findings_of(config, space, brief) as findings:
-        pictures = count_up(findings)
-    plan = without_blocked(survey(config, brief, pictures.films), space)
+        pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
+    plan = without_blocked(survey(config, brief, pictures.films, watch), space)
     stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
     return Sight(plan, stock, pictures)

@@ -68,7 +68,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     for line, color in _remarks(found):
         console.print(Text(line, color), soft_wrap=True)
     console.print(Text(_cost(found)), soft_wrap=True)
-    if found["frames"]["left"]:
+    if found["frames"]["left"] and any(source["kind"] != "still" for source in found["sources"]):
         peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
         text = f"peak disk: {peak:.1f} MB of the run folder at most; with a disk.budget_gib, {least:.1f} MB would do"
         console.print(Text(text), soft_wrap=True)

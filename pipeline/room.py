@@ -196,8 +196,10 @@ def budget_bytes(disk: Disk) -> int | None:
 
 
 def frames_bytes(source: SourcePlan, segment: Segment, indices: Collection[int], transfer: Transfer) -> int:
-    """The most that frames of a segment take as files, with their records."""
-    cold, warm = (_frame_bytes(source.size, count) for count in _evaluations(source, transfer))
+    """The most that frames of a segment take as files, with their records; `transfer`: the job's."""
+    direction = source.direction(segment)
+    own = transfer if direction is None else direction.transfer
+    cold, warm = (_frame_bytes(source.size, count) for count in _evaluations(source, own))
     colds = int(segment.kind == "paint" and segment.first in indices) if source.is_warm else len(indices)
     return colds * cold + (len(indices) - colds) * warm
 

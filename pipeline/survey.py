@@ -56,10 +56,6 @@ class Brief:
     scripts: Mapping[str, Script]
     notebook: Notebook
 
-    def digest(self, path: Path) -> str:
-        """The SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
-        return _digest(path, self.notebook)
-
 
 def brief_of(config: Config, notebook: Notebook) -> Brief:
     """Read shot lists, styles and masks.

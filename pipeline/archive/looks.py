@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.config import Config, Transfer, plain
 from pipeline.direction import Direction
 from pipeline.media.items import Own
 from pipeline.parts import ALGORITHM, Judges, style_parts, unused
+from pipeline.records import digest_of
 from pipeline.workspace import Workspace
 
 PICTURES = 1
@@ -39,10 +41,11 @@ class Look:
 
 
 class Looks:
-    """The looks of a job: its own, and those that entries of a manifest have; `digest` gives a file's SHA-256."""
+    """The looks of a job: its own, and those that entries of a manifest have. `of` belongs to one thread, `keep` to another."""
 
-    def __init__(self, config: Config, judges: Judges, digest: Callable[[Path], str]) -> None:
-        self._config, self._judges, self._digest = config, judges, digest
+    def __init__(self, config: Config, judges: Judges) -> None:
+        self._config, self._judges = config, judges
+        self._digest = lru_cache(KEPT)(digest_of)  # a style or mask that many entries have is read once
         self._recent: dict[Own | None, Look] = {}
         self._told: dict[str, Mapping[str, Any]] = {}  # parts by fingerprint, of the first looks
         self._kept = 0
@@ -59,13 +62,14 @@ class Looks:
 
     def keep(self, space: Workspace) -> None:
         """Write down what a later run is to tell its reasons from, where that is new."""
-        if self._kept == len(self._told):
+        told = dict(self._told)  # the listing's thread adds to it
+        if self._kept == len(told):
             return
-        self._kept = len(self._told)
+        self._kept = len(told)
         before = space.read(space.looks)
-        if not self._told.keys() <= before.keys():
+        if not told.keys() <= before.keys():
             recent = list(before.items())[-TOLD:]
-            space.write(space.looks, dict([*recent, *self._told.items()]))
+            space.write(space.looks, dict([*recent, *told.items()]))
 
     def _make(self, own: Own) -> Look:
         config = self._config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from pipeline.plan import Failure
 
 LISTED = 10_000
 """Photographs that are told one by one; of a larger archive the first."""
+
+TOLD_EVERY = 500
 
 BYTES_PER_PIXEL = 1.5
 """Of a finished photograph: paintings take 1.2 to 1.6 as JPEG of quality 95, 2.4 as PNG."""
@@ -45,10 +47,12 @@ class Pictures:
         return int(sum(pages * w * h * BYTES_PER_PIXEL for ((w, h), _), pages in self.work.items()))
 
 
-def count_up(findings: Iterable[Finding]) -> Pictures:
-    """Count findings."""
+def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda _: None) -> Pictures:
+    """Count findings; `watch` is told now and then how many photographs there are."""
     found = Pictures()
     for finding in findings:
+        if found.count % TOLD_EVERY == 0:
+            watch(found.count)
         match finding:
             case Done(row):
                 found.done += row.pages

@@ -139,7 +139,7 @@ def _save_heif(picture: Image.Image, target: BytesIO, coding: Coding, told: Meta
     heif = pillow_heif.from_pillow(picture)
     said = {"exif": told.exif or None, "xmp": told.xmp or None, "icc_profile": profile or None}
     heif.info.update({key: value for key, value in said.items() if value})
-    heif.save(target, quality=coding.quality, chroma=coding.chroma, **said)
+    heif.save(target, quality=coding.quality, chroma="420", **said)  # phones decode no other
 
 
 def _in_palette(pixels: Pixels) -> Image.Image:

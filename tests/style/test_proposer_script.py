@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from pipeline.errors import ConfigError, WeightsError
+from pipeline.errors import ConfigError
 from pipeline.style import Settings, Style, Stylizer, Weights
 from pipeline.style.color import luminance
-from pipeline.style.proposer import Proposer, Training, train_proposer
 from tests.photos import photo, square_photo
 
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+from proposer import Proposer, Training, train_proposer
+
 CONTENTS = [square_photo(name, 32) for name in ("astronaut", "chelsea", "coffee")]
-TRAINING = Training(steps=30, channels=4, blocks=1)
+TRAINING = Training(steps=60, rate=5e-3, channels=4, blocks=1)
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +60,6 @@ def test_with_luminance_gray_pictures_are_judged_and_pulled_as_gray(narrow: Weig
     assert torch.equal(gradients[:, 0], gradients[:, 2])
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
-    painter: Stylizer, trained: Proposer
-) -> None:
-    again = train_proposer(painter, CONTENTS, TRAINING)
-    assert again.to_bytes() == trained.to_bytes()
-    other = train_proposer(painter, CONTENTS, Training(steps=30, channels=4, blocks=1, seed=1))
-    assert not torch.equal(other.propose(CONTENTS[0]), trained.propose(CONTENTS[0]))
-
-
 def test_training_leaves_the_random_numbers_of_others_alone(painter: Stylizer) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
@@ -97,31 +90,6 @@ def test_a_proposal_has_the_pictures_shape_and_stays_within_0_to_1(
     assert proposed.dtype == torch.float32
     assert not proposed.requires_grad
     assert 0 <= float(proposed.min()) < float(proposed.max()) <= 1
-
-
-def test_a_proposer_read_back_proposes_the_same_bits(trained: Proposer) -> None:
-    again = Proposer.from_bytes(trained.to_bytes())
-    assert torch.equal(again.propose(CONTENTS[1]), trained.propose(CONTENTS[1]))
-
-
-def saved(state: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda _: b"",
-        lambda good: good[:100],
-        lambda _: saved([1, 2]),
-        lambda _: saved({"channels": 4, "blocks": 1, "tensors": {}}),
-    ],
-)
-def test_other_bytes_are_refused(trained: Proposer, spoil: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(WeightsError, match="hold no proposer"):
-        Proposer.from_bytes(spoil(trained.to_bytes()))
 
 
 def test_there_is_nothing_to_learn_from_no_pictures(painter: Stylizer) -> None:

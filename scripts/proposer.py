@@ -9,26 +9,21 @@ nothing of files, nor of what is made of its proposals.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError, WeightsError
-from .optimize import Evaluate
-from .scales import shape_of
-from .steps import held
-from .stylizer import Stylizer
+from pipeline.errors import ConfigError
+from pipeline.style import Stylizer
+from pipeline.style.optimize import Evaluate
+from pipeline.style.scales import shape_of
+from pipeline.style.steps import held
 
 Watch = Callable[[int, int, float], None]
 """Sees (step, which content, loss) of each proposal in training."""
-
-SHRINKS = 4
-"""The blocks work at a fourth of the size; sides are padded to a multiple of it."""
 
 GAIN = 0.1
 """What the last layer says counts by this. Its sums are of over a thousand numbers, which Adam moves all at once."""
@@ -70,8 +65,7 @@ class Proposer(nn.Module):
     def forward(self, contents: Tensor) -> Tensor:
         """Proposals of `contents`, (b, 3, h, w) in 0–1, that may leave 0–1."""
         height, width = shape_of(contents)
-        padded = F.pad(contents, (0, -width % SHRINKS, 0, -height % SHRINKS), mode="replicate")
-        change: Tensor = self.last(self.trunk((padded - 0.5) * 4))
+        change: Tensor = self.last(self.trunk((contents - 0.5) * 4))  # up to 3 px longer
         return contents + GAIN * change[:, :, :height, :width]
 
     def propose(self, contents: Tensor) -> Tensor:
@@ -79,26 +73,6 @@ class Proposer(nn.Module):
         with torch.no_grad():
             found: Tensor = self(contents)
         return found.clamp(0, 1)
-
-    def to_bytes(self) -> bytes:
-        """What `from_bytes` makes the same proposer of."""
-        stream = io.BytesIO()
-        tensors = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
-        torch.save({"channels": self.channels, "blocks": self.blocks, "tensors": tensors}, stream)
-        return stream.getvalue()
-
-    @staticmethod
-    def from_bytes(data: bytes) -> Proposer:
-        """The proposer of `to_bytes`, on the CPU; raises `WeightsError` for other bytes."""
-        try:
-            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            proposer = Proposer(state["channels"], state["blocks"])
-            proposer.load_state_dict(state["tensors"])
-        except Exception as error:  # torch raises a dozen kinds here, from KeyError to UnpicklingError
-            raise WeightsError(
-                f"these {len(data)} bytes hold no proposer ({type(error).__name__}); train it again"
-            ) from error
-        return proposer
 
 
 @dataclass(frozen=True)
