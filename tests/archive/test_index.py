@@ -147,6 +147,9 @@ def test_a_worker_that_came_too_late_changes_nothing(space: Workspace) -> None:
     leave(space, "token-late.jsonl", [page("a.jpg", mtime_ns=99, digest="1" * 64)])
     with PictureIndex(space, writable=True) as index:
         assert index.get("a.jpg") == row
+    (kept,) = space.pictures.iterdir()  # its writer may yet finish
+    os.utime(kept, (0, 0))
+    assert names(space, writable=True) == ["a.jpg"]
     assert list(space.pictures.iterdir()) == []
     assert len(lines(space)) == 1
 

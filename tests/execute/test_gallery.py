@@ -253,12 +253,22 @@ def test_a_call_ends_after_a_while_and_the_next_goes_on(
     monkeypatch.setattr(gallery_module, "CALL_S", 0.0)
     pictures = [photo(space, f"{index}.png", index) for index in range(6)]
     galleries.append(Gallery(batch_of(space, *pictures), Painter(most=2), "w-1", lambda progress: None))
-    first = galleries[0].paint(range(6))
-    assert sorted(first.records) == [0, 1]
+    told = [sorted(galleries[0].paint(range(6)).records)]
+    assert told[0] in ([], [0, 1])  # it may still be writing, which the next call tells
     assert not (space.output / "2.png").exists()
-    second = galleries[0].paint([3, 2, 4, 5])
-    assert sorted(second.records) == [2, 3]
-    assert sorted(galleries[0].paint([4, 5]).records) == [4, 5]
+    while (known := sorted(index for some in told for index in some)) != [0, 1, 2, 3, 4, 5]:
+        told.append(sorted(galleries[0].paint([i for i in (3, 2, 4, 5, 0, 1) if i not in known]).records))
+    assert len(told) <= 4
+
+
+def test_without_any_asked_for_a_call_waits_for_what_is_being_written(
+    space: Workspace, galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_module, "CALL_S", 0.0)
+    pictures = [photo(space, f"{index}.png", index) for index in range(3)]
+    galleries.append(Gallery(batch_of(space, *pictures), Painter(most=1), "w-1", lambda progress: None))
+    told = [*galleries[0].paint(range(3)).records, *galleries[0].paint([]).records]
+    assert told == [0]
 
 
 def test_few_pictures_are_read_before_their_turn(
