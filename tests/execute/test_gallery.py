@@ -219,6 +219,21 @@ def test_pictures_of_other_sizes_are_never_in_one_tensor(
     assert painter.shapes == [(2, 3, 24, 32), (1, 3, 32, 24), (2, 3, 24, 32)]
 
 
+def test_never_more_are_painted_at_once_than_their_size_allows(
+    space: Workspace, paint: Callable[..., Painted]
+) -> None:
+    class Careful(Painter):
+        def at_once(self, shape: tuple[int, int], most: int) -> int:
+            return 4 if max(shape) < 50 else 1
+
+    sizes = [(40, 30), (64, 48), (64, 48), (40, 30), (40, 30)]
+    painter = Careful()
+    paint(
+        *(photo(space, f"{i}.png", i, size) for i, size in enumerate(sizes)), painter=painter, longest_px=None
+    )
+    assert painter.shapes == [(1, 3, 30, 40), (1, 3, 48, 64), (1, 3, 48, 64), (2, 3, 30, 40)]
+
+
 def test_the_bytes_do_not_depend_on_the_batch_or_the_order(
     space: Workspace, paint: Callable[..., Painted]
 ) -> None:
