@@ -53,6 +53,8 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notes = _write(source, partial, space)
+        if source.output not in written(space).outputs and target.exists():
+            raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours = {"source": source.name, "output": source.output}
         append_journal(space.outputs, ours)  # so that it is known as ours, whatever comes next
         with writing(target):
@@ -98,6 +100,11 @@ class Written(NamedTuple):
     last: Mapping[str, Mapping[str, Any]]  # by the source's name, its last entry
     outputs: frozenset[str]  # the paths, below the output folder, that runs here wrote
 
+    @property
+    def by_source(self) -> dict[Any, Any]:
+        """The last of these of each source."""
+        return {source: entry.get("output", source) for source, entry in self.last.items()}
+
 
 def written(space: Workspace) -> Written:
     """Read the journal of outputs; a damaged line that names none is passed over."""
@@ -133,17 +140,13 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
     """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
     ours = written(space).outputs
     taken = [s for s in plan.sources if s.output not in ours and (space.output / s.output).exists()]
-    failures = [
-        Failure(
-            source.name,
-            None,
-            f"{space.output / source.output} is there already, and no run here made it; "
-            "move it away, or choose another output",
-        )
-        for source in taken
-    ]
+    failures = [Failure(source.name, None, _occupied(space.output / source.output)) for source in taken]
     sources = tuple(source for source in plan.sources if source not in taken) if taken else plan.sources
     return replace(plan, sources=sources, failures=(*plan.failures, *failures))
+
+
+def _occupied(target: Path) -> str:
+    return f"{target} is there already, and no run here made it; move it away, or choose another output"
 
 
 def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[str, Output]:

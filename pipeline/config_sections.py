@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 
 from pipeline import config_values as kinds
 from pipeline.config_errors import conflicts
-from pipeline.media.photo_formats import FormatName
+from pipeline.media.formats import PhotoName
 from pipeline.yaml_lines import show
 
 Conflict = tuple[str, tuple[str, ...]]
@@ -278,7 +278,7 @@ class Disk(Section):
 class Archive(Section):
     """How photographs are read and written back; a picture's result is its only copy, so a change paints it anew."""
 
-    format: FormatName = "source"
+    format: PhotoName = "source"
     """Format of the results; source: that of each picture, by its content."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Quality from 1 to 100, the best, of JPEG, WebP, AVIF and HEIC."""

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -99,9 +100,8 @@ class Display(Watcher):
                 self.say(f"{source.name}: {note}", "yellow")
         for name, reasons in stock.reasons.items():
             self.say(f"{name}: made again, because of {'; '.join(reasons)}", "yellow")
-        for reason, count in Counter(
-            reason for told in archive.reasons.values() for reason in told
-        ).most_common(9):
+        told = archive.reasons.copy()  # which grows while it is listed
+        for reason, count in Counter(chain.from_iterable(told.values())).most_common(9):
             self.say(f"{_plural(count, 'picture')} made again, because of {reason}", "yellow")
         for failure in (*plan.failures, *archive.failures[:TOLD]):
             self.say(f"{failure.source}: {failure.error}", "red")

@@ -15,7 +15,6 @@ from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
 from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
-from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
@@ -68,15 +67,14 @@ def brief_of(config: Config, notebook: Notebook) -> Brief:
 
 
 def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch = lambda _: None) -> Plan:
-    """Look at every film and plan it; one that cannot be used becomes a failure of the plan.
+    """Look at every film, its output named, and plan it; one that cannot be used becomes a failure of the plan.
 
     `watch` is told the name of each as its turn comes. Raises `ConfigError` where a shot list names another.
     """
-    sources = name_outputs(films, config.encoding.wish)
-    check_names(brief.scripts, [source.name for source in sources])
+    check_names(brief.scripts, [source.name for source in films])
     planned: list[SourcePlan] = []
     failures: list[Failure] = []
-    for source in sources:
+    for source in films:
         watch(source.name)
         try:
             script = brief.scripts.get(source.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.archive.findings import Done, Planned
+from pipeline.archive.index import Row
 from pipeline.archive.job import findings_of
 from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.config import Config
@@ -104,13 +105,22 @@ def _judge_picture(finding: Done | Planned | Refused, space: Workspace) -> Verdi
             why = f"of an earlier run: {'; '.join(reasons)}" if reasons else "not painted"
             return Verdict(picture.name, target, None, f"{why}; run the job to go on")
         case Done(row):
-            target = space.output / row.output
-            same = digest_of(target) == row.digest
-            pages = "1 picture" if row.pages == 1 else f"{row.pages} pages"
-            checks = (pages, f"{row.width_px}x{row.height_px}", "its bytes as they were verified")
-            wrong = [] if same else ["its bytes are not those that were written"]
-            failure = None if same else f"differs from its source: {wrong[0]}"
-            return Verdict(row.name, target, Certificate(row.pages, checks, tuple(wrong)), failure)
+            return _judge_result(row, space.output / row.output)
+
+
+def _judge_result(row: Row, target: Path) -> Verdict:
+    try:
+        same = digest_of(target) == row.digest
+    except MediaError as error:
+        return Verdict(row.name, target, None, str(error))
+    pages = "1 picture" if row.pages == 1 else f"{row.pages} pages"
+    checks = (pages, f"{row.width_px}x{row.height_px}", "its bytes as they were verified")
+    if same:
+        return Verdict(row.name, target, Certificate(row.pages, checks, ()), None)
+    wrong = "its bytes are not those that were written"
+    return Verdict(
+        row.name, target, Certificate(row.pages, checks, (wrong,)), f"differs from its source: {wrong}"
+    )
 
 
 def _judge(source: SourcePlan, output: Path, standing: Standing, stock: Stock) -> Verdict:

@@ -116,11 +116,15 @@ class Workspace:
             try:
                 yield
             except BaseException:
-                if created and not self.segments.exists():
+                if created and not self._holds_work():
                     _remove_created(created)
                 raise
             finally:
                 file.truncate(0)
+
+    def _holds_work(self) -> bool:
+        """Whether anything may have been finished: frames, or photographs, which without their lines are strangers'."""
+        return self.segments.exists() or self.index.exists() or any(self.pictures.glob("*.jsonl"))
 
     def _hold(self, file: IO[str]) -> None:
         try:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.execute.events import Event, FrameFinished, SegmentFinished, Todo
-from pipeline.execute.job import SegmentJob
+from pipeline.errors import MediaError
+from pipeline.execute.delivery import Ready, deliver
+from pipeline.execute.events import (
+    BatchTodo,
+    Event,
+    FrameFinished,
+    PictureFailed,
+    PictureFinished,
+    SegmentFinished,
+    Todo,
+)
+from pipeline.execute.job import Batch, SegmentJob
+from pipeline.execute.queue import Queue
 from pipeline.frames import encode_frame
+from pipeline.media.geometry import output_size
+from pipeline.media.photos import encode_photo, read_photo
+from pipeline.records import PictureRecord, digest_of
 from pipeline.workspace import commit_frame
 from tests.plans import record
 
@@ -26,7 +41,7 @@ def painted(index: int, width_px: int, height_px: int) -> npt.NDArray[np.uint8]:
 
 
 class TextureFarm:
-    """Stands in for `Farm`: `WORKERS` segments in turn, a frame each; every commit is followed by its event."""
+    """Stands in for `Farm`: `WORKERS` segments or batches in turn, a frame or photograph each, then its event."""
 
     WORKERS = 2
 
@@ -39,30 +54,27 @@ class TextureFarm:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def stylize(
-        self,
-        todos: Sequence[Todo],
-        stop: Callable[[], bool],
-        choose: Callable[[Iterator[Todo]], Todo | None],
-    ) -> Iterator[Event]:
-        queue = deque(sorted(todos, key=lambda todo: -len(todo.missing)))
-        unfinished, slots, deadline_s = {todo.key for todo in todos}, list[Todo](), time.monotonic() + 60
-        while (queue or slots) and not stop():
+    def stylize(self, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
+        slots, deadline_s = list[Todo | BatchTodo](), time.monotonic() + 60
+        while (slots or not queue.is_over) and not stop():
             assert time.monotonic() < deadline_s, "this hangs"
-            if len(slots) < self.WORKERS and queue:
-                todo = choose(todo for todo in queue if not todo.needs & unfinished)
+            if len(slots) < self.WORKERS:
+                todo = queue.take(self.WORKERS)
                 if todo is not None:
-                    queue.remove(todo)
                     slots.append(todo)
                 elif not slots:
                     time.sleep(0.005)
                     continue
             todo = slots.pop(0)
-            yield FrameFinished(paint(todo.job, todo.missing.popleft()), todo.job)
+            index = todo.missing.popleft()
+            if isinstance(todo, BatchTodo):
+                yield from paint_picture(todo.job, index)
+            else:
+                yield FrameFinished(paint(todo.job, index), todo.job)
             if todo.missing:
                 slots.append(todo)
-            else:
-                unfinished.discard(todo.key)
+            elif isinstance(todo, Todo):
+                queue.finish(todo)
                 yield SegmentFinished(todo.job)
 
 
@@ -75,3 +87,44 @@ def paint(job: SegmentJob, index: int) -> Any:
     )
     commit_frame(job.folder, done, data)
     return done
+
+
+def paint_picture(batch: Batch, index: int) -> Iterator[Event]:
+    """Write the result of a photograph, with the texture of its page's index in it, and say so."""
+    try:
+        ready = _ready(batch, index)
+    except MediaError as error:
+        yield PictureFailed(batch, index, str(error))
+        return
+    done = deliver(batch, [ready])
+    yield from (PictureFinished(batch, place, pages) for place, pages in done.records.items())
+    yield from (PictureFailed(batch, one.index, one.error) for one in done.failed)
+
+
+def _ready(batch: Batch, index: int) -> Ready:
+    picture = batch.pictures[index]
+    photo = read_photo(
+        picture.path, lambda w, h: output_size(w, h, batch.longest_px, even=False), batch.max_pixels
+    )
+    pages = [
+        painted(number, page.rgb.shape[1], page.rgb.shape[0]) / np.float32(255)
+        for number, page in enumerate(photo.pages)
+    ]
+    coded = encode_photo(pages, photo, batch.format)
+    records = tuple(
+        PictureRecord(
+            **asdict(record(page, source=picture.name, segment=batch.name, bytes=len(coded.data))),
+            output=picture.output,
+            look=batch.look,
+            source_bytes=picture.bytes,
+            source_mtime_ns=picture.mtime_ns,
+            source_digest=digest_of(picture.path) if batch.with_digest else None,
+            digest=hashlib.sha256(coded.data).hexdigest(),
+            width_px=rgb.shape[1],
+            height_px=rgb.shape[0],
+            pages=len(pages),
+            notes=coded.notes,
+        )
+        for page, rgb in enumerate(pages)
+    )
+    return Ready(index, coded.data, records)

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.media.listing import list_sources
+from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
 from pipeline.parts import Inspected, Judges, StyleDigests
-from pipeline.plan import SourcePlan, plan_source
-from pipeline.workspace import FrameRecord
+from pipeline.plan import Plan, SourcePlan, plan_source
+from pipeline.records import FrameRecord
+from pipeline.survey import Notebook, Watch, brief_of, survey
 
 JUDGES = Judges(styles=(StyleDigests("aa" * 32, 1.0), StyleDigests("bb" * 32, 2.0)), weights="cc" * 32)
 
@@ -45,6 +48,14 @@ def inspected(
 
 def planned(found: Inspected | None = None, judges: Judges = JUDGES, **sections: Any) -> SourcePlan:
     return plan_source(config(**sections), found or inspected(), judges)
+
+
+def surveyed(config: Config, notebook: Notebook | None = None, watch: Watch = lambda _: None) -> Plan:
+    """The plan of the films that a job's input leads to, as a run makes it."""
+    found = list_sources(config.input, folders=config.folders, exclude=config.output)
+    films = [source for source in found.sources if source.kind != "still"]
+    named = name_outputs(films, config.encoding.wish)
+    return survey(config, brief_of(config, notebook or Notebook()), named, watch)
 
 
 def record(frame: int = 0, **changes: Any) -> FrameRecord:

@@ -239,7 +239,7 @@ def test_a_killed_driver_loses_nothing_and_the_next_run_gives_the_same_bytes(
     frames = json.loads(result.stdout)["frames"]
     assert frames["reused"] >= 3
     assert frames["stylized"] == 8 - frames["reused"] > 0
-    assert f"{frames['reused']} frames reused" in result.stderr
+    assert f"8 frames; {frames['reused']} reused, {frames['stylized']} to do" in result.stderr
     assert committed(output) == undisturbed
 
 

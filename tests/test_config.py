@@ -706,7 +706,7 @@ def test_a_huge_value_is_shown_cut_short(folder: Path) -> None:
 
 
 def keys_of(values: dict[str, Any]) -> set[str]:
-    names = ("transfer", "video", "encoding", "execution", "disk")
+    names = ("transfer", "video", "encoding", "archive", "execution", "disk")
     sections = {name: part for name, part in values.items() if name in names}
     return set(values) | {f"{name}.{key}" for name, part in sections.items() for key in part}
 

@@ -1,11 +1,72 @@
-"""The time that is left."""
+"""What a person is told of a job: how much there is to do, and the time that is left."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
 
-from pipeline.display import RECENT, Eta
-from tests.plans import record
+import pytest
+from rich.console import Console
+
+from pipeline.archive.stream import Tally
+from pipeline.display import RECENT, Display, Eta
+from pipeline.plan import Failure, Plan
+from pipeline.resume import Stock
+from tests.plans import inspected, planned, record
+
+NOTHING = Stock({}, {})
+
+
+def told(plan: Plan, stock: Stock, archive: Tally, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that are told before the work begins."""
+    Display(Console(width=200)).planned(plan, stock, archive)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_photographs_are_counted_with_what_is_reused_and_what_is_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    archive = Tally(
+        reused=3, planned=5, listed=9, refused=1, failures=[Failure("x.png", None, "no picture")],
+        skipped=["notes.txt"], skipped_count=1, reasons={"a.png": ("other",), "b.png": ("other", "more")},
+    )  # fmt: skip
+    assert told(Plan(), NOTHING, archive, capsys)[:5] == [
+        "8 pictures; 3 reused, 5 to do",
+        "2 pictures made again, because of other",
+        "1 picture made again, because of more",
+        "x.png: no picture",
+        "1 files skipped, neither video nor picture",
+    ]
+
+
+def test_of_an_archive_that_is_still_listed_it_is_said_that_there_may_be_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = told(Plan(), NOTHING, Tally(planned=5), capsys)
+    assert lines[0] == "5 pictures so far, and still counting; 0 reused, 5 to do"
+
+
+def test_films_are_counted_beside_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan((planned(inspected(10, (4,))),))
+    stock = Stock({segment.key: {} for segment in plan.segments}, {})
+    lines = told(plan, stock, Tally(planned=1, listed=1), capsys)
+    assert lines[:2] == [
+        "1 source, 2 segments, 10 frames; 0 reused, 10 to do",
+        "1 picture; 0 reused, 1 to do",
+    ]
+
+
+class Growing(dict[str, tuple[str, ...]]):
+    """Reasons of which one is added whenever one is looked at, as the thread that lists may do."""
+
+    def values(self) -> Iterator[tuple[str, ...]]:  # type: ignore[override]
+        for reasons in super().values():
+            yield reasons
+            self[f"{len(self)}.png"] = reasons
+
+
+def test_reasons_may_be_added_while_they_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    archive = Tally(planned=2, reasons=Growing({"a.png": ("other",), "b.png": ("other",)}))
+    assert "2 pictures made again, because of other" in told(Plan(), NOTHING, archive, capsys)
 
 
 def eta(cold: list[float], warm: list[float]) -> Eta:

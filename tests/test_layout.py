@@ -78,7 +78,8 @@ def test_the_plan_is_pure() -> None:
     [
         ("media/", {"style", "motion", "execute", "config", "plan", "workspace", "run", "cli"}),
         ("motion/", {"style", "execute", "config", "plan", "workspace", "run", "cli", "media"}),
-        ("execute/", {"run", "cli", "assemble", "ledger", "display"}),
+        ("execute/", {"run", "cli", "assemble", "ledger", "display", "archive"}),
+        ("archive/", {"run", "cli", "ledger", "display"}),
         ("plan.py", {"style", "execute", "workspace", "run", "cli"}),
         ("workspace.py", {"style", "motion", "execute", "plan", "run", "cli", "media"}),
     ],
@@ -87,6 +88,25 @@ def test_dependencies_point_one_way(package: str, forbidden: set[str]) -> None:
     for name in (name for name in MODULES if name.startswith(package)):
         ours = {found.split(".")[1] for found in imports(name) if found.startswith("pipeline.")}
         assert not ours & forbidden, name
+
+
+ARCHIVE = {
+    "archive", "config", "direction", "durable", "errors", "execute", "media", "parts", "plan", "records", "survey",
+    "workspace",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("archive/")])
+def test_the_archive_knows_of_films_and_workers_no_more_than_it_needs(name: str) -> None:
+    """Of assembling only what films wrote, of execution only what travels and where workers leave their journals."""
+    ours = [found.removeprefix("pipeline.") for found in imports(name) if found.startswith("pipeline.")]
+    assert {found.partition(".")[0] for found in ours} <= ARCHIVE | {"assemble"}
+    assert {found for found in ours if found.startswith("assemble.")} <= {"assemble.written"}
+    execute = {found for found in ours if found.startswith("execute.")}
+    assert all(
+        found.startswith(("execute.job.", "execute.events.")) or found == "execute.delivery.journals_of"
+        for found in execute
+    ), execute
 
 
 def test_only_the_command_line_prints_or_exits() -> None:
@@ -110,10 +130,18 @@ def heavy_after(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["cli", "config", "run", "verify", "survey", "resume", "plan", "workspace", "weights"]
-)
+    "name",
+    [
+        "cli", "config", "run", "look", "verify", "survey", "resume", "plan", "workspace", "weights",
+        "archive.stream", "archive.summary", "execute.queue", "execute.delivery",
+    ],
+)  # fmt: skip
 def test_importing_is_quick(name: str) -> None:
     assert heavy_after(f"import pipeline.{name}") == []
+
+
+def test_the_scheduler_is_without_torch_so_that_the_driver_stays_small() -> None:
+    assert heavy_after("import pipeline.execute.scheduler") == ["ray"]
 
 
 def test_asking_for_help_is_quick() -> None:

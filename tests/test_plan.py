@@ -47,7 +47,7 @@ def test_a_shot_begins_at_each_cut_within() -> None:
 
 
 def test_a_video_without_a_range_is_planned_whole() -> None:
-    assert frame_range(config(), inspected(7).probe, inspected(7).source) == (0, 7)
+    assert frame_range(config(), inspected(7).probe) == (0, 7)
 
 
 def test_a_range_beyond_the_end_is_an_error_of_the_source() -> None:
@@ -62,25 +62,18 @@ def test_a_range_that_ends_beyond_the_end_is_cut_and_noted() -> None:
     assert planned(inspected(30), video={"frames": (20, 30)}).notes == ()
 
 
-def test_a_still_knows_nothing_of_the_videos_section() -> None:
-    plan = planned(inspected(1, kind="still", name="a.jpg"), video={"frames": (20, 40)})
-    assert (plan.first, plan.stop) == (0, 1)
-    assert plan.notes == ()
-    assert not plan.is_warm
-
-
 @pytest.mark.parametrize(
     ("kind", "warm_start", "is_warm"),
-    [("video", "flow", True), ("sequence", "previous", True), ("video", "none", False), ("still", "flow", False)],
+    [("video", "flow", True), ("sequence", "previous", True), ("animation", "flow", True), ("video", "none", False)],
 )  # fmt: skip
-def test_only_frames_of_videos_start_warm(kind: str, warm_start: str, is_warm: bool) -> None:
+def test_the_frames_of_films_start_warm_unless_asked_otherwise(
+    kind: str, warm_start: str, is_warm: bool
+) -> None:
     assert planned(inspected(kind=kind), video={"warm_start": warm_start}).is_warm is is_warm
 
 
-def test_videos_have_even_sides_and_stills_need_not() -> None:
-    size = {"size": None}
-    assert planned(inspected(), transfer=size).size == (64, 48)
-    assert planned(inspected(1, kind="still"), transfer=size).size == (65, 49)
+def test_films_have_even_sides() -> None:
+    assert planned(inspected(), transfer={"size": None}).size == (64, 48)
 
 
 def test_notes_name_the_guess_first_and_then_the_probes() -> None:
@@ -91,7 +84,7 @@ def test_notes_name_the_guess_first_and_then_the_probes() -> None:
 
 def test_a_plan_counts_all_its_sources() -> None:
     one, two = planned(inspected(10, (4,))), planned(inspected(5, name="b.mp4"))
-    plan = Plan((one, two), (), ())
+    plan = Plan((one, two))
     assert plan.frames == 15
     assert [segment.name for segment in plan.segments] == ["clip.mp4[0-3]", "clip.mp4[4-9]", "b.mp4[0-4]"]
     assert len({segment.key for segment in plan.segments}) == 3
@@ -135,16 +128,9 @@ def test_a_setting_of_which_no_pixel_depends_is_not_in_the_fingerprint(
     assert fingerprint(transfer={**base, **change}) == fingerprint(transfer=base)
 
 
-@pytest.mark.parametrize(("kind", "warm_start"), [("still", "flow"), ("video", "none")])
-def test_the_warm_iterations_are_not_in_the_fingerprint_where_nothing_starts_warm(
-    kind: str, warm_start: str
-) -> None:
-    one, two = (
-        fingerprint(
-            inspected(1, kind=kind), video={"warm_start": warm_start}, transfer={"warm_iterations": n}
-        )
-        for n in (40, 39)
-    )
+def test_the_warm_iterations_are_not_in_the_fingerprint_where_nothing_starts_warm() -> None:
+    cold = {"warm_start": "none"}
+    one, two = (fingerprint(video=cold, transfer={"warm_iterations": n}) for n in (40, 39))
     assert one == two
 
 
@@ -222,11 +208,6 @@ def test_the_name_of_the_source_is_not_in_the_fingerprint_but_in_the_key() -> No
     one, two = (planned(inspected(name=name)).segments[0] for name in ("a.mp4", "b.mp4"))
     assert one.fingerprint == two.fingerprint
     assert one.key != two.key
-
-
-def test_the_warm_start_is_not_in_the_fingerprint_of_a_still() -> None:
-    still = inspected(1, kind="still")
-    assert fingerprint(still, video={"warm_start": "none"}) == fingerprint(still)
 
 
 def test_a_recipe_written_out_is_the_recipe() -> None:
@@ -318,7 +299,6 @@ def test_a_quality_that_counts_for_nothing_is_noted() -> None:
 def test_high_dynamic_range_that_is_kept_is_coded_with_10_bits() -> None:
     assert planned(inspected(color=HDR, bits=10)).coding == Coding("h265", 18, 10)
     assert planned(inspected(color=HDR, bits=10, is_tonemapped=True)).coding == Coding("h264", 16, 8)
-    assert planned(inspected(1, kind="still", name="a.jpg")).coding is None
 
 
 # --- changes ---

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config import Config
 from pipeline.errors import MediaError
-from pipeline.execute.events import Event, FrameFinished
+from pipeline.execute.events import Event, FrameFinished, PictureFinished
 from pipeline.ledger import Watcher
 from pipeline.packs import pack_frames
-from pipeline.preview import DIMMED, dimmed, lines
-from pipeline.run import preview, run
+from pipeline.preview import DIMMED, dimmed, lines, preview
+from pipeline.run import run
 from pipeline.workspace import frame_path
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm, painted
@@ -51,13 +51,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Interrupter(Watcher):
-    """Asks for a stop once so many frames are finished."""
+    """Asks for a stop once so many frames and photographs are finished."""
 
     def __init__(self, frames: int) -> None:
         self._left = frames
 
     def happened(self, event: Event) -> None:
-        self._left -= isinstance(event, FrameFinished)
+        self._left -= isinstance(event, FrameFinished | PictureFinished)
 
     def asked(self) -> bool:
         return self._left <= 0
@@ -197,14 +197,15 @@ def test_stills_are_listed(job: Job, tmp_path: Path) -> None:
         iio.imwrite(tmp_path / f"in/{name}.png", picture(ord(name), 96, 72))
     config = job(tmp_path / "in", **SETTINGS, folders="archive")
     interrupted(config, 2)
+    before = tree(tmp_path / "out")
     _, previews = preview(config)
-    *named, total = lines(previews)
-    assert total == "2 of 3 pictures painted"
-    assert [line.partition(":")[0] for line in named] == ["a.png", "b.png"]
+    assert [(one.source, one.painted, one.frames) for one in previews] == [
+        ("a.png", 1, 1), ("b.png", 1, 1), ("c.png", 0, 1),
+    ]  # fmt: skip
+    assert list(lines(previews)) == ["2 of 3 pictures painted"]
+    assert tree(tmp_path / "out") == before
     (tmp_path / "out/b.png").unlink()
-    *named, total = lines(preview(config)[1])
-    assert total == "2 of 3 pictures painted"
-    assert named[1] == "b.png: painted → its file is not written yet"
+    assert list(lines(preview(config)[1])) == ["1 of 3 pictures painted"]
     assert not (tmp_path / "out/.stylize/preview").exists()
 
 

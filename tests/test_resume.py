@@ -20,7 +20,7 @@ def space(tmp_path: Path) -> Workspace:
 
 
 def plan_of(*sources: Any) -> Plan:
-    return Plan(sources, (), ())
+    return Plan(sources)
 
 
 def finish(plan: Plan, space: Workspace, *frames: int) -> None:

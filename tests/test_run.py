@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.execute.events import Event, Pulse, WorkerLost
-from pipeline.ledger import Watcher
+from pipeline.ledger import Summary, Watcher
 from pipeline.media.probe import Probe, probe
 from pipeline.run import run
 from pipeline.workspace import Workspace
@@ -28,6 +28,12 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 def probe_file(path: Path) -> Probe:
     return probe(source_of(path), rate=Fraction(25))
+
+
+def only(summary: Summary) -> Path:
+    """The one output of a run."""
+    (output,) = summary.outputs
+    return output.output
 
 
 def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
@@ -48,7 +54,7 @@ def test_a_real_clip_keeps_its_timestamps_and_its_sample_aspect(job: Job) -> Non
     summary = run(job(source, video={"frames": [0, 12]}, transfer={"size": 96}))
     assert summary.status == "done"
     assert summary.frames == {"total": 12, "stylized": 12, "reused": 0}
-    before, after = probe_file(source), probe_file(summary.outputs[0].output)
+    before, after = probe_file(source), probe_file(only(summary))
     assert [p * after.time_base for p in after.pts] == [p * before.time_base for p in before.pts[:12]]
     assert after.sample_aspect == before.sample_aspect == Fraction(128, 117)
     assert (after.width_px, after.height_px) == (96, 78)
@@ -70,12 +76,12 @@ def test_a_result_is_true_to_its_source(name: str, options: dict, job: Job, tmp_
     source = write_clip(tmp_path / "in" / name, **options)
     summary = run(job(source, transfer={"size": None, "iterations": 1, "warm_iterations": 1}))
     assert not summary.failures
-    before, after = probe_file(source), probe_file(summary.outputs[0].output)
+    before, after = probe_file(source), probe_file(only(summary))
     tolerance = Fraction(1, 1000) if name.endswith("mkv") else 0
     pairs = zip(after.pts, before.pts, strict=True)
     assert all(abs(a * after.time_base - b * before.time_base) <= tolerance for a, b in pairs)
     if before.audio_streams:
-        assert packets(summary.outputs[0].output, "audio") == packets(source, "audio")
+        assert packets(only(summary), "audio") == packets(source, "audio")
 
 
 def test_a_rotated_clip_comes_out_upright(job: Job, tmp_path: Path) -> None:
@@ -83,7 +89,7 @@ def test_a_rotated_clip_comes_out_upright(job: Job, tmp_path: Path) -> None:
     upright = picture(3, 64, 48)
     source = write_clip(tmp_path / "in/turned.mp4", frames=2, rotate_ccw_deg=90, rgb=[upright, upright])
     summary = run(job(source, transfer={"size": None, "iterations": 1, "style_weight": 0.0}))
-    output = summary.outputs[0].output
+    output = only(summary)
     after = probe_file(output)
     assert (after.width_px, after.height_px, after.rotation_deg) == (48, 64, 0)
     with av.open(str(output)) as container:
@@ -151,7 +157,7 @@ def test_a_finished_job_is_left_as_it_is(job: Job, clip: Path, tmp_path: Path) -
 def test_a_deleted_output_is_written_again_from_the_finished_frames(
     job: Job, clip: Path, tmp_path: Path
 ) -> None:
-    output = run(job(clip)).outputs[0].output
+    output = only(run(job(clip)))
     output.unlink()
     again = run(job(clip))
     assert again.frames["stylized"] == 0
@@ -251,6 +257,8 @@ def test_photos_come_out_each_on_its_own_in_their_format(job: Job, tmp_path: Pat
     assert [output.source for output in summary.outputs] == ["a.jpg", "sub/b.png"]
     assert iio.imread(tmp_path / "out/a.jpg").shape == (30, 40, 3)
     assert iio.imread(tmp_path / "out/sub/b.png").shape == (40, 28, 3)
+    assert summary.status == "incomplete"
+    assert summary.frames == {"total": 2, "stylized": 2, "reused": 0}
     assert [failure.source for failure in summary.failures] == ["broken.jpg"]
 
 

@@ -319,19 +319,13 @@ def test_a_source_may_have_a_timeline_of_its_own(folder: Path) -> None:
     assert direction is not None and direction.transfer.style_weight == 5
 
 
-def test_stills_know_no_timeline(folder: Path) -> None:
-    still = inspected(1, kind="still", name="a.jpg")
-    assert planned(still, video={"timeline": FADE}).segments == planned(still).segments
-
-
 # --- writing ---
 
 
 def test_what_is_written_is_read_as_the_same_plan(folder: Path) -> None:
     one = planned(inspected(30, (4, 9), name="a/first.mp4"))
     two = planned(inspected(20, (), name='no: "yes" # 2.mp4'))
-    still = planned(inspected(1, kind="still", name="c.jpg"))
-    assert write_shots(folder / "shots.yaml", Plan((one, two, still), (), ())) == 4
+    assert write_shots(folder / "shots.yaml", Plan((one, two))) == 4
     scripts = read_shots(folder / "shots.yaml", config())
     assert list(scripts) == [one.name, two.name]
     for plan in (one, two):
@@ -352,7 +346,7 @@ def test_a_shot_list_is_never_written_over_a_file_unless_by_force(folder: Path) 
         check_free(folder, force=True)
 
 
-def test_without_videos_there_is_no_shot_list(folder: Path) -> None:
+def test_without_films_there_is_no_shot_list(folder: Path) -> None:
     with pytest.raises(ConfigError, match="no video"):
-        write_shots(folder / "shots.yaml", Plan((planned(inspected(1, kind="still")),), (), ()))
+        write_shots(folder / "shots.yaml", Plan())
     assert not (folder / "shots.yaml").exists()

@@ -12,22 +12,22 @@ from PIL import Image
 from pipeline import survey as survey_module
 from pipeline.config import Config
 from pipeline.errors import ConfigError, MediaError
+from pipeline.media.listing import list_sources
 from pipeline.plan import Plan
-from pipeline.survey import Notebook, survey
-from tests.media.clips import write_clip
+from pipeline.survey import Notebook, brief_of, survey
+from tests.media.clips import picture, write_clip
 from tests.photos import full_photo
-from tests.plans import config
+from tests.plans import config, surveyed
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A clip of 12 frames, two photographs, a text and a style."""
+    """A clip of 12 frames, two of one frame, and a style."""
     media = tmp_path / "media"
     media.mkdir()
     write_clip(media / "clip.mp4", frames=12)
-    for name, color in (("x.png", "teal"), ("y.png", "navy")):
-        Image.new("RGB", (33, 21), color).save(media / name)
-    (media / "notes.txt").write_text("no picture")
+    for name, number in (("x.mp4", 1), ("y.mp4", 2)):
+        write_clip(media / name, rgb=[picture(number, 32, 20)], frames=1, size=(32, 20))
     Image.new("RGB", (8, 8), "red").save(tmp_path / "style.png")
     return tmp_path
 
@@ -63,89 +63,89 @@ def seen(plan: Plan) -> list[tuple[str, int]]:
     return [(source.name, source.frames) for source in plan.sources]
 
 
-def test_every_source_is_planned_and_the_rest_is_named(folder: Path) -> None:
+def test_every_film_is_planned_in_its_turn(folder: Path) -> None:
     turns: list[str] = []
-    plan = survey(job(folder), Notebook(), turns.append)
-    assert seen(plan) == [("clip.mp4", 12), ("x.png", 1), ("y.png", 1)]
-    assert turns == ["clip.mp4", "x.png", "y.png"]
-    assert plan.skipped == (str(folder / "media/notes.txt"),)
+    plan = surveyed(job(folder), Notebook(), turns.append)
+    assert seen(plan) == [("clip.mp4", 12), ("x.mp4", 1), ("y.mp4", 1)]
+    assert turns == ["clip.mp4", "x.mp4", "y.mp4"]
     assert plan.failures == ()
     assert not (folder / "out").exists()
 
 
 def test_a_source_that_cannot_be_read_fails_alone(folder: Path) -> None:
     (folder / "media/broken.mp4").write_bytes(b"no video")
-    plan = survey(job(folder), Notebook())
+    plan = surveyed(job(folder), Notebook())
     assert [failure.source for failure in plan.failures] == ["broken.mp4"]
     assert plan.failures[0].frame is None
     assert len(plan.sources) == 3
 
 
 def test_frames_beyond_the_end_are_a_failure_of_that_source(folder: Path) -> None:
-    plan = survey(job(folder, video={"frames": (12, 20)}), Notebook())
-    assert [failure.source for failure in plan.failures] == ["clip.mp4"]
-    assert "the source has 12 frames" in plan.failures[0].error
+    plan = surveyed(job(folder, video={"frames": (1, 20)}), Notebook())
+    assert [failure.source for failure in plan.failures] == ["x.mp4", "y.mp4"]
+    assert "the source has 1 frames" in plan.failures[0].error
+    assert seen(plan) == [("clip.mp4", 11)]
 
 
 def test_a_second_look_decodes_nothing(folder: Path, probed: list[str]) -> None:
     notebook = Notebook()
-    first = survey(job(folder), notebook)
-    assert sorted(set(probed)) == ["clip.mp4", "x.png", "y.png"]
+    first = surveyed(job(folder), notebook)
+    assert sorted(set(probed)) == ["clip.mp4", "x.mp4", "y.mp4"]
     assert notebook.changed
     probed.clear()
     second = again(notebook)
-    assert survey(job(folder), second) == first
+    assert surveyed(job(folder), second) == first
     assert probed == []
     assert not second.changed
 
 
 def test_a_file_that_changed_is_looked_at_again_and_no_other(folder: Path, probed: list[str]) -> None:
     notebook = Notebook()
-    first = survey(job(folder), notebook)
+    first = surveyed(job(folder), notebook)
     probed.clear()
-    path = folder / "media/x.png"
+    path = folder / "media/x.mp4"
     state = path.stat()
-    Image.new("RGB", (21, 33), "teal").save(path)
+    write_clip(path, rgb=[picture(1, 20, 32)], frames=1, size=(20, 32))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    second = survey(job(folder), again(notebook))
-    assert probed == ["x.png"]
-    assert second.sources[1].size != first.sources[1].size
+    second = surveyed(job(folder), again(notebook))
+    assert set(probed) == {"x.mp4"}
+    assert (first.sources[1].size, second.sources[1].size) == ((512, 320), (320, 512))
     assert second.sources[0] == first.sources[0]
     assert second.sources[2] == first.sources[2]
 
 
 def test_a_file_that_was_only_touched_is_not_decoded_again(folder: Path, probed: list[str]) -> None:
     notebook = Notebook()
-    first = survey(job(folder), notebook)
+    first = surveyed(job(folder), notebook)
     probed.clear()
     os.utime(folder / "media/clip.mp4", ns=(0, 0))
-    assert survey(job(folder), again(notebook)) == first
+    assert surveyed(job(folder), again(notebook)) == first
     assert probed == []
 
 
 def test_a_renamed_file_is_not_decoded_again(folder: Path, probed: list[str]) -> None:
     notebook = Notebook()
-    survey(job(folder), notebook)
+    surveyed(job(folder), notebook)
     probed.clear()
     (folder / "media/clip.mp4").rename(folder / "media/film.mp4")
-    assert seen(survey(job(folder), again(notebook)))[0] == ("film.mp4", 12)
+    assert seen(surveyed(job(folder), again(notebook)))[0] == ("film.mp4", 12)
     assert probed == []
 
 
 def test_the_notebook_forgets_what_is_no_longer_needed(folder: Path) -> None:
     notebook = Notebook()
-    survey(job(folder), notebook)
-    (folder / "media/y.png").unlink()
+    surveyed(job(folder), notebook)
+    (folder / "media/y.mp4").unlink()
     second = again(notebook)
-    survey(job(folder), second)
+    surveyed(job(folder), second)
     assert second.changed
-    assert len(second.data) == len(notebook.data) - 2  # the file's digest and its probe
+    assert len(second.data) == len(notebook.data) - 3  # the file's digest, its probe and its cuts
 
 
 def test_another_style_is_another_fingerprint(folder: Path) -> None:
-    first = survey(job(folder), Notebook())
+    first = surveyed(job(folder), Notebook())
     Image.new("RGB", (8, 8), "blue").save(folder / "style.png")
-    second = survey(job(folder), Notebook())
+    second = surveyed(job(folder), Notebook())
     assert not {s.fingerprint for s in first.segments} & {s.fingerprint for s in second.segments}
 
 
@@ -162,9 +162,9 @@ def masked(folder: Path) -> Config:
 )
 def test_another_mask_is_another_fingerprint(folder: Path, name: str, part: str) -> None:
     config = masked(folder)
-    before = survey(config, Notebook()).segments[0]
+    before = surveyed(config, Notebook()).segments[0]
     Image.new("L", (8, 8), "white").save(folder / f"{name}.png")
-    after = survey(config, Notebook()).segments[0]
+    after = surveyed(config, Notebook()).segments[0]
     assert before.fingerprint != after.fingerprint
     assert [key for key in after.parts if after.parts[key] != before.parts[key]] == [part]
 
@@ -173,23 +173,22 @@ def test_a_mask_that_vanishes_is_an_error_of_the_config(folder: Path) -> None:
     config = masked(folder)
     (folder / "part.png").unlink()
     with pytest.raises(ConfigError, match=r"^style\.0\.part .*part\.png cannot be read: No such file"):
-        survey(config, Notebook())
+        surveyed(config, Notebook())
 
 
 def test_a_style_that_is_not_there_is_an_error_of_the_config(folder: Path) -> None:
     (folder / "style.png").unlink()
     with pytest.raises(ConfigError, match=r"style .*style\.png cannot be read: No such file or directory"):
-        survey(job(folder), Notebook())
+        surveyed(job(folder), Notebook())
 
 
-def test_a_file_that_vanishes_is_an_error_of_its_source(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listing = survey_module.list_sources((str(folder / "media"),), folders="auto", exclude=folder / "out")
-    monkeypatch.setattr(survey_module, "list_sources", lambda *_, **__: listing)
-    (folder / "media/x.png").unlink()
-    plan = survey(job(folder), Notebook())
-    assert [failure.source for failure in plan.failures] == ["x.png"]
+def test_a_file_that_vanishes_is_an_error_of_its_source(folder: Path) -> None:
+    settings = job(folder)
+    brief = brief_of(settings, Notebook())
+    films = list_sources(settings.input, folders="auto", exclude=folder / "out").sources
+    (folder / "media/y.mp4").unlink()
+    plan = survey(settings, brief, films)
+    assert [failure.source for failure in plan.failures] == ["y.mp4"]
     assert len(plan.sources) == 2
 
 
@@ -207,7 +206,7 @@ def odd(folder: Path) -> Path:
 
 
 def read(folder: Path, **video: Any) -> dict[str, tuple[bool, bool]]:
-    plan = survey(job(folder, video=video), Notebook())
+    plan = surveyed(job(folder, video=video), Notebook())
     probes = {source.name: source.inspected.probe for source in plan.sources}
     return {name: (found.is_tonemapped, found.is_deinterlaced) for name, found in probes.items()}
 
@@ -217,15 +216,15 @@ def test_sources_are_read_as_the_config_says(odd: Path) -> None:
         "clip.mp4": (False, False),
         "fields.mp4": (False, True),
         "hdr.mp4": (True, False),
-        "x.png": (False, False),
-        "y.png": (False, False),
+        "x.mp4": (False, False),
+        "y.mp4": (False, False),
     }
     assert read(odd, hdr="keep")["hdr.mp4"] == (False, False)
     assert read(odd, deinterlace="none")["fields.mp4"] == (False, False)
 
 
 def test_high_dynamic_range_may_be_a_failure_of_its_source(odd: Path) -> None:
-    plan = survey(job(odd, video={"hdr": "fail"}), Notebook())
+    plan = surveyed(job(odd, video={"hdr": "fail"}), Notebook())
     assert [failure.source for failure in plan.failures] == ["hdr.mp4"]
     assert plan.failures[0].error.startswith(
         "its dynamic range is high (PQ), and video.hdr is fail; set video.hdr to"
@@ -235,9 +234,9 @@ def test_high_dynamic_range_may_be_a_failure_of_its_source(odd: Path) -> None:
 
 def test_another_way_of_reading_looks_for_cuts_again_but_does_not_probe(odd: Path, probed: list[str]) -> None:
     notebook = Notebook()
-    survey(job(odd), notebook)
+    surveyed(job(odd), notebook)
     probed.clear()
-    survey(job(odd, video={"hdr": "keep"}), again(notebook))
+    surveyed(job(odd, video={"hdr": "keep"}), again(notebook))
     assert probed == ["hdr.mp4"]  # for its cuts
 
 
@@ -245,11 +244,11 @@ def test_another_container_is_another_name_of_the_result_and_no_second_look(
     folder: Path, probed: list[str]
 ) -> None:
     notebook = Notebook()
-    survey(job(folder), notebook)
+    surveyed(job(folder), notebook)
     probed.clear()
-    plan = survey(job(folder, encoding={"container": "webm"}), again(notebook))
-    assert [source.output for source in plan.sources] == ["clip.webm", "x.png", "y.png"]
-    assert [source.name for source in plan.sources] == ["clip.mp4", "x.png", "y.png"]
+    plan = surveyed(job(folder, encoding={"container": "webm"}), again(notebook))
+    assert [source.output for source in plan.sources] == ["clip.webm", "x.webm", "y.webm"]
+    assert [source.name for source in plan.sources] == ["clip.mp4", "x.mp4", "y.mp4"]
     assert probed == []
 
 
@@ -265,7 +264,7 @@ def film(folder: Path) -> Path:
 
 
 def ranges(folder: Path, **video: Any) -> list[tuple[int, int]]:
-    plan = survey(job(folder, input=(str(folder / "film.mp4"),), video=video), Notebook())
+    plan = surveyed(job(folder, input=(str(folder / "film.mp4"),), video=video), Notebook())
     return [(segment.first, segment.stop) for segment in plan.segments]
 
 
@@ -287,5 +286,5 @@ def test_only_the_frames_in_question_are_decoded_for_cuts(
         raise MediaError(f"{first} to {stop}")
 
     monkeypatch.setattr(survey_module, "decode_frames", refuse)
-    plan = survey(job(film, input=(str(film / "film.mp4"),), video={"frames": (3, 99)}), Notebook())
+    plan = surveyed(job(film, input=(str(film / "film.mp4"),), video={"frames": (3, 99)}), Notebook())
     assert plan.failures[0].error == "3 to 36"

@@ -20,14 +20,17 @@ from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
 from pipeline.media.stills import write_still
 from pipeline.media.verify import Certificate
+from pipeline.records import digest_of
 from pipeline.resume import folder_of, plan_to_json
-from pipeline.survey import Notebook, survey
+from pipeline.run import run
+from pipeline.survey import Notebook
 from pipeline.workspace import Workspace, commit_frame
 from tests.conftest import tree
+from tests.farms import TextureFarm
 from tests.media.clips import cut_file, picture, write_clip
 from tests.media.doctored import losing, remux
 from tests.media.sources import Clip, Sound, write_source
-from tests.plans import record
+from tests.plans import record, surveyed
 
 WriteJob = Callable[..., Path]
 
@@ -44,7 +47,7 @@ def paint(path: Path, frames: int | None = None, *, write: bool = True) -> None:
     """Does what a run does, but for the painting: at most `frames` finished frames per source, then its output."""
     config = load_config(path)
     space, notebook = Workspace(config.output), Notebook()
-    plan = survey(config, notebook)
+    plan = surveyed(config, notebook)
     with space.locked():
         space.write(space.probes, notebook.data)
         space.write(space.plan, plan_to_json(plan))
@@ -59,6 +62,12 @@ def paint(path: Path, frames: int | None = None, *, write: bool = True) -> None:
                 assemble(source, space)
 
 
+@pytest.fixture
+def textures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole runs at once, without Ray."""
+    monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
+
+
 def verify(path: Path, *options: str) -> Result:
     return CliRunner().invoke(app, ["verify", str(path), *options])
 
@@ -69,17 +78,21 @@ def said(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
     return result.exit_code, json.loads(result.stdout)
 
 
+PHOTO_CHECKS = ["1 picture", "48x36", "its bytes as they were verified"]
+
+
+@pytest.mark.usefixtures("textures")
 def test_a_finished_job_is_certified_output_by_output(
     write_job: WriteJob, clip: Path, tmp_path: Path
 ) -> None:
     write_still(picture(0), tmp_path / "photo.png")
     path = write_job([clip, tmp_path / "photo.png"])
-    paint(path)
+    assert run(load_config(path)).status == "done"
     (next(tmp_path.glob("out/.stylize/segments/*/*")) / ".00000003-killed.tmp").write_bytes(
         b"of a killed worker"
     )
     before = tree(tmp_path)
-    expected = [("clip.mp4", 8, CHECKS), ("photo.png", 1, ["1 frame", "48x36"])]
+    expected = [("photo.png", 1, PHOTO_CHECKS), ("clip.mp4", 8, CHECKS)]
     assert said(path) == (
         0,
         {
@@ -99,8 +112,8 @@ def test_a_finished_job_is_certified_output_by_output(
         },
     )
     assert verify(path).stdout.splitlines() == [
+        f"photo.png: {', '.join(PHOTO_CHECKS)}: true to its source",
         f"clip.mp4: {', '.join(CHECKS)}: true to its source",
-        "photo.png: 1 frame, 48x36: true to its source",
         "2 of 2 outputs are complete and true to their sources",
     ]
     assert tree(tmp_path) == before
@@ -225,20 +238,86 @@ def test_an_output_of_other_bytes_that_say_the_same_is_true_with_a_note(
     assert (code, found["outputs"][0]["note"]) == (0, "changed since a run wrote it")
 
 
-def test_a_still_that_was_cut_off_and_a_source_that_is_none_are_told(
+def of_photo(path: Path) -> tuple[int, str]:
+    """The exit code, and what is said of photo.png where it is not as it should be."""
+    code, found = said(path)
+    return code, next(one["error"] for one in found["failures"] if one["source"] == "photo.png")
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_photograph_that_is_not_painted_cut_off_or_gone_is_told(
     write_job: WriteJob, tmp_path: Path
 ) -> None:
     write_still(picture(0), tmp_path / "photo.png")
+    path, output = write_job(tmp_path / "photo.png"), tmp_path / "out/photo.png"
+    assert of_photo(path) == (3, "not painted; run the job to go on")
+    assert not (tmp_path / "out").exists()
+    run(load_config(path))
+    assert said(path)[0] == 0
+    cut_file(output, output)
+    changed = "of an earlier run: its result is gone, or was changed; run the job to go on"
+    assert of_photo(path) == (3, changed)
+    output.unlink()
+    assert of_photo(path) == (3, changed)
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_photograph_with_other_bytes_of_the_same_size_and_time_is_told(
+    write_job: WriteJob, tmp_path: Path
+) -> None:
+    write_still(picture(0), tmp_path / "photo.png")
+    path, output = write_job(tmp_path / "photo.png"), tmp_path / "out/photo.png"
+    run(load_config(path))
+    data, state = bytearray(output.read_bytes()), output.stat()
+    data[len(data) // 2] ^= 1
+    output.write_bytes(data)
+    os.utime(output, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert of_photo(path) == (
+        3, "differs from its source: its bytes are not those that were written",
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_result_that_cannot_be_read_is_told_and_the_others_are_judged(
+    write_job: WriteJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("other.png", "photo.png"):
+        write_still(picture(0), tmp_path / name)
+    path = write_job([tmp_path / "other.png", tmp_path / "photo.png"])
+    run(load_config(path))
+
+    def fail(target: Path) -> str:
+        if target.name == "photo.png":
+            raise MediaError(f"{target} cannot be read: Input/output error")
+        return digest_of(target)
+
+    monkeypatch.setattr("pipeline.verify.digest_of", fail)
+    code, found = said(path)
+    assert (code, [one["source"] for one in found["outputs"]]) == (3, ["other.png"])
+    assert of_photo(path) == (3, f"{tmp_path / 'out/photo.png'} cannot be read: Input/output error")
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_photograph_of_other_settings_is_told(write_job: WriteJob, tmp_path: Path) -> None:
+    write_still(picture(0), tmp_path / "photo.png")
+    run(load_config(write_job(tmp_path / "photo.png")))
+    path = write_job(tmp_path / "photo.png", transfer={"style_weight": 7.0})
+    assert of_photo(path) == (
+        3, "of an earlier run: transfer.style_weight: 1000.0 → 7.0; run the job to go on",
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("textures")
+def test_sources_that_are_none_are_told(write_job: WriteJob, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_text("no picture")
     (tmp_path / "bad.mp4").write_text("no video")
     path = write_job([tmp_path / "photo.png", tmp_path / "bad.mp4"])
-    paint(path)
-    output = tmp_path / "out/photo.png"
-    cut_file(output, output)
+    assert run(load_config(path)).status == "incomplete"
     code, found = said(path)
     errors = {failure["source"]: failure["error"] for failure in found["failures"]}
     assert code == 3
     assert "bad.mp4 cannot be opened as a video" in errors["bad.mp4"]
-    assert errors["photo.png"].startswith("differs from its source: the output cannot be read back: ")
+    assert "photo.png" in errors["photo.png"]
 
 
 def test_a_source_that_can_no_longer_be_read_to_its_end_is_told(

@@ -22,7 +22,7 @@ from pipeline.errors import ResumeError
 from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
 from pipeline.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 """Counts up where the table is to be made anew."""
 
 _TABLE = f"""
@@ -30,7 +30,7 @@ PRAGMA user_version = {VERSION};
 CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE, output BLOB, look TEXT, source_bytes INTEGER, source_mtime_ns INTEGER,
     source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, width_px INTEGER, height_px INTEGER,
-    pages INTEGER, notes TEXT);
+    pages INTEGER, written_ns INTEGER, notes TEXT);
 CREATE INDEX outputs ON pictures (output);
 CREATE TABLE journal (inode INTEGER, read INTEGER, stale INTEGER);
 INSERT INTO journal VALUES (0, 0, 0);
@@ -54,6 +54,7 @@ class Row:
     width_px: int
     height_px: int
     pages: int
+    written_ns: int  # `mtime_ns` as the journal has it, see `touch`
     notes: tuple[str, ...]
 
 
@@ -254,6 +255,7 @@ class PictureIndex:
         page = pages[0]
         name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
         values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
+        values["written_ns"] = page.mtime_ns
         before = self._connection.execute("SELECT count(*) FROM pictures WHERE name = ?", (name,))
         if before.fetchone() != (0,):
             self._connection.execute("UPDATE journal SET stale = stale + 1")
@@ -279,7 +281,12 @@ class PictureIndex:
     def _is_last(self, line: bytes) -> bool:
         for record in _parsed([line]):
             row = self.get(record.source)
-            return row is not None and (row.look, row.digest) == (record.look, record.digest)
+            written = (
+                record.look,
+                record.digest,
+                record.mtime_ns,
+            )  # painted alike again, only the time differs
+            return row is not None and (row.look, row.digest, row.written_ns) == written
         return False
 
     def _first(self, column: str, value: str) -> Row | None:

@@ -21,7 +21,7 @@ def stream_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Stream
     """The stream of a run, which holds the run folder."""
     looks = Looks(config, brief.judges)
     with PictureIndex(space, writable=True) as index:
-        found = findings(config, space, index, looks, written(space).outputs)
+        found = findings(config, space, index, looks, written(space).by_source)
         listing = list_inputs(config.input, folders=config.folders, exclude=config.output)
         census = (item for item in listing if isinstance(item, Entry))
         with Stream(config, space, index, looks, found, census) as stream:
@@ -33,4 +33,4 @@ def findings_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Iter
     """The same for a look that touches nothing, one by one."""
     looks = Looks(config, brief.judges)
     with PictureIndex(space, writable=False) as index:
-        yield findings(config, space, index, looks, written(space).outputs)
+        yield findings(config, space, index, looks, written(space).by_source)

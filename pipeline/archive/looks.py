@@ -41,7 +41,10 @@ class Look:
 
 
 class Looks:
-    """The looks of a job: its own, and those that entries of a manifest have. `of` belongs to one thread, `keep` to another."""
+    """The looks of a job: its own, and those that entries of a manifest have.
+
+    `of` belongs to one thread, `keep` to another.
+    """
 
     def __init__(self, config: Config, judges: Judges) -> None:
         self._config, self._judges = config, judges

@@ -146,7 +146,7 @@ class Stream:
     def films(self, within_s: float | None = None) -> tuple[Source, ...] | None:
         """The films that the input leads to; None where it has not all been listed by then.
 
-        Without `within_s` it waits until then, which takes someone who takes the batches.
+        Without `within_s` it waits until then, so someone has to take the batches meanwhile.
         """
         deadline_s = None if within_s is None else time.monotonic() + within_s
         with self._lock:

@@ -1,6 +1,6 @@
 """Which codec goes into which container, and how an encoder is asked for a quality. Pure: tables and look-ups.
 
-Names are those of the YAML's `encoding`; a container is also known by the suffix of a file in it.
+Names are those of the YAML's `encoding` and `archive`; a container is also known by the suffix of a file in it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 CodecName = Literal["auto", "h264", "h265", "vp9", "av1", "ffv1"]
 ContainerName = Literal["source", "mp4", "mov", "mkv", "webm", "ts", "gif", "webp", "png"]
 Bits = Literal["auto", 8, 10]
+PhotoName = Literal["source", "jpeg", "png", "webp", "tiff", "avif", "heic"]
 
 
 @dataclass(frozen=True)

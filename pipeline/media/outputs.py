@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -11,15 +11,19 @@ from pipeline.media.naming import numbered, one_file
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 
+IsTaken = Callable[[str], bool]
 
-def name_outputs(sources: Iterable[Source], encoding: Encoding) -> tuple[Source, ...]:
-    """The same sources with their outputs named.
 
-    With `container: source` they keep their name, unless the codec does not go into the
-    container: then ".mkv" follows. No two outputs are one, and none lies in a folder that is another's pictures.
+def name_outputs(
+    sources: Iterable[Source], encoding: Encoding, is_taken: IsTaken = lambda _: False
+) -> tuple[Source, ...]:
+    """The same films with their outputs named.
+
+    With `container: source` they keep their name, unless the codec does not go into the container: then ".mkv" follows.
+    No two outputs are one, none lies in a folder that is another's pictures, and none `is_taken` by something else.
     """
     named = [(source, _output(source, encoding)) for source in sources]
-    return tuple(replace(source, output=output) for source, output in _apart(named))
+    return tuple(replace(source, output=output) for source, output in _apart(named, is_taken))
 
 
 def coding_for(source: Source, probe: Probe, encoding: Encoding) -> Coding:
@@ -48,13 +52,15 @@ def _output(source: Source, encoding: Encoding) -> str:
     return str(bare) if encoding.container == "png" else f"{bare}.{encoding.container}"
 
 
-def _apart(named: list[tuple[Source, str]]) -> Iterator[tuple[Source, str]]:
+def _apart(named: list[tuple[Source, str]], is_taken: IsTaken) -> Iterator[tuple[Source, str]]:
     """The same pairs, with numbers where two outputs would be one or lie within each other."""
     folders = {
         one_file(str(above)) for _, output in named for above in PurePosixPath(output).parents if above.name
     }
     taken: set[str] = set()
     for source, output in named:
-        name = numbered(output, lambda name: one_file(name) in taken or one_file(name) in folders)
+        name = numbered(
+            output, lambda name: one_file(name) in taken or one_file(name) in folders or is_taken(name)
+        )
         taken.add(one_file(name))
         yield source, name

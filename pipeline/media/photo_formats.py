@@ -17,8 +17,7 @@ from typing import BinaryIO, Literal
 from PIL import Image, ImageFile, features
 
 from pipeline.errors import MediaError
-
-FormatName = Literal["source", "jpeg", "png", "webp", "tiff", "avif", "heic"]
+from pipeline.media.formats import PhotoName
 
 _SUFFIXES = {
     "jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "heic": ".heic",
@@ -45,7 +44,7 @@ _HEAD_BYTES = 64
 class PhotoFormat:
     """What the results for photographs are to be, as a person asks for it; nothing here changes what is painted."""
 
-    format: FormatName = "source"
+    format: PhotoName = "source"
     quality: int = 95  # 1 to 100, of JPEG, WebP, AVIF and HEIC
     chroma: Literal["444", "420"] = "444"
     metadata: Literal["keep", "none"] = "keep"

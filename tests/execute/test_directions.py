@@ -23,12 +23,11 @@ from pipeline.execute.worker import Worker
 from pipeline.frames import decode_frame
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
-from pipeline.survey import Notebook, survey
 from pipeline.workspace import FrameRecord, frame_path
 from tests.execute.narrow import narrow_weights
 from tests.motion import films
 from tests.photos import full_photo
-from tests.plans import config
+from tests.plans import config, surveyed
 
 RED, BLUE = "red", "blue"
 QUICK = Transfer(
@@ -224,7 +223,7 @@ def test_every_cut_that_is_found_starts_cold_and_so_do_no_other_frames(folder: P
         input=(str(folder / "film"),), output=folder / "out", style=(style(folder, RED),), transfer=QUICK,
         folders="sequence",
     )  # fmt: skip
-    (plan,) = survey(job, Notebook()).sources
+    (plan,) = surveyed(job).sources
     assert [segment.first for segment in plan.segments] == [0, 8, 15]
     painter, starts = Painter(folder, temporal_weight=25.0), {}
     for segment in plan.segments:

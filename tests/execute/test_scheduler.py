@@ -24,6 +24,7 @@ from pipeline.execute.events import (
     WorkerLost,
 )
 from pipeline.execute.job import SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.execute.queue import Queue
 from pipeline.execute.scheduler import SEGMENT_DEATHS, Farm
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
@@ -95,7 +96,7 @@ def todo(name: str, frames: int, folder: Path | None = None) -> Todo:
 
 def events(todos: list[Todo], worker: type = StandIn, execution: Execution | None = None) -> list[Event]:
     with Farm(execution or Execution(workers=2, threads_per_worker=1), SETTINGS, len(todos), worker) as farm:
-        return [event for event in farm.stylize(todos, lambda: False) if not isinstance(event, Pulse)]
+        return [event for event in farm.stylize(Queue(todos), lambda: False) if not isinstance(event, Pulse)]
 
 
 def frames(found: list[Event], segment: str) -> list[int]:
@@ -166,7 +167,7 @@ def test_workers_that_all_die_in_set_up_end_the_run() -> None:
 def test_once_asked_to_stop_the_frames_in_work_are_finished_and_no_other_begun() -> None:
     made = []
     with Farm(Execution(workers=1), SETTINGS, 1, StandIn) as farm:
-        for event in farm.stylize([todo("a 0", 50)], lambda: len(made) >= 3):
+        for event in farm.stylize(Queue([todo("a 0", 50)]), lambda: len(made) >= 3):
             if isinstance(event, FrameFinished):
                 made.append(event.record.frame)
     assert made == [0, 1, 2]
@@ -182,7 +183,7 @@ def test_a_segment_begins_when_it_is_chosen_and_not_before() -> None:
 
     with Farm(Execution(workers=1), SETTINGS, 2, StandIn) as farm:
         todos = [todo("a 0", 3), todo("b 0", 2)]
-        found = list(farm.stylize(todos, lambda: False, choose))
+        found = list(farm.stylize(Queue(todos, choose), lambda: False))
     assert [e.job.name for e in found if isinstance(e, SegmentFinished)] == ["b 0", "a 0"]
     assert asked[:4] == [["a 0", "b 0"]] * 4
     assert asked[-1] == ["a 0"]
@@ -193,7 +194,7 @@ def test_what_the_choice_raises_ends_the_run() -> None:
         raise SpaceError("no room")
 
     with Farm(Execution(workers=1), SETTINGS, 1, StandIn) as farm, pytest.raises(SpaceError, match="no room"):
-        list(farm.stylize([todo("a 0", 3)], lambda: False, choose))
+        list(farm.stylize(Queue([todo("a 0", 3)], choose), lambda: False))
 
 
 def test_more_gpus_than_there_are_is_refused_with_what_there_is() -> None:
@@ -205,7 +206,7 @@ def test_a_worker_that_the_cluster_has_no_place_for_is_no_silent_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Farm(Execution(workers=1, threads_per_worker=4), SETTINGS, 1, StandIn) as first:
-        stream = first.stylize([todo("a 0", 10**6)], lambda: False)
+        stream = first.stylize(Queue([todo("a 0", 10**6)]), lambda: False)
         next(event for event in stream if isinstance(event, FrameFinished))
         monkeypatch.setattr(scheduler, "PLACEMENT_TIMEOUT_S", 1)
         with pytest.raises(ClusterError, match="no place for a worker with 4 CPUs"):

@@ -29,20 +29,17 @@ def test_by_default_outputs_are_called_as_their_sources() -> None:
 @pytest.mark.parametrize(
     ("container", "expected"),
     [
-        ("mp4", ["a/b.mp4", "c.mp4", "shot.mp4", "my.film.mp4", "x.jpg"]),
-        ("gif", ["a/b.gif", "c.gif", "shot.gif", "my.film.gif", "x.jpg"]),
-        ("png", ["a/b", "c", "shot", "my.film", "x.jpg"]),
+        ("mp4", ["a/b.mp4", "c.mp4", "shot.mp4", "my.film.mp4"]),
+        ("gif", ["a/b.gif", "c.gif", "shot.gif", "my.film.gif"]),
+        ("png", ["a/b", "c", "shot", "my.film"]),
     ],
 )
-def test_an_output_takes_the_suffix_of_its_container_and_stills_keep_theirs(
-    container: Any, expected: list[str]
-) -> None:
+def test_an_output_takes_the_suffix_of_its_container(container: Any, expected: list[str]) -> None:
     given = (
         source("a/b.mov"),
         source("c.avi.mkv", path="c.avi"),
         source("shot.mp4", "sequence", "shot"),
         source("my.film.mkv"),
-        source("x.jpg", "still"),
     )
     assert outputs(Encoding(container=container), *given) == expected
 
@@ -59,5 +56,5 @@ def test_outputs_that_would_be_one_are_numbered_in_order() -> None:
 
 
 def test_a_folder_of_pictures_holds_no_other_output() -> None:
-    given = (source("a.mov"), source("a/x.jpg", "still"), source("a/b.mp4"), source("a/b/c.mp4"))
-    assert outputs(Encoding(container="png"), *given) == ["a-2", "a/x.jpg", "a/b-2", "a/b/c"]
+    given = (source("a.mov"), source("a/b.mp4"), source("a/b/c.mp4"))
+    assert outputs(Encoding(container="png"), *given) == ["a-2", "a/b-2", "a/b/c"]

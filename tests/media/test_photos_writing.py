@@ -17,7 +17,8 @@ from PIL import ExifTags, Image
 
 from pipeline.errors import MediaError
 from pipeline.media import photo_writing
-from pipeline.media.photo_formats import FormatName, suffix_for
+from pipeline.media.formats import PhotoName
+from pipeline.media.photo_formats import suffix_for
 from pipeline.media.photos import EncodedPhoto, Photo, PhotoFormat, encode_photo, read_photo
 
 from .torture import CAMERA, PLACE, TortureFolder, alpha, deep_scene, shows_scene
@@ -106,7 +107,7 @@ def test_dots_per_inch_are_kept(torture: TortureFolder) -> None:
 
 
 def test_a_profile_comes_back_as_srgb(torture: TortureFolder) -> None:
-    for name, wish in itertools.product(("wide.jpg", "rgb16-wide.tif"), get_args(FormatName)):
+    for name, wish in itertools.product(("wide.jpg", "rgb16-wide.tif"), get_args(PhotoName)):
         profile = opened(encode(read(torture, name), PhotoFormat(wish))).info["icc_profile"]
         assert profile == photo_writing.srgb_profile(), (name, wish)
     assert "icc_profile" not in opened(encode(read(torture, "rgb.jpg"))).info
@@ -262,5 +263,5 @@ def test_pages_must_be_painted_all_and_at_their_size(torture: TortureFolder) -> 
         ("-.heif", "heic", "-.heic"),
     ],
 )
-def test_the_name_follows_the_format(name: str, wish: FormatName, expected: str) -> None:
+def test_the_name_follows_the_format(name: str, wish: PhotoName, expected: str) -> None:
     assert suffix_for(name, PhotoFormat(wish)) == expected

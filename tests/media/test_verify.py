@@ -11,10 +11,9 @@ from typing import Any
 
 import av
 import pytest
-from PIL import Image
 
 from pipeline.media.decode import decode_frames
-from pipeline.media.encode import encode_video, write_still
+from pipeline.media.encode import encode_video
 from pipeline.media.packets import Mark, Pair
 from pipeline.media.probe import ColorTags, Probe, probe
 from pipeline.media.sources import Source
@@ -286,29 +285,6 @@ def attach(path: Path, target: Path, data: bytes) -> None:
             if packet.pts is not None:
                 packet.stream = copy
                 out.mux(packet)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_a_still_is_certified_by_its_size_and_by_reading_all_of_it(tmp_path: Path, name: str) -> None:
-    source = source_of(tmp_path / name, "still")
-    write_still(picture(0), source.path)
-    found = probe(source, rate=RATE)
-    assert certify(source.path, source, found, 0, 1, SIZE) == Certificate(1, ("1 frame", "64x48"), ())
-    assert certify(source.path, source, found, 0, 1, (64, 50)).differences == ("64x48 px instead of 64x50",)
-    (difference,) = certify(
-        cut_file(source.path, tmp_path / f"cut{name}"), source, found, 0, 1, SIZE
-    ).differences
-    assert difference.startswith("the output cannot be read back: ")
-
-
-def test_a_still_that_is_tagged_as_turned_is_found(tmp_path: Path) -> None:
-    source = source_of(tmp_path / "a.jpg", "still")
-    exif = Image.Exif()
-    exif[274] = 3
-    Image.fromarray(picture(0)).save(source.path, exif=exif)
-    assert verify_video(source.path, source, probe(source, rate=RATE), 0, 1, SIZE) == [
-        "tagged with a rotation by 180°, though it is upright"
-    ]
 
 
 def test_a_block_of_pcm_that_changed_is_found(tmp_path: Path) -> None:
