@@ -187,6 +187,9 @@ def parse_yaml(text: str, name: str, *, numbered: bool = True) -> Placed:
         )  # say where, not where the text ended
         mark = (error.context_mark if opened else error.problem_mark) or error.problem_mark
         reading.problems = [f"{_in_plain_words(error)} ({reading.place(mark.line if mark else 0)})"]
+    except (ValueError, OverflowError):  # out of PyYAML's scanner, which converts unchecked
+        odd = "an escape that names no character, such as \\UFFFFFFFF, or a number of thousands of digits"
+        reading.problems = [f"not valid YAML: {odd} ({name})"]
     except RecursionError:
         reading.problems = [f"the YAML is nested too deeply, or an alias contains itself ({name})"]
     if reading.problems:

@@ -785,3 +785,17 @@ def test_a_complaint_is_short_and_on_one_line_whatever_it_quotes(
     said = complaint(text, *overrides)
     assert len(said) < 1500
     assert said.isprintable()
+
+
+def test_a_damaged_avif_is_no_style(folder: Path) -> None:
+    Image.new("RGB", (24, 16), "teal").save("torn.avif")
+    whole = Path("torn.avif").read_bytes()
+    data = whole.index(b"mdat") + 4
+    Path("torn.avif").write_bytes(whole[:data] + bytes(len(whole) - data))
+    said = complaint("input: clips\noutput: out\nstyle: torn.avif\n")
+    assert "torn.avif is not one that Pillow can read" in said
+
+
+@pytest.mark.parametrize("text", ['"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML {'9' * 5000}.1\n---\na"])
+def test_what_pyyaml_cannot_convert_is_told(folder: Path, text: str) -> None:
+    assert "an escape that names no character" in complaint(text)
