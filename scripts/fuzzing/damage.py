@@ -19,7 +19,7 @@ TOKENS = (
     b"|", b">", b"&a ",
     b"*a", b"<<: ", b"!!python/object:os.system ", b"!!binary ", b"? ", b"#", b"%YAML 9.9\n", b"---\n",
     b"...", b"\0", b"\xff",
-    b"\xef\xbb\xbf", b"\\ud800", b'"\\UFFFFFFFF"', b'"\\x"', b"\xc2\x85", b"\xe2\x80\xa8", b"null", b"~",
+    b"\xef\xbb\xbf", b"\\ud800", b"\\UFFFFFFFF", b"\\U00110000", b'"\\x"', b"\xc2\x85", b"\xe2\x80\xa8", b"null", b"~",
     b"NaN", b"1e999", b"-1", b"0x",
     b"9" * 5000, b"../", b"/", b"path", b"style", b",", b'""', b"\xf0\x9f\x8e\xa8",
 )  # fmt: skip

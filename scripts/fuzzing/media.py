@@ -23,8 +23,8 @@ from pipeline.config_paths import image_trouble
 from pipeline.errors import MediaError
 from pipeline.media.photos import read_photo, read_photo_header
 from pipeline.media.probe import probe
-from pipeline.media.sources import Source, moves
-from pipeline.media.stills import read_still
+from pipeline.media.sources import Source, look_like_frames, moves
+from pipeline.media.stills import read_header, read_still
 
 from .cases import Case, Target, WrongError
 from .damage import damaged_bytes
@@ -113,6 +113,7 @@ def _read_photo(folder: Path, case: Case) -> Iterator[str]:
     (name,) = case.files
     path = folder / name
     moves(path)
+    look_like_frames([path])
     header = read_photo_header(path, MOST_PIXELS)  # of what is larger, no pixel is decoded
     said = [message for reader in (_decode, _look) if (message := _reason(reader, path))]
     if header.width_px < 1 or header.height_px < 1 or header.pages < 1:
@@ -139,6 +140,7 @@ def _look(path: Path) -> str:
     """As a style or a still is read."""
     if trouble := image_trouble(path):
         return trouble
+    read_header(path)
     read_still(path)
     return ""
 

@@ -126,6 +126,7 @@ def run_apart(
                 time.sleep(_LOOK_EVERY_S)
                 found = [finding for worker in workers for finding in worker.findings()]
                 yield sum(worker.started.value for worker in workers), found
+            yield sum(worker.started.value for worker in workers), []
         finally:
             for worker in workers:
                 worker.stop()

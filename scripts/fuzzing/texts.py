@@ -55,7 +55,7 @@ def _job(rng: Random) -> Case:
     if rng.random() < 0.7:
         job = damaged_value(rng, job)
     text = _yaml(job) if isinstance(job, dict) else json_line(job)
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         text = damaged_bytes(rng, text, TOKENS)
     count = rng.choice((0, 0, 0, 1, 2))
     return Case({"job.yaml": text}, tuple(_override(rng) for _ in range(count)))
