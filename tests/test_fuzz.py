@@ -24,7 +24,6 @@ def fuzz() -> Iterator[ModuleType]:
     """The script, which finds its neighbors beside it, as it does when it is run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SCRIPTS))
-        patch.setenv("PYTHONPATH", str(SCRIPTS.parent))
         yield import_module("fuzz")
     for name in [name for name in sys.modules if name.partition(".")[0] in ("fuzz", "fuzzing")]:
         del sys.modules[name]
