@@ -97,8 +97,8 @@ def certify_output(source: SourcePlan, target: Path) -> Certificate:
 class Written(NamedTuple):
     """What the journal of outputs says."""
 
-    last: Mapping[Any, Mapping[str, Any]]  # by the source's name, its last entry
-    outputs: frozenset[Any]  # the paths, below the output folder, that runs here wrote
+    last: Mapping[str, Mapping[str, Any]]  # by the source's name, its last entry
+    outputs: frozenset[str]  # the paths, below the output folder, that runs here wrote
 
     @property
     def by_source(self) -> dict[Any, Any]:
@@ -107,12 +107,15 @@ class Written(NamedTuple):
 
 
 def written(space: Workspace) -> Written:
-    """Read the journal of outputs."""
-    entries = list(read_journal(space.outputs))
-    return Written(
-        {entry.get("source"): entry for entry in entries},
-        frozenset(entry.get("output", entry.get("source")) for entry in entries),
-    )
+    """Read the journal of outputs; a damaged line that names none is passed over."""
+    last, outputs = {}, set()
+    for entry in read_journal(space.outputs):
+        source = entry.get("source")
+        output = entry.get("output", source)
+        if isinstance(source, str) and isinstance(output, str):
+            last[source] = entry
+            outputs.add(output)
+    return Written(last, frozenset(outputs))
 
 
 def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Standing:

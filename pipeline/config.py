@@ -44,7 +44,7 @@ from pipeline.config_sections import (
 from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
-from pipeline.yaml_lines import Placed, parse_yaml, read_yaml
+from pipeline.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 
 __all__ = [
     "KEYS",
@@ -147,7 +147,7 @@ def _read_overrides(overrides: Sequence[str], problems: list[str]) -> list[tuple
     found = []
     for text in overrides:
         key, _, value = text.partition("=")
-        place = f"--set {text}"
+        place = f"--set {one_line(text, most=200)}"
         if not key or not value.strip():
             problems.append(f"{place} must be key=value, for example --set transfer.size=512")
         elif key not in KEYS and key.rpartition(".")[0] not in _LAYERS:
@@ -158,7 +158,7 @@ def _read_overrides(overrides: Sequence[str], problems: list[str]) -> list[tuple
             try:
                 found.append((key, parse_yaml(value, place, numbered=False)))
             except ConfigError as error:
-                problems.append(str(error))
+                problems += str(error).split("\n")
     return found
 
 
@@ -235,7 +235,7 @@ def check_files(config: Config, document: Placed | None = None) -> None:
         text = "output must not lie around an input, which is searched for everything but the output"
         problems.append(f"{text}, got {config.output}{at('output')}")
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(map(one_line, problems)))
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from pipeline.yaml_lines import Placed, show
+from pipeline.yaml_lines import Placed, one_line, show
 
 MAX_LINES = 20  # a config with more problems than that is not a config
 
@@ -87,6 +87,7 @@ def complaints(error: ValidationError, document: Placed, names: Collection[str])
     """One line for each problem that pydantic found in `document`; `names` are all dotted keys there are."""
     details = error.errors(include_url=False, include_input=False)
     lines = [line for problem in details[:MAX_LINES] for line in _complain(problem, document, names)]
+    lines = [one_line(line) for line in lines]
     return lines + [f"… and {len(details) - MAX_LINES} more problems"] * (len(details) > MAX_LINES)
 
 

@@ -55,6 +55,8 @@ def image_trouble(path: Path) -> str:
     """Why Pillow cannot read a picture, to follow its path in a sentence; nothing if it can."""
     from PIL import Image  # 40 ms that `stylize --help` need not wait for
 
+    from pipeline.media.stills import UNREADABLE
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -68,7 +70,7 @@ def image_trouble(path: Path) -> str:
         return "is a folder"
     except Image.DecompressionBombError:
         return "has too many pixels for Pillow; make it smaller"
-    except (OSError, SyntaxError, ValueError):  # a damaged PNG is a SyntaxError
+    except UNREADABLE:
         return "is not one that Pillow can read"
     return ""
 

@@ -23,9 +23,12 @@ def append_journal(path: Path, entry: Mapping[str, Any]) -> None:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal; one that a killed writer cut off is passed over, as is a missing file."""
+    """The whole lines of a journal; what is no JSON is passed over, such as one that a killed writer cut off.
+
+    Of a missing file there are none.
+    """
     for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             entry = json.loads(line)
             if isinstance(entry, dict):
                 yield entry

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.durable import read_journal, size_of
+
+_PACK_NAME = re.compile(
+    r"frames-\w+\.mkv"
+)  # what a damaged line names may be removed one day: never another file
 
 
 class Packed(NamedTuple):
@@ -39,9 +44,13 @@ def _packed_frames(segment: Path) -> dict[int, Packed]:
     for entry in read_journal(packs_of(segment)):
         with suppress(KeyError, TypeError, ValueError, OSError):
             pack = segment / entry["pack"]
-            if pack.stat().st_size == entry["bytes"]:
-                found |= {
-                    index: Packed(pack, place, size, digest)
-                    for place, (index, size, digest) in enumerate(entry["frames"])
-                }
+            if _PACK_NAME.fullmatch(entry["pack"]) and pack.stat().st_size == entry["bytes"]:
+                found |= _frames_of(pack, entry["frames"])
     return found
+
+
+def _frames_of(pack: Path, frames: list[tuple[int, int, str]]) -> dict[int, Packed]:
+    """The frames of one pack; ValueError where its line is damaged."""
+    if any(tuple(map(type, frame)) != (int, int, str) for frame in frames):
+        raise ValueError(f"no frames: {frames}")
+    return {index: Packed(pack, place, size, digest) for place, (index, size, digest) in enumerate(frames)}

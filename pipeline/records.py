@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
+
+_LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
 
 State = tuple[int, int]
 """A file's size in bytes and its time of change in ns: what tells at a glance whether it is the one that it was."""
@@ -75,6 +79,9 @@ class PictureRecord(FrameRecord):
     notes: tuple[str, ...] = ()
 
 
+Record = TypeVar("Record", bound=FrameRecord)
+
+
 def is_of_picture(line: bytes) -> bool:
     """Whether a line of the journal is a photograph's, without parsing it."""
     return b'"look":"' in line
@@ -83,10 +90,54 @@ def is_of_picture(line: bytes) -> bool:
 def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
     """The photographs' records among a journal's entries."""
     for entry in entries:
-        with suppress(KeyError, TypeError):
+        with suppress(KeyError, TypeError, ValueError):
             if "look" in entry:
-                notes = tuple(entry["notes"])
-                yield PictureRecord(**{**entry, "trace": tuple(entry["trace"]), "notes": notes})
+                yield to_record(PictureRecord, entry)
+
+
+def to_record(kind: type[Record], entry: Mapping[str, Any]) -> Record:
+    """The record that an entry of a journal is; raises KeyError, TypeError or ValueError where it is damaged."""
+    lists = {name: tuple(entry[name]) for name in _LISTS if name in entry}
+    record = kind(**{**entry, **lists})
+    for name, types in _TYPES[kind].items():
+        value = getattr(record, name)
+        if type(value) not in types or not _is_sound(value, is_name=name in _NAMES):
+            raise ValueError(f"{name} cannot be {value!r}")
+    return record
+
+
+def _types(kind: type[FrameRecord]) -> Mapping[str, frozenset[type]]:
+    """The types that each field may have, as JSON has them: a whole number may stand for a float, a bool for neither.
+
+    >>> sorted(one.__name__ for one in _types(FrameRecord)["settled"])
+    ['NoneType', 'float', 'int']
+    """
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        types = {
+            get_origin(one) or one for one in (get_args(hint) if isinstance(hint, UnionType) else [hint])
+        }
+        found[name] = frozenset(types | {int} if float in types else types)
+    return found
+
+
+_TYPES: Mapping[Any, Mapping[str, frozenset[type]]] = {
+    kind: _types(kind) for kind in (FrameRecord, PictureRecord)
+}
+
+
+def _is_sound(value: object, *, is_name: bool) -> bool:
+    """Whether SQLite takes a number or a text, the system takes a name, and a list has nothing but such values.
+
+    Raises ValueError for a text that cannot be encoded; names of files need not be UTF-8.
+    """
+    if isinstance(value, str):
+        return "\0" not in value and (
+            value.isascii() or bool(os.fsencode(value) if is_name else value.encode())
+        )
+    if isinstance(value, tuple):
+        return all(type(one) in (int, float, str) and _is_sound(one, is_name=True) for one in value)
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def state_of(path: Path) -> State | None:

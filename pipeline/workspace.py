@@ -52,7 +52,7 @@ from pipeline.durable import (
 )
 from pipeline.errors import ResumeError
 from pipeline.packed import packed_frames
-from pipeline.records import FrameRecord, PictureRecord, is_of_picture
+from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
 
 __all__ = [
     "FOLDER",
@@ -144,7 +144,7 @@ class Workspace:
         """A small JSON file of the run folder; empty where it is missing or torn, since all can be redone."""
         try:
             data = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}
 
@@ -277,5 +277,5 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _records(path: Path) -> Iterator[FrameRecord]:
     for entry in read_journal(path):
-        with suppress(KeyError, TypeError):
-            yield FrameRecord(**{**entry, "trace": tuple(entry["trace"])})
+        with suppress(KeyError, TypeError, ValueError):
+            yield to_record(FrameRecord, entry)

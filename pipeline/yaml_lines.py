@@ -23,6 +23,7 @@ KeyPath = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 20  # a hand-written job is a few kB; PyYAML needs some 10 s for 1 MiB
 MAX_VALUES = 100_000  # after aliases are expanded: ten lines of them could ask for 10^9
+MAX_CHARACTERS = 1000  # of a line for people
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {  # in the order of trial: what is not an int may still be a float; 300 digits keep int() cheap
@@ -186,10 +187,13 @@ def parse_yaml(text: str, name: str, *, numbered: bool = True) -> Placed:
         )  # say where, not where the text ended
         mark = (error.context_mark if opened else error.problem_mark) or error.problem_mark
         reading.problems = [f"{_in_plain_words(error)} ({reading.place(mark.line if mark else 0)})"]
+    except (ValueError, OverflowError):  # out of PyYAML's scanner, which converts unchecked
+        odd = "an escape that names no character, such as \\UFFFFFFFF, or a number of thousands of digits"
+        reading.problems = [f"not valid YAML: {odd} ({name})"]
     except RecursionError:
         reading.problems = [f"the YAML is nested too deeply, or an alias contains itself ({name})"]
     if reading.problems:
-        raise ConfigError("\n".join(reading.problems))
+        raise ConfigError("\n".join(map(one_line, reading.problems)))
     return document
 
 
@@ -272,3 +276,15 @@ def show(value: Any, depth: int = 0) -> str:
     ]
     shown += ["…"] * (len(items) < len(value))
     return ("{%s}" if isinstance(value, dict) else "[%s]") % ", ".join(shown)
+
+
+def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
+    r"""A text for a message: on one line, and short whatever is quoted in it.
+
+    >>> one_line("a\nb\udcff"), one_line("abcdefghijkl", most=10)
+    ('a\\nb\\udcff', 'abcdefg…kl')
+    """
+    short = text if len(text) <= most else f"{text[: most * 7 // 10]}…{text[-most // 5 :]}"
+    if short.isprintable():
+        return short
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)

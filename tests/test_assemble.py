@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.assemble import assemble, current_outputs, without_blocked
+from pipeline.assemble import assemble, current_outputs, without_blocked, written
 from pipeline.config import Config
 from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
@@ -198,3 +198,12 @@ def test_a_note_says_why_a_result_is_in_matroska(folder: Path) -> None:
     assert named(plan, "clip.mp4").notes == (
         "written as clip.mp4.mkv: encoding.codec ffv1 does not go into the source's container",
     )
+
+
+def test_a_damaged_line_of_the_journal_of_outputs_is_passed_over(tmp_path: Path) -> None:
+    space = Workspace(tmp_path)
+    space.root.mkdir()
+    sound = '{"source": "a.mp4", "output": "a.mkv"}\n{"source": "b.mp4"}\n'
+    space.outputs.write_text(f'{{}}\n{{"source": ["a.mp4"]}}\n{{"source": "c.mp4", "output": {{}}}}\n{sound}')
+    journal = written(space)
+    assert (set(journal.last), journal.outputs) == ({"a.mp4", "b.mp4"}, {"a.mkv", "b.mp4"})

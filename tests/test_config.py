@@ -765,3 +765,37 @@ def test_importing_the_config_imports_nothing_heavy() -> None:
     code = f"import sys, pipeline.config; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        (f"{JOB}weights: {'x' * 5000}\n", ()),
+        (f"input: in\noutput: out\nstyle: {'x' * 5000}\n", ()),
+        (f'{JOB}"{"a" * 5000}": 1\n', ()),
+        (f'{JOB}"a\\nb": {{c: 1}}\n', ()),
+        (JOB, ("transfer.seed=" + "x" * 5000,)),
+        (JOB, ("a\rb=1",)),
+        (JOB, ("transfer.seed=" + "[" * 5000,)),
+    ],
+)
+def test_a_complaint_is_short_and_on_one_line_whatever_it_quotes(
+    folder: Path, text: str, overrides: tuple[str, ...]
+) -> None:
+    said = complaint(text, *overrides)
+    assert len(said) < 1500
+    assert said.isprintable()
+
+
+def test_a_damaged_avif_is_no_style(folder: Path) -> None:
+    Image.new("RGB", (24, 16), "teal").save("torn.avif")
+    whole = Path("torn.avif").read_bytes()
+    data = whole.index(b"mdat") + 4
+    Path("torn.avif").write_bytes(whole[:data] + bytes(len(whole) - data))
+    said = complaint("input: clips\noutput: out\nstyle: torn.avif\n")
+    assert "torn.avif is not one that Pillow can read" in said
+
+
+@pytest.mark.parametrize("text", ['"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML {'9' * 5000}.1\n---\na"])
+def test_what_pyyaml_cannot_convert_is_told(folder: Path, text: str) -> None:
+    assert "an escape that names no character" in complaint(text)

@@ -16,6 +16,7 @@ from pipeline.workspace import (
     Workspace,
     append_journal,
     commit_frame,
+    drop_frames,
     finished_frames,
     frame_path,
     read_journal,
@@ -54,6 +55,43 @@ def test_a_record_of_before_there_were_tiles_is_still_read(segment: Path) -> Non
     line = json.loads(journal.read_text())
     assert line.pop("tile", "missing") is None
     journal.write_text(json.dumps(line) + "\n")
+    assert finished_frames(segment) == {3: record(3)}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"frame": [3]}, {"frame": "3"}, {"frame": True}, {"bytes": 2**63}, {"loss": "low"}, {"trace": [{}]},
+        {"trace": 1.5}, {"source": None}, {"worker": "a\0"}, {"worker": "\ud800"}, {"tile": 1.5}, {"unknown": 1},
+    ],
+)  # fmt: skip
+def test_a_damaged_line_is_no_record_and_the_others_are_read(
+    segment: Path, damage: dict[str, object]
+) -> None:
+    commit_frame(segment, record(3), PAINTED)
+    (journal,) = segment.glob("records-*.jsonl")
+    lines = [{**asdict(record(4)), **damage}, asdict(record(3, source="\udcff.mp4", loss=2))]
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + "[" * 100_000 + "\n")
+    assert finished_frames(segment) == {3: record(3, source="\udcff.mp4", loss=2)}
+
+
+@pytest.mark.parametrize("name", ["../outside.mkv", "00000003.png", ".", "frames-a/../../outside.mkv"])
+def test_no_line_makes_another_file_a_pack(segment: Path, name: str) -> None:
+    commit_frame(segment, record(3), PAINTED)
+    outside = segment / "../outside.mkv"
+    outside.write_bytes(PAINTED)
+    pack = {"pack": name, "bytes": len(PAINTED), "frames": [[3, len(PAINTED), "ab"]]}
+    (segment / "packs.jsonl").write_text(json.dumps(pack) + "\n")
+    drop_frames(segment)
+    assert outside.read_bytes() == PAINTED
+
+
+@pytest.mark.parametrize("frames", [[["3", 7, "ab"]], [[3, [7], "ab"]], [3], 3, None])
+def test_a_pack_whose_line_is_damaged_holds_nothing(segment: Path, frames: object) -> None:
+    commit_frame(segment, record(3), PAINTED)
+    (segment / "frames-ab.mkv").write_bytes(PAINTED)
+    pack = {"pack": "frames-ab.mkv", "bytes": len(PAINTED), "frames": frames}
+    (segment / "packs.jsonl").write_text(json.dumps(pack) + "\n")
     assert finished_frames(segment) == {3: record(3)}
 
 

@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any, Self
 
 from pipeline.durable import append_lines, read_journal, rewrite, writing
-from pipeline.errors import SpaceError
+from pipeline.errors import ResumeError, SpaceError
 from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
 from pipeline.workspace import Workspace
 
@@ -67,6 +67,9 @@ class Row:
     notes: tuple[str, ...]
 
 
+_DAMAGED = (sqlite3.DatabaseError, TypeError, ValueError, OverflowError)
+"""What comes of a table whose bytes are not as they were written: no table, none of these columns, odd values."""
+
 _COLUMNS = tuple(field.name for field in fields(Row))[1:]
 _UPSERT = (
     f"INSERT INTO pictures ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
@@ -77,6 +80,7 @@ _UPSERT = (
 class PictureIndex:
     """The table; use it with `with`. May be asked from several threads.
 
+    One that is damaged is made anew as it is opened; damage that shows only later is a ResumeError.
     `writable`: by the one run that holds the run folder. Otherwise nothing is touched, and what the table lacks is
     looked up in a copy of it.
     """
@@ -87,16 +91,14 @@ class PictureIndex:
         self._seen = bytearray()
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
         try:
-            self._connection = self._open()
-            self._catch_up()
-        except sqlite3.DatabaseError as error:  # damaged, as may be seen at once: the journal has it all
-            if writable and error.sqlite_errorcode in _UNABLE:
+            self._start()
+        except _DAMAGED as error:  # the journal has it all
+            if writable and _is_unable(error):
                 raise _space_error(space, error) from error
             if writable:
                 space.index.unlink(missing_ok=True)
             self._is_kept = False
-            self._connection = self._open()
-            self._catch_up()
+            self._start()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +108,7 @@ class PictureIndex:
 
     def close(self) -> None:
         """Let the table go; with lines in the journal that later ones replace, write it without them first."""
-        with self._lock, closing(self._connection), self._writing():
+        with self._asking(), closing(self._connection):
             if self._writable and self._is_kept:
                 self._read_journal()  # what films have added
                 self._connection.commit()
@@ -142,7 +144,7 @@ class PictureIndex:
         """Take down what has been painted, page by page, in the journal and then in the table, and see it."""
         if not pictures:
             return
-        with self._lock, writing(self._space.root), self._writing():
+        with self._asking(), writing(self._space.root):
             self._keep()
             append_lines(self._space.records, [asdict(page) for pages in pictures for page in pages])
             ids = [self._insert(pages) for pages in pictures]
@@ -154,7 +156,7 @@ class PictureIndex:
     def touch(self, row: Row, **changed: object) -> None:
         """Take down that a source or a result has another time, and still the same bytes; in the table alone."""
         if self._writable:
-            with self._lock, self._writing(), self._connection:
+            with self._asking(), self._connection:
                 names = ", ".join(f"{name} = ?" for name in changed)
                 self._connection.execute(
                     f"UPDATE pictures SET {names} WHERE id = ?", (*changed.values(), row.id)
@@ -172,6 +174,28 @@ class PictureIndex:
                 path.unlink(missing_ok=True)
 
     # --- the table and the journal ---
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Hold the table; a damaged one is a ResumeError that says how to be rid of it."""
+        try:
+            with self._lock:
+                yield
+        except _DAMAGED as error:
+            if _is_unable(error):
+                raise _space_error(self._space, error) from error
+            index, journal = self._space.index, self._space.records.name
+            raise ResumeError(
+                f"{index} is damaged ({error}); remove it, and run again: it is made anew from {journal}"
+            ) from error
+
+    def _start(self) -> None:
+        self._connection = self._open()
+        try:
+            self._catch_up()
+        except _DAMAGED:
+            self._connection.close()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         if not self._is_kept:
@@ -228,7 +252,7 @@ class PictureIndex:
             return
         state = path.stat()
         inode, read, _ = self._connection.execute("SELECT * FROM journal").fetchone()
-        if inode != state.st_ino or read > state.st_size:
+        if inode != state.st_ino or not 0 <= read <= state.st_size:
             read = 0
         with path.open("rb") as file:
             file.seek(read)
@@ -275,13 +299,6 @@ class PictureIndex:
         (rows,) = self._connection.execute("SELECT count(*) FROM pictures").fetchone()
         return bool(stale and (rows < SMALL or stale > rows / 4))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise _space_error(self._space, error) from error
-
     def _compact(self) -> None:
         """Write the journal without the lines of photographs that were painted again since."""
         path = self._space.records
@@ -306,10 +323,10 @@ class PictureIndex:
         return next(iter(self._select(f"{column} = ? LIMIT 1", value)), None)
 
     def _select(self, where: str, name: str) -> list[Row]:
-        with self._lock:
+        with self._asking():
             question = (os.fsencode(name),)
             found = self._connection.execute(f"SELECT * FROM pictures WHERE {where}", question).fetchall()
-        return [_row(values) for values in found]
+            return [_row(values) for values in found]
 
 
 class SeenPictures:
@@ -328,7 +345,12 @@ class SeenPictures:
         return place < len(self._seen) and bool(self._seen[place] >> row_id % 8 & 1)
 
 
-def _space_error(space: Workspace, error: sqlite3.DatabaseError) -> SpaceError:
+def _is_unable(error: Exception) -> bool:
+    """Whether the table is whole, and only cannot be written."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in _UNABLE
+
+
+def _space_error(space: Workspace, error: Exception) -> SpaceError:
     return SpaceError(
         f"cannot write {space.index}: {error}; make room, change the rights or stop what holds it, then run again"
     )
@@ -359,8 +381,10 @@ def _row(values: Sequence[Any]) -> Row:
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[PictureRecord]:
     for line in lines:
-        with suppress(ValueError):
-            yield from records_in([json.loads(line)])
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield from records_in([entry])
 
 
 def _by_picture(records: Iterable[PictureRecord]) -> Iterator[tuple[PictureRecord, ...]]:

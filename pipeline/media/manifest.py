@@ -14,20 +14,21 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from pipeline.config_errors import complaints, nearest
+from pipeline.config_errors import MAX_LINES, complaints, nearest
 from pipeline.config_paths import absolute, kind_of
 from pipeline.config_sections import Section, StyleImage, StyleList
 from pipeline.config_styles import absolute_styles
 from pipeline.errors import ConfigError, MediaError
 from pipeline.media.items import Entry, Own, Refused, is_in, printable, to_item
 from pipeline.media.sources import Source, kind_by_name
-from pipeline.yaml_lines import Placed, show
+from pipeline.yaml_lines import Placed, one_line, show
 
 MANIFEST_SUFFIXES = frozenset((".csv", ".jsonl", ".ndjson"))
 KEYS = ("path", "style", "strength", "mask")
@@ -81,7 +82,11 @@ def read_manifest(path: Path, exclude: Path) -> Iterator[Entry | Source | Refuse
                         cells = _json_cells(text) if header is None else _csv_cells(text, header)
                         yield _item(reading, number, cells)
                 except MediaError as error:
-                    yield Refused(printable(reading.place(number)), printable(str(error)))
+                    yield Refused(printable(reading.place(number)), one_line(str(error)))
+                except RecursionError:
+                    yield Refused(
+                        printable(reading.place(number)), "the line is nested too deeply to be read"
+                    )
     except OSError as error:
         raise ConfigError(f"the manifest {path} cannot be read: {error.strerror or error}") from error
 
@@ -126,7 +131,7 @@ def _header(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> list[str]:
         except MediaError as error:
             raise ConfigError(f"the header is wrong: {error} ({path}:{number})") from None
         if names:
-            if problems := list(_header_problems(names)):
+            if problems := list(islice(_header_problems(names), MAX_LINES)):
                 raise ConfigError("\n".join(f"{problem} ({path}:{number})" for problem in problems))
             return names
     raise ConfigError(f"the manifest {path} is empty; its first line must name columns: {', '.join(KEYS)}")
@@ -298,13 +303,12 @@ def _strength(value: Any) -> float | None:
 def _styles(reading: _Reading, number: int, value: Any) -> tuple[StyleImage, ...]:
     """The styles that a line names, as a path or as the list that a job may have."""
     place = reading.place(number)
-    if isinstance(value, str):
-        return (StyleImage(image=_path(reading, "style", value)),)
     try:
-        styles = _Styled.model_validate({"style": value}).style
+        given = [{"image": _path(reading, "style", value)}] if isinstance(value, str) else value
+        styles = _Styled.model_validate({"style": given}).style
         return absolute_styles(styles, reading.path.parent)
     except ValidationError as error:
         document = Placed({"style": Placed.of(value, place)}, place)
         raise MediaError("; ".join(complaints(error, document, ("style",)))) from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home for ~, or nested too deeply
         raise MediaError(f"style must be a path, or a list of images ({error})") from None

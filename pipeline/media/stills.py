@@ -6,6 +6,7 @@ The only module that knows of EXIF orientation, ICC profiles, palettes and alpha
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -45,10 +46,12 @@ _BROKEN_EXIF = (
     OverflowError,
     struct.error,
 )
-_UNREADABLE = (
+UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError, RuntimeError,
     struct.error, zlib.error, ImageCms.PyCMSError,
 )  # fmt: skip
+"""What Pillow raises, by format, for a file that is cut off or damaged."""
+_OBJECT = re.compile(r" <[^<>]* at 0x[0-9a-f]+>")  # how Pillow calls a file in memory
 # Odd EXIF or 100 Mpx are no reason to speak, and `catch_warnings` is not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 _JPEG_QUALITY, _WEBP_QUALITY = 95, 95
@@ -147,9 +150,10 @@ def reading_picture(path: Path | str) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         raise MediaError(f"{path} is too large to be a picture ({error}); scale it down first") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
+        reason = _OBJECT.sub("", " ".join(str(error).split()))
         raise MediaError(
-            f"{path} cannot be read as a picture ({error}); it is cut off, damaged or no picture. "
+            f"{path} cannot be read as a picture ({reason}); it is cut off, damaged or no picture. "
             "Replace it, or take it out of the input"
         ) from error
 

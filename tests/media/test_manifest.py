@@ -274,3 +274,29 @@ _ROWS = st.fixed_dictionaries({"path": _PATHS}, optional=dict.fromkeys(("style",
 @_CALM
 def test_no_name_escapes_from_the_output_folder(folder: Path, rows: list[dict[str, Any]]) -> None:
     check(read(folder, lines({"path": "a.jpg"}, *rows), "x.jsonl"))
+
+
+def test_a_style_whose_name_is_not_utf_8_is_refused_in_its_line(folder: Path) -> None:
+    items = read(folder, lines({"path": "a.jpg", "style": "\udcff.png"}, {"path": "a.jpg"}), "photos.jsonl")
+    assert named(items) == ["a.jpg"]
+    assert "style must be a path" in reasons(items)["photos.jsonl:1"]
+
+
+def test_a_line_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    deep = '{"path": "a.jpg", "style": ' + "[" * 940 + "]" * 940 + "}\n"
+    items = read(folder, deep + '{"path": "a.jpg"}\n', "photos.jsonl")
+    assert named(items) == ["a.jpg"]
+    assert len(reasons(items)) == 1
+
+
+def test_what_is_said_of_a_line_is_short_and_on_one_line(folder: Path) -> None:
+    items = read(folder, lines({"path": "x\n" * 9000}, {"path": "a.jpg"}), "photos.jsonl")
+    (reason,) = reasons(items).values()
+    assert len(reason) < 1500
+    assert reason.isprintable()
+
+
+def test_a_header_of_many_unknown_columns_is_refused_at_once(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(folder, ",".join(f"c{index}" for index in range(50_000)) + "\n")
+    assert len(str(caught.value).split("\n")) == 20

@@ -1,0 +1,1 @@
+"""What `scripts/fuzz.py` is made of: seeds, ways to damage them, the readers that are tried, the processes for it."""
