@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Look at Python, devices, weights, codecs, picture formats, Ray, and the disk below `folder`; one finding after the other."""
+    """Look at Python, devices, weights, codecs, picture formats, Ray, and the disk below `folder`, one by one."""
     yield Finding(
         "python", True, f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores"
     )
