@@ -129,7 +129,7 @@ def preview(
         if as_json:
             typer.echo(json.dumps(to_json(seen, previews)))
         else:
-            for line in lines(previews):
+            for line in lines(seen, previews):
                 typer.echo(line)
             for failure in seen.failures:
                 typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
@@ -311,14 +311,16 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
     )
+    from pipeline.media.items import printable
+
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
-            typer.echo(str(output.output))
+            typer.echo(printable(str(output.output)))
     if count > SHOWN:
         typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
-        typer.echo(f"failed: {failure.source}: {failure.error}", err=True)
+        typer.echo(printable(f"failed: {failure.source}: {failure.error}"), err=True)
     if summary.status == "interrupted":
         typer.echo("run the same command again to go on where this stopped", err=True)
 

@@ -107,7 +107,7 @@ class Display(Watcher):
             self.say(f"{failure.source}: {failure.error}", "red")
         if archive.skipped_count:
             self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
-        if plan.frames > stock.reused or archive.planned:
+        if (plan.frames > stock.reused or archive.planned > archive.painted) and not self._workers:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
 
     def warned(self, text: str) -> None:

@@ -134,6 +134,7 @@ class Ledger:
         missing = len(self._sources) - len(outputs)
         tally = self._stream.tally
         failures = (*self._failures, *tally.failures)
+        assert interrupted or self._stream.is_done, "a run ends when everything is painted, or has failed"
         unfinished = interrupted and (missing > 0 or not self._stream.is_done)
         films = tuple(outputs[name] for name in self._sources if name in outputs)
         return Summary(

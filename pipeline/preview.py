@@ -88,18 +88,18 @@ def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
     }
 
 
-def lines(previews: Sequence[Preview]) -> Iterator[str]:
+def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
     """What a person is told: a line per video, and one for all photographs."""
-    stills = [one for one in previews if one.kind == "still"]
     for one in previews:
         if one.kind != "still" and one.error:
             yield f"{one.source}: {one.painted} of {one.frames} frames painted, but not to be shown: {one.error}"
         elif one.kind != "still":
             place = f" → {one.output}" if one.output else ""
             yield f"{one.source}: {one.painted} of {one.frames} frames painted{place}"
-    if stills:
-        yield f"{sum(one.painted for one in stills)} of {len(stills)} pictures painted"
-    if not any(one.painted for one in previews):
+    if seen.pictures.count:
+        total = seen.pictures.done + seen.pictures.left
+        yield f"{seen.pictures.done} of {total} pictures painted"
+    if not seen.pictures.done and not any(one.painted for one in previews):
         yield "nothing is finished yet; start the job with: stylize run, and look again once it has painted frames"
 
 

@@ -13,6 +13,7 @@ from pipeline.archive.job import findings_of
 from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.config import Config
 from pipeline.errors import MediaError
+from pipeline.media.items import printable
 from pipeline.media.listing import Refused, Skipped
 from pipeline.media.sources import Source
 from pipeline.media.verify import Certificate
@@ -40,7 +41,7 @@ class Verdict:
             f"{', '.join(self.certificate.checks)}: " if self.certificate and self.certificate.checks else ""
         )
         note = f" ({self.note})" if self.note else ""
-        return f"{self.source}: {checks}{self.failure or 'true to its source'}{note}"
+        return printable(f"{self.source}: {checks}{self.failure or 'true to its source'}{note}")
 
 
 def verify(config: Config) -> Iterator[Verdict]:

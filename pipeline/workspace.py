@@ -59,6 +59,7 @@ __all__ = [
     "FrameRecord",
     "PictureRecord",
     "Workspace",
+    "appears",
     "append_journal",
     "commit_frame",
     "drop_frames",
@@ -168,8 +169,13 @@ def frame_path(segment: Path, index: int) -> Path:
 
 def is_there(segment: Path, index: int, patience_s: float = 10.0) -> bool:
     """Whether a frame that another process committed is to be seen here; a network's folder may take a while."""
+    return appears(frame_path(segment, index), patience_s)
+
+
+def appears(path: Path, patience_s: float = 10.0) -> bool:
+    """Whether a file is to be seen here, if need be after a while."""
     deadline_s = time.monotonic() + patience_s
-    while not frame_path(segment, index).exists():
+    while not path.exists():
         if time.monotonic() > deadline_s:
             return False
         time.sleep(0.1)

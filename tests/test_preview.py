@@ -104,10 +104,10 @@ def test_an_interrupted_job_is_shown_whole_with_its_times_and_its_sound(
         for folder in (tmp_path / "out/.stylize/segments").glob("*/*"):
             assert pack_frames(folder) > 0
     before = tree(tmp_path / "out")
-    _, (shown,) = preview(config)
+    seen, (shown,) = preview(config)
     target = tmp_path / "out/.stylize/preview/clip.mp4"
     assert (shown.painted, shown.frames, shown.output) == (7, 12, target)
-    assert list(lines([shown])) == [f"clip.mp4: 7 of 12 frames painted → {target}"]
+    assert list(lines(seen, [shown])) == [f"clip.mp4: 7 of 12 frames painted → {target}"]
     times, _ = read(target)
     assert times == [Fraction(pts, 1000) for pts in PTS]
     assert painted_frames(target) == [0, 1, 2, 3, 4, 5, 6]
@@ -120,7 +120,7 @@ def test_an_interrupted_job_is_shown_whole_with_its_times_and_its_sound(
 def test_a_part_of_a_video_is_shown_from_its_own_beginning(job: Job, clip: Path) -> None:
     config = job(clip, **{**SETTINGS, "video": {"frames": [3, 9], "cuts": []}})
     interrupted(config, 2)
-    (shown,) = preview(config)[1]
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     times, frames = read(shown.output)
     assert times == [Fraction(pts - PTS[3], 1000) for pts in PTS[3:9]]
@@ -153,8 +153,8 @@ def test_a_finished_source_is_shown_by_its_output(job: Job, clip: Path, tmp_path
     config = job(clip, **SETTINGS, disk={"keep": "none"})
     run(config)
     before = tree(tmp_path / "out")
-    (shown,) = preview(config)[1]
-    assert list(lines([shown])) == [f"clip.mp4: 12 of 12 frames painted → {tmp_path / 'out/clip.mp4'}"]
+    seen, (shown,) = preview(config)
+    assert list(lines(seen, [shown])) == [f"clip.mp4: 12 of 12 frames painted → {tmp_path / 'out/clip.mp4'}"]
     assert tree(tmp_path / "out") == before
 
 
@@ -163,7 +163,7 @@ def test_drafts_are_shown_where_no_later_stage_has_made_the_frame(
 ) -> None:
     config = job(clip, **{**SETTINGS, "video": {"cuts": [], "segment_frames": 6, "blend_frames": 4}})
     interrupted(config, 11)
-    (shown,) = preview(config)[1]
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     assert len(painted_frames(shown.output)) == shown.painted == 11
 
@@ -176,7 +176,7 @@ def test_a_frame_that_is_damaged_is_shown_as_missing(job: Job, clip: Path, tmp_p
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    (shown,) = preview(config)[1]
+    _seen, (shown,) = preview(config)
     assert shown.output is not None
     assert painted_frames(shown.output) == [0, 1, 3, 4, 5, 6]
 
@@ -186,7 +186,7 @@ def test_another_container_is_shown_as_an_mp4(job: Job, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in/clip.mkv", frames=6, size=(96, 72))
     config = job(clip, **{**SETTINGS, "video": {"cuts": []}})
     interrupted(config, 2)
-    (shown,) = preview(config)[1]
+    _seen, (shown,) = preview(config)
     assert shown.output == tmp_path / "out/.stylize/preview/clip.mkv.mp4"
     assert len(read(shown.output)[0]) == 6
 
@@ -198,14 +198,14 @@ def test_stills_are_listed(job: Job, tmp_path: Path) -> None:
     config = job(tmp_path / "in", **SETTINGS, folders="archive")
     interrupted(config, 2)
     before = tree(tmp_path / "out")
-    _, previews = preview(config)
+    seen, previews = preview(config)
     assert [(one.source, one.painted, one.frames) for one in previews] == [
         ("a.png", 1, 1), ("b.png", 1, 1), ("c.png", 0, 1),
     ]  # fmt: skip
-    assert list(lines(previews)) == ["2 of 3 pictures painted"]
+    assert list(lines(seen, previews)) == ["2 of 3 pictures painted"]
     assert tree(tmp_path / "out") == before
     (tmp_path / "out/b.png").unlink()
-    assert list(lines(preview(config)[1])) == ["1 of 3 pictures painted"]
+    assert list(lines(*preview(config))) == ["1 of 3 pictures painted"]
     assert not (tmp_path / "out/.stylize/preview").exists()
 
 
@@ -214,7 +214,7 @@ def test_a_preview_that_cannot_be_written_leaves_the_one_before_and_says_why(
 ) -> None:
     config = job(clip, **SETTINGS)
     interrupted(config, 3)
-    (shown,) = preview(config)[1]
+    seen, (shown,) = preview(config)
     assert shown.output is not None
     assert shown.output.exists()
     before = tree(tmp_path / "out")
@@ -224,8 +224,8 @@ def test_a_preview_that_cannot_be_written_leaves_the_one_before_and_says_why(
         raise MediaError("the codec is not there")
 
     monkeypatch.setattr("pipeline.preview.encode_video", failing)
-    (shown,) = preview(config)[1]
-    assert list(lines([shown])) == [
+    seen, (shown,) = preview(config)
+    assert list(lines(seen, [shown])) == [
         "clip.mp4: 3 of 12 frames painted, but not to be shown: the codec is not there"
     ]
     assert tree(tmp_path / "out") == before

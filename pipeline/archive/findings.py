@@ -20,7 +20,7 @@ from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
 from pipeline.media.sources import Source
 from pipeline.parts import changes
 from pipeline.records import digest_of, state_of
-from pipeline.workspace import Workspace
+from pipeline.workspace import FOLDER, Workspace
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ class _Clerk:
 
     def examine(self, entry: Entry) -> Done | Planned:
         """What is to be said of one entry; `MediaError` where it cannot be painted."""
+        if PurePosixPath(entry.name).parts[0].casefold() == FOLDER:
+            raise MediaError(
+                f"its result would be in {FOLDER}, the run folder; rename the folder of the picture"
+            )
         row = self._index.get(entry.name)
         output = self._output(entry.name, row)
         self.places.add(output)

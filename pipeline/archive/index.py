@@ -10,20 +10,29 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
+from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
 from pipeline.durable import append_lines, read_journal, rewrite, writing
-from pipeline.errors import ResumeError
+from pipeline.errors import ResumeError, SpaceError
 from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
 from pipeline.workspace import Workspace
 
 VERSION = 2
 """Counts up where the table is to be made anew."""
+
+SMALL = 20_000
+"""Photographs up to which a journal is written anew for a single line that is out of date."""
+
+LEASE_S = 86_400.0
+
+_UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
 
 _TABLE = f"""
 PRAGMA user_version = {VERSION};
@@ -83,7 +92,9 @@ class PictureIndex:
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
         try:
             self._start()
-        except _DAMAGED:  # the journal has it all
+        except (*_DAMAGED, ResumeError) as error:  # damaged: the journal has it all
+            if writable and getattr(error, "sqlite_errorcode", None) in _UNABLE:
+                raise _space_error(space, error) from error
             if writable:
                 space.index.unlink(missing_ok=True)
             self._is_kept = False
@@ -101,7 +112,7 @@ class PictureIndex:
             if self._writable and self._is_kept:
                 self._read_journal()  # what films have added
                 self._connection.commit()
-                if self._stale():
+                if self._is_worth_compacting():
                     self._compact()
 
     def get(self, name: str) -> Row | None:
@@ -151,15 +162,31 @@ class PictureIndex:
                     f"UPDATE pictures SET {names} WHERE id = ?", (*changed.values(), row.id)
                 )
 
+    def adopt(self, journals: Iterable[Path]) -> None:
+        """Take down what workers' journals tell of results that are there, and remove them.
+
+        A journal with a line whose result is not there is kept for a day: its writer, taken for dead, may yet finish.
+        """
+        for path in journals:
+            pictures, is_settled = self._told_in(path)
+            self.add(pictures)
+            if is_settled or path.stat().st_mtime < time.time() - LEASE_S:
+                path.unlink(missing_ok=True)
+
     # --- the table and the journal ---
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Hold the table; a damaged one is a ResumeError that says how to be rid of it."""
+        """Hold the table; SpaceError where it cannot be written, ResumeError where it is damaged."""
         try:
             with self._lock:
                 yield
         except _DAMAGED as error:
+            code = getattr(
+                error, "sqlite_errorcode", sqlite3.SQLITE_ERROR
+            )  # that one is about tables and columns
+            if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
+                raise _space_error(self._space, error) from error
             index, journal = self._space.index, self._space.records.name
             raise ResumeError(
                 f"{index} is damaged ({error}); remove it, and run again: it is made anew from {journal}"
@@ -169,7 +196,7 @@ class PictureIndex:
         self._connection = self._open()
         try:
             self._catch_up()
-        except _DAMAGED:
+        except (*_DAMAGED, ResumeError):
             self._connection.close()
             raise
 
@@ -212,14 +239,14 @@ class PictureIndex:
             if _version(self._connection) != VERSION:
                 self._connection.executescript(_TABLE)
             self._read_journal()
-            left = self._left_behind()
             self._connection.commit()
+        journals = sorted(self._space.pictures.glob("*.jsonl"))
         if self._writable:
-            self.add(left)
-            for path in (*self._space.pictures.glob("*.jsonl"), *self._space.pictures.glob("*.partial")):
+            for path in self._space.pictures.glob("*.partial"):
                 path.unlink(missing_ok=True)
+            self.adopt([_aside(path) for path in journals])
         else:
-            for pages in left:
+            for pages in (pages for path in journals for pages in self._told_in(path)[0]):
                 self._insert(pages)
 
     def _read_journal(self) -> None:
@@ -237,27 +264,30 @@ class PictureIndex:
                 self._insert(pages)
         self._note_read(state.st_size)
 
-    def _left_behind(self) -> list[tuple[PictureRecord, ...]]:
-        """Pictures that workers finished and nobody took down: those whose results are there, as their lines say."""
-        found = []
-        for path in sorted(self._space.pictures.glob("*.jsonl")):
-            for pages in _by_picture(records_in(read_journal(path))):
-                row, target = self.get(pages[0].source), self._space.output / pages[0].output
-                is_known = row is not None and (row.bytes, row.mtime_ns) == (
-                    pages[0].bytes,
-                    pages[0].mtime_ns,
-                )
-                if not is_known and state_of(target) == (pages[0].bytes, pages[0].mtime_ns):
-                    found.append(pages)
-        return found
+    def _told_in(self, journal: Path) -> tuple[list[tuple[PictureRecord, ...]], bool]:
+        """Pictures that a worker finished and nobody took down: those whose results are there, as their lines say.
+
+        And whether that goes for all of its lines, but for those that are known.
+        """
+        found, is_settled = [], True
+        for pages in _by_picture(records_in(read_journal(journal))):
+            row, told = self.get(pages[0].source), (pages[0].bytes, pages[0].mtime_ns)
+            if row is not None and (row.bytes, row.written_ns) == told:
+                continue
+            if state_of(self._space.output / pages[0].output) == told:
+                found.append(pages)
+            else:
+                is_settled = False
+        return found, is_settled
 
     def _insert(self, pages: Sequence[PictureRecord]) -> int:
         page = pages[0]
         name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
         values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
         values["written_ns"] = page.mtime_ns
-        before = self._connection.execute("SELECT count(*) FROM pictures WHERE name = ?", (name,))
-        if before.fetchone() != (0,):
+        known = "SELECT written_ns, digest FROM pictures WHERE name = ?"
+        before = self._connection.execute(known, (name,)).fetchone()
+        if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
             self._connection.execute("UPDATE journal SET stale = stale + 1")
         row = self._connection.execute(_UPSERT, [values[name] for name in _COLUMNS]).fetchone()
         return int(row[0])
@@ -266,8 +296,11 @@ class PictureIndex:
         inode = self._space.records.stat().st_ino
         self._connection.execute("UPDATE journal SET inode = ?, read = ?", (inode, size))
 
-    def _stale(self) -> int:
-        return int(self._connection.execute("SELECT stale FROM journal").fetchone()[0])
+    def _is_worth_compacting(self) -> bool:
+        """Whether lines are out of date: any of a small journal, a good part of a large one."""
+        (stale,) = self._connection.execute("SELECT stale FROM journal").fetchone()
+        (rows,) = self._connection.execute("SELECT count(*) FROM pictures").fetchone()
+        return bool(stale and (rows < SMALL or stale > rows / 4))
 
     def _compact(self) -> None:
         """Write the journal without the lines of photographs that were painted again since."""
@@ -313,6 +346,19 @@ class SeenPictures:
     def _has(self, row_id: int) -> bool:
         place = row_id // 8
         return place < len(self._seen) and bool(self._seen[place] >> row_id % 8 & 1)
+
+
+def _space_error(space: Workspace, error: Exception) -> SpaceError:
+    return SpaceError(
+        f"cannot write {space.index}: {error}; make room, change the rights or stop what holds it, then run again"
+    )
+
+
+def _aside(path: Path) -> Path:
+    """A journal under a name of its own, so that nobody writes into it any more while it is read."""
+    if path.name.startswith("left-"):
+        return path
+    return path.rename(path.with_name(f"left-{path.name}"))
 
 
 def _connect(name: str) -> sqlite3.Connection:

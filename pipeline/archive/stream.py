@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Self
@@ -20,6 +21,7 @@ from pipeline.archive.findings import Done, Finding, Planned, max_pixels, wish_o
 from pipeline.archive.index import PictureIndex, SeenPictures
 from pipeline.archive.looks import Looks
 from pipeline.config import Config
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.execute.delivery import journals_of
 from pipeline.execute.events import BatchTodo, Event, PictureFailed, PictureFinished
 from pipeline.execute.job import Batch
@@ -88,7 +90,7 @@ class Stream:
         self._films: list[Source] = []
         self._ready: deque[BatchTodo] = deque()
         self._lock = threading.Condition()
-        self._is_listed = self._is_closed = self._is_blocked = False
+        self._is_listed = self._is_closed = self._is_blocked = self._is_used = False
         self._error: BaseException | None = None
         self._fed_s = self._flushed_s = time.monotonic()
         self._is_hungry = False
@@ -124,6 +126,7 @@ class Stream:
                 self._is_hungry = True
                 return None
             todo = self._ready.popleft()
+            self._is_used = True
             self._lock.notify_all()
             if self._is_listed:
                 left = len(todo.missing) + sum(len(other.missing) for other in self._ready)
@@ -199,8 +202,7 @@ class Stream:
             self._index.add(self._finished)
         self._finished = []
         for batch in self._closed_batches:
-            for path in journals_of(batch.journal):
-                path.unlink(missing_ok=True)
+            self._index.adopt(journals_of(batch.journal))
         self._closed_batches = []
         self._flushed_s = time.monotonic()
 
@@ -236,6 +238,13 @@ class Stream:
                 self._take_in(finding, buckets)
             for items in buckets.rest():
                 self._offer(items)
+        except ConfigError as error:
+            if self._is_used:  # an input that leads nowhere must not end what the others have begun
+                self.tally.failures.append(Failure("input", None, str(error)))
+            else:
+                self._error = error
+            for items in buckets.rest():
+                self._offer(items)
         except BaseException as error:
             self._error = error
         with self._lock:
@@ -253,8 +262,6 @@ class Stream:
                 if reasons and len(self.tally.reasons) < TOLD:
                     self.tally.reasons[picture.name] = reasons
                 items = buckets.add((size, look.fingerprint), finding, largest_of(size))
-                if items is None and self._is_hungry and time.monotonic() - self._fed_s > HUNGRY_S:
-                    items = buckets.fullest()
                 if items is not None:
                     self._offer(items)
             case Refused(name, reason):
@@ -266,6 +273,10 @@ class Stream:
                     self.tally.skipped.append(str(path))
             case Source():
                 self._films.append(finding)
+        if self._is_hungry and time.monotonic() - self._fed_s > HUNGRY_S:
+            items = buckets.fullest()
+            if items is not None:
+                self._offer(items)
 
     def _offer(self, items: list[Planned]) -> None:
         """Have a batch wait for a worker; while too many do, wait."""
@@ -304,8 +315,9 @@ class Stream:
     def _count(self) -> None:
         """Count what there is, where that takes long to reach."""
         count = 0
-        for _ in self._census or ():
-            if self._is_closed or self._is_listed:
-                return
-            count += 1
-        self.tally.listed = count
+        with suppress(PipelineError):  # the listing itself says what is wrong
+            for _ in self._census or ():
+                if self._is_closed or self._is_listed:
+                    return
+                count += 1
+            self.tally.listed = count

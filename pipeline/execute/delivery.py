@@ -6,15 +6,16 @@ its name. So a result never lacks its line, and one that a killed worker had fin
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.durable import append_lines, link, read_journal, sync_folder, write_synced
-from pipeline.errors import MediaError
+from pipeline.errors import MediaError, SpaceError
 from pipeline.execute.job import Batch, Painted, Picture, Unpainted
 from pipeline.media.items import is_in
 from pipeline.media.writing import writing
@@ -57,8 +58,13 @@ def deliver(batch: Batch, ready: Sequence[Ready]) -> Painted:
                 done[one.ready.index] = _give_name(batch, one)
             except MediaError as error:
                 failed.append(Unpainted(one.ready.index, str(error)))
+            except SpaceError as error:
+                if getattr(error.__cause__, "errno", None) not in (errno.EACCES, errno.EPERM):
+                    raise
+                failed.append(Unpainted(one.ready.index, str(error)))  # the next folder may be open to us
         for folder in {(batch.output / pages[0].output).parent for pages in done.values()}:
-            sync_folder(folder)
+            with suppress(OSError):  # some file systems cannot; the results are there all the same
+                sync_folder(folder)
     return Painted(done, tuple(failed))
 
 

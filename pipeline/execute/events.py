@@ -103,4 +103,5 @@ class BatchTodo:
 
     def alone(self) -> list[BatchTodo]:
         """Its missing pictures, each on its own: one of them killed a worker, and the others did not."""
-        return [BatchTodo(self.job, deque([index]), self.deaths) for index in self.missing]
+        deaths = self.deaths if len(self.missing) == 1 else 0
+        return [BatchTodo(self.job, deque([index]), deaths) for index in self.missing]

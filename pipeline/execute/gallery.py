@@ -82,6 +82,7 @@ class Gallery:
         self._mixture, self._mask = mixture, mask
         self._readers, self._writer = ThreadPoolExecutor(2), ThreadPoolExecutor(1)
         self._read: dict[int, Future[_Opened]] = {}
+        self._written: dict[tuple[int, ...], Future[Painted]] = {}  # by the places of the pictures in it
 
     def close(self) -> None:
         """Let its threads go."""
@@ -89,21 +90,40 @@ class Gallery:
         self._writer.shutdown()
 
     def paint(self, missing: Sequence[int]) -> Painted:
-        """Make some of the missing pictures finished, by their places in the batch, and say what became of them.
+        """Make some of the missing pictures finished, by their places in the batch, and say what became of any.
 
+        What is being written when the others are painted is told by the next call; so some of the missing may be in
+        work already. Without any left to paint, and without any asked for, it waits until all are written.
         Raises `SpaceError` where the results cannot be written.
         """
-        began, left = time.monotonic(), deque(missing)
-        failed: list[Unpainted] = []
-        written: list[Future[Painted]] = []
-        while left and (not (written or failed) or time.monotonic() - began < CALL_S):
-            group = self._next_group(left, failed)
+        began, at_work = time.monotonic(), {index for places in self._written for index in places}
+        left, failed, is_fresh = (
+            deque(index for index in missing if index not in at_work),
+            list[Unpainted](),
+            True,
+        )
+        while left and (is_fresh or time.monotonic() - began < CALL_S):
+            is_fresh, group = False, self._next_group(left, failed)
             if group:
                 painted = self._paint_group(group, failed)
-                written.append(self._writer.submit(self._deliver, painted))
-        answers = [future.result() for future in written]
+                places = tuple(one.opened.index for one in painted)
+                self._written[places] = self._writer.submit(self._deliver, painted)
+        answers = [self._answer(places) for places in self._done(wait_for_all=not left)]
         records = {index: pages for answer in answers for index, pages in answer.records.items()}
         return Painted(records, (*failed, *(one for answer in answers for one in answer.failed)))
+
+    def _done(self, *, wait_for_all: bool) -> list[tuple[int, ...]]:
+        """The groups that are written; of those that are not, the last may be written while others are painted."""
+        *earlier, last = self._written or ((),)
+        chosen = [*earlier, *([last] if last and (wait_for_all or self._written[last].done()) else [])]
+        return [places for places in chosen if places in self._written]
+
+    def _answer(self, places: tuple[int, ...]) -> Painted:
+        """What became of a group; what cannot be written costs no other group."""
+        try:
+            return self._written.pop(places).result()
+        except MediaError as error:
+            return Painted({}, tuple(Unpainted(index, str(error)) for index in places))
 
     # --- reading ---
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ from pipeline.execute.events import (
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
 from pipeline.execute.queue import Queue
-from pipeline.workspace import FrameRecord, is_there
+from pipeline.workspace import FrameRecord, appears, is_there
 
 SEGMENT_DEATHS = 3
 """A frame that kills this many workers in a row has its segment set aside, and so has a picture."""
@@ -80,6 +81,8 @@ class _Slot:
     opened: SegmentJob | Batch | None = None  # what the actor has open
     since: float = 0.0  # when the actor was asked for
     is_placed: bool = False  # its process lives
+    is_let_go: bool = False  # it was asked for what it has in work, and gets nothing more
+    is_near: bool = False  # what it writes is seen here
 
 
 class Farm:
@@ -139,7 +142,7 @@ class Farm:
             if stopping := stop():
                 queue.clear()
             for slot in self._slots:
-                if slot.pending is None and stopping:
+                if slot.pending is None and stopping and not self._waits_for_writing(slot):
                     slot.todo = None
                 elif slot.pending is None and (todo := slot.todo or queue.take(len(self._slots))):
                     self._assign(slot, todo)
@@ -154,6 +157,14 @@ class Farm:
                 pulsed_s = time.monotonic()
                 yield Pulse(tuple(self._state(slot) for slot in self._slots))
 
+    def _waits_for_writing(self, slot: _Slot) -> bool:
+        """Ask a worker, before it is let go, for the pictures that it has painted and is still writing."""
+        if not isinstance(slot.todo, BatchTodo) or slot.is_let_go:
+            return False
+        slot.is_let_go = True
+        slot.pending = slot.actor.paint_pictures.remote((), None)
+        return True
+
     def _patience_s(self) -> float:
         """How long to wait for an answer: a worker without work looks soon again whether there is some."""
         is_idle = any(slot.pending is None for slot in self._slots) and not self._queue.is_over
@@ -165,7 +176,7 @@ class Farm:
         slot.actor = options.remote(self._make, settings)
         slot.pending, slot.since = slot.actor.set_up.remote(), time.monotonic()
         slot.info = slot.opened = slot.progress = None
-        slot.asked, slot.is_placed = self._ask(slot), False
+        slot.asked, slot.is_placed, slot.is_near = self._ask(slot), False, False
         return slot
 
     def _ask(self, slot: _Slot) -> Any:
@@ -221,6 +232,8 @@ class Farm:
         todo.deaths = 0
         for index, records in painted.records.items():
             todo.missing.remove(index)
+            if not slot.is_near:
+                slot.is_near = _check_near(todo.job.output / records[0].output, records[0])
             yield PictureFinished(todo.job, index, records)
         for failed in painted.failed:
             todo.missing.remove(failed.index)
@@ -301,6 +314,16 @@ class Farm:
             slot.asked = self._ask(slot)
         name, device = (slot.info.name, slot.info.device) if slot.info else ("", "")
         return WorkerState(name, device, slot.todo is not None, slot.progress)
+
+
+def _check_near(path: Path, record: FrameRecord) -> bool:
+    """Whether a worker's result is to be seen here; raises `ClusterError` where it is not."""
+    if not appears(path):
+        raise ClusterError(
+            f"worker {record.worker} painted {path}, and it is not there here; the output folder has to be shared by "
+            "all machines, under the same path"
+        )
+    return True
 
 
 class _Actor:

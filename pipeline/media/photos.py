@@ -95,6 +95,8 @@ def read_photo(file: Path | bytes, size_of: Callable[[int, int], tuple[int, int]
         header = _header(picture, name, max_pixels)
         found = [_read_page(stream, name, index, size_of) for index in _page_indices(picture)]
         metadata, notes = read_metadata(found[0][2])
+        if header.format != "TIFF" and (count := getattr(picture, "n_frames", 1)) > 1:
+            notes += (f"only the first of the {count} pictures in it is painted",)
         if picture.mode == "CMYK":
             notes += ("CMYK becomes RGB",)
         lossless = header.format not in ("JPEG", "AVIF", "HEIF") and not _is_lossy_webp(stream, header.format)

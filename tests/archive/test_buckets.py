@@ -24,6 +24,8 @@ def test_every_item_comes_out_once_with_its_like_in_the_order_it_came(
         batch = buckets.add(key, (key, place), own[key])
         waiting += 1
         if batch is not None:
+            is_full = len(batch) == min(largest, own[key] or largest)
+            assert is_full or waiting == window, "it went out too early"
             batches.append(batch)
             waiting -= len(batch)
         assert waiting < window

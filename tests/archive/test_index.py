@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive.index import PictureIndex
-from pipeline.durable import append_lines
+from pipeline.durable import append_lines, line_of, rewrite
 from pipeline.workspace import Workspace, rebuild_journal
 from tests.archive.makers import leave, lines, page, result
 from tests.conftest import tree
@@ -147,6 +147,9 @@ def test_a_worker_that_came_too_late_changes_nothing(space: Workspace) -> None:
     leave(space, "token-late.jsonl", [page("a.jpg", mtime_ns=99, digest="1" * 64)])
     with PictureIndex(space, writable=True) as index:
         assert index.get("a.jpg") == row
+    (kept,) = space.pictures.iterdir()  # its writer may yet finish
+    os.utime(kept, (0, 0))
+    assert names(space, writable=True) == ["a.jpg"]
     assert list(space.pictures.iterdir()) == []
     assert len(lines(space)) == 1
 
@@ -189,6 +192,16 @@ def test_a_journal_that_was_written_anew_for_films_is_read_again(space: Workspac
     assert names(space) == ["a.jpg", "b.jpg"]
     assert names(space, writable=True) == ["a.jpg", "b.jpg"]
     assert sorted(line["source"] for line in lines(space)) == ["a.jpg", "b.jpg", "film.mp4"]
+
+
+def test_another_journal_in_the_place_of_the_one_that_was_read_is_read_from_its_beginning(
+    space: Workspace,
+) -> None:
+    fill(space, "a.jpg", "b.jpg")
+    mine = space.records.read_bytes()
+    rewrite(space.records, [line_of(asdict(page("c.jpg"))), mine])
+    assert names(space) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert names(space, writable=True) == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 def test_names_need_not_be_unicode(space: Workspace) -> None:

@@ -36,7 +36,7 @@ def space(tmp_path: Path) -> Workspace:
 
 
 def planned(name: str, size: tuple[int, int] = (64, 48), pages: int = 1, **changes: object) -> Planned:
-    look = Looks(config(), JUDGES, lambda path: "").of(None)
+    look = Looks(config(), JUDGES).of(None)
     return Planned(Picture(Path("/in", name), name, name, size, 1, 1, pages), look, size, **changes)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def planned(name: str, size: tuple[int, int] = (64, 48), pages: int = 1, **chang
 def streaming(
     space: Workspace, findings: Iterable[Finding], census: Iterable[object] | None = None
 ) -> Iterator[Stream]:
-    looks = Looks(config(), JUDGES, lambda path: "")
+    looks = Looks(config(), JUDGES)
     with (
         PictureIndex(space, writable=True) as index,
         Stream(config(), space, index, looks, iter(findings), census) as stream,

@@ -239,7 +239,7 @@ def _pngs(folder: Path) -> Mapping[str, Good]:
         "rgb16.png": Good(**png, is_deep=True),
         "rgba16.png": Good(**png, is_deep=True, has_alpha=True, has_scene=False),
         "gray-alpha16.png": Good(**png, is_deep=True, has_alpha=True, has_scene=False),
-        "animated.png": Good(**png),
+        "animated.png": Good(**png, has_note=True),
     }
 
 
