@@ -17,7 +17,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.archive.stream import Tally
+from pipeline.archive.tally import Tally
 from pipeline.assemble import Output
 from pipeline.execute.events import (
     Event,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.archive.index import SeenPictures
-from pipeline.archive.stream import Stream, Tally
+from pipeline.archive.stream import Stream
+from pipeline.archive.tally import Tally
 from pipeline.assemble import Output, assemble, current_outputs
 from pipeline.errors import MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished

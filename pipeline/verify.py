@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.archive.findings import Done, Planned
-from pipeline.archive.index import Row
 from pipeline.archive.job import findings_of
+from pipeline.archive.table import Row
 from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.config import Config
 from pipeline.errors import MediaError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from pipeline.archive.stream import Tally
+from pipeline.archive.tally import Tally
 from pipeline.display import RECENT, Display, Eta
 from pipeline.plan import Failure, Plan
 from pipeline.resume import Stock

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeline.archive.index import PictureIndex, Row
+from pipeline.archive.index import PictureIndex
 from pipeline.archive.looks import Look, Looks
+from pipeline.archive.table import Row
 from pipeline.config import Config
 from pipeline.errors import MediaError
 from pipeline.execute.job import Picture

@@ -13,68 +13,33 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Self
 
+from pipeline.archive.table import (
+    COLUMNS,
+    DAMAGED,
+    TABLE,
+    UPSERT,
+    VERSION,
+    Row,
+    connect,
+    is_unable,
+    row_of,
+    version_of,
+)
 from pipeline.durable import append_lines, read_journal, rewrite, writing
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
 from pipeline.workspace import Workspace
 
-VERSION = 2
-"""Counts up where the table is to be made anew."""
-
 SMALL = 20_000
 """Photographs up to which a journal is written anew for a single line that is out of date."""
 
 LEASE_S = 86_400.0
-
-_UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
-
-_TABLE = f"""
-PRAGMA user_version = {VERSION};
-CREATE TABLE pictures (
-    id INTEGER PRIMARY KEY, name BLOB UNIQUE, output BLOB, look TEXT, source_bytes INTEGER, source_mtime_ns INTEGER,
-    source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, width_px INTEGER, height_px INTEGER,
-    pages INTEGER, written_ns INTEGER, notes TEXT);
-CREATE INDEX outputs ON pictures (output);
-CREATE TABLE journal (inode INTEGER, read INTEGER, stale INTEGER);
-INSERT INTO journal VALUES (0, 0, 0);
-"""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is known of one photograph; the fields are those of `PictureRecord`, `name` is its source's."""
-
-    id: int
-    name: str
-    output: str
-    look: str
-    source_bytes: int
-    source_mtime_ns: int
-    source_digest: str | None
-    bytes: int
-    mtime_ns: int
-    digest: str
-    width_px: int
-    height_px: int
-    pages: int
-    written_ns: int  # `mtime_ns` as the journal has it, see `touch`
-    notes: tuple[str, ...]
-
-
-_DAMAGED = (sqlite3.DatabaseError, TypeError, ValueError, OverflowError)
-"""What comes of a table whose bytes are not as they were written: no table, none of these columns, odd values."""
-
-_COLUMNS = tuple(field.name for field in fields(Row))[1:]
-_UPSERT = (
-    f"INSERT INTO pictures ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
-    f"ON CONFLICT (name) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])} RETURNING id"
-)
 
 
 class PictureIndex:
@@ -92,8 +57,8 @@ class PictureIndex:
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
         try:
             self._start()
-        except (*_DAMAGED, ResumeError) as error:  # damaged: the journal has it all
-            if writable and getattr(error, "sqlite_errorcode", None) in _UNABLE:
+        except DAMAGED as error:  # the journal has it all
+            if writable and is_unable(error):
                 raise _space_error(space, error) from error
             if writable:
                 space.index.unlink(missing_ok=True)
@@ -177,15 +142,12 @@ class PictureIndex:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Hold the table; SpaceError where it cannot be written, ResumeError where it is damaged."""
+        """Hold the table; a damaged one is a ResumeError that says how to be rid of it."""
         try:
             with self._lock:
                 yield
-        except _DAMAGED as error:
-            code = getattr(
-                error, "sqlite_errorcode", sqlite3.SQLITE_ERROR
-            )  # that one is about tables and columns
-            if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
+        except DAMAGED as error:
+            if is_unable(error):
                 raise _space_error(self._space, error) from error
             index, journal = self._space.index, self._space.records.name
             raise ResumeError(
@@ -196,27 +158,27 @@ class PictureIndex:
         self._connection = self._open()
         try:
             self._catch_up()
-        except (*_DAMAGED, ResumeError):
+        except DAMAGED:
             self._connection.close()
             raise
 
     def _open(self) -> sqlite3.Connection:
         if not self._is_kept:
-            return _connect("")  # a file of SQLite's own, that vanishes
+            return connect("")  # a file of SQLite's own, that vanishes
         if self._writable:
-            return _connect(str(self._space.index))
-        return self._up_to_date(_connect(f"{self._space.index.absolute().as_uri()}?mode=ro"))
+            return connect(str(self._space.index))
+        return self._up_to_date(connect(f"{self._space.index.absolute().as_uri()}?mode=ro"))
 
     def _up_to_date(self, kept: sqlite3.Connection) -> sqlite3.Connection:
         """The table itself where it lacks nothing, else a copy."""
         if (
-            _version(kept) == VERSION
+            version_of(kept) == VERSION
             and not self._lacks(kept)
             and not any(self._space.pictures.glob("*.jsonl"))
         ):
             return kept
         with closing(kept):
-            copy = _connect("")
+            copy = connect("")
             kept.backup(copy)
         return copy
 
@@ -228,7 +190,7 @@ class PictureIndex:
     def _keep(self) -> None:
         """From now on the table is a file of the run folder."""
         if not self._is_kept:
-            kept = _connect(str(self._space.index))
+            kept = connect(str(self._space.index))
             with closing(self._connection):
                 self._connection.backup(kept)
             self._connection, self._is_kept = kept, True
@@ -236,8 +198,8 @@ class PictureIndex:
     def _catch_up(self) -> None:
         """Read what the journal has beyond the table, then what workers left."""
         with self._lock:
-            if _version(self._connection) != VERSION:
-                self._connection.executescript(_TABLE)
+            if version_of(self._connection) != VERSION:
+                self._connection.executescript(TABLE)
             self._read_journal()
             self._connection.commit()
         journals = sorted(self._space.pictures.glob("*.jsonl"))
@@ -289,7 +251,7 @@ class PictureIndex:
         before = self._connection.execute(known, (name,)).fetchone()
         if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
             self._connection.execute("UPDATE journal SET stale = stale + 1")
-        row = self._connection.execute(_UPSERT, [values[name] for name in _COLUMNS]).fetchone()
+        row = self._connection.execute(UPSERT, [values[name] for name in COLUMNS]).fetchone()
         return int(row[0])
 
     def _note_read(self, size: int) -> None:
@@ -329,7 +291,7 @@ class PictureIndex:
         with self._asking():
             question = (os.fsencode(name),)
             found = self._connection.execute(f"SELECT * FROM pictures WHERE {where}", question).fetchall()
-            return [_row(values) for values in found]
+            return [row_of(values) for values in found]
 
 
 class SeenPictures:
@@ -359,22 +321,6 @@ def _aside(path: Path) -> Path:
     if path.name.startswith("left-"):
         return path
     return path.rename(path.with_name(f"left-{path.name}"))
-
-
-def _connect(name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, check_same_thread=False, timeout=60.0, uri=name.startswith("file:"))
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _row(values: Sequence[Any]) -> Row:
-    row_id, name, output, *others, notes = values
-    given: list[Any] = [row_id, os.fsdecode(name), os.fsdecode(output), *others, tuple(json.loads(notes))]
-    return Row(*given)
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[PictureRecord]:

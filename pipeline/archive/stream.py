@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Self
 
@@ -20,6 +19,7 @@ from pipeline.archive.buckets import Buckets, largest_of
 from pipeline.archive.findings import Done, Finding, Planned, max_pixels, wish_of
 from pipeline.archive.index import PictureIndex, SeenPictures
 from pipeline.archive.looks import Looks
+from pipeline.archive.tally import TOLD, Tally
 from pipeline.config import Config
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.execute.delivery import journals_of
@@ -41,32 +41,6 @@ HUNGRY_S = 0.2
 """While workers wait, a batch that is not full goes out this often."""
 
 ENDLESS = 10**9
-
-TOLD = 1000
-"""Skipped files and reasons that are told one by one."""
-
-
-@dataclass
-class Tally:
-    """How far an archive is, in pages; most photographs have one. `listed`: the files; None until that is known."""
-
-    reused: int = 0
-    planned: int = 0
-    failed: int = 0
-    painted: int = 0
-    iterations: int = 0
-    megapixel_iterations: float = 0.0
-    refused: int = 0
-    listed: int | None = None
-    failures: list[Failure] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)  # the first ones
-    skipped_count: int = 0
-    reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the first ones
-
-    @property
-    def total(self) -> int:
-        """The pages known of so far."""
-        return self.reused + self.planned - self.failed
 
 
 class Stream:

@@ -1,0 +1,33 @@
+"""How far an archive is: counts that grow while it is listed and painted, and the first ones of what is told singly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.plan import Failure
+
+TOLD = 1000
+"""Skipped files and reasons that are told one by one."""
+
+
+@dataclass
+class Tally:
+    """How far an archive is, in pages; most photographs have one. `listed`: the files; None until that is known."""
+
+    reused: int = 0
+    planned: int = 0
+    failed: int = 0
+    painted: int = 0
+    iterations: int = 0
+    megapixel_iterations: float = 0.0
+    refused: int = 0
+    listed: int | None = None
+    failures: list[Failure] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # the first ones
+    skipped_count: int = 0
+    reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the first ones
+
+    @property
+    def total(self) -> int:
+        """The pages known of so far."""
+        return self.reused + self.planned - self.failed
