@@ -55,7 +55,7 @@ def image_trouble(path: Path) -> str:
     """Why Pillow cannot read a picture, to follow its path in a sentence; nothing if it can."""
     from PIL import Image  # 40 ms that `stylize --help` need not wait for
 
-    from pipeline.media.stills import UNREADABLE
+    from pipeline.media.photo_formats import UNREADABLE
 
     try:
         with warnings.catch_warnings():

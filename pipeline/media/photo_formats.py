@@ -6,7 +6,9 @@ Pillow's rarer plugins. Knows headers, never pixels.
 
 from __future__ import annotations
 
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from importlib import import_module
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
 
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageCms, ImageFile, features
 
 from pipeline.errors import MediaError
 from pipeline.media.formats import PhotoName
@@ -38,6 +40,11 @@ _STARTS = (
 )  # fmt: skip
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _HEAD_BYTES = 64
+UNREADABLE = (
+    OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError, RuntimeError,
+    struct.error, zlib.error, ImageCms.PyCMSError,
+)  # fmt: skip
+"""What Pillow raises, by format, for a file that is cut off or damaged."""
 
 
 @dataclass(frozen=True)

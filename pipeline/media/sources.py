@@ -16,6 +16,8 @@ from typing import Literal
 
 from PIL import Image
 
+from pipeline.media.photo_formats import UNREADABLE
+
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 )
@@ -73,7 +75,7 @@ def moves(path: Path) -> bool:
     try:
         with Image.open(path) as picture:
             return bool(getattr(picture, "is_animated", False))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+    except (*UNREADABLE, Image.DecompressionBombError):
         return False
 
 
@@ -130,7 +132,7 @@ def look_like_frames(paths: Iterable[Path]) -> bool:
                 sizes.add(picture.size)
                 exif = picture.getexif()
                 is_film = may_move(path.name) and getattr(picture, "is_animated", False)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except (*UNREADABLE, Image.DecompressionBombError):
             return False
         if is_film or len(sizes) > 1 or exif.get(_EXIF_MAKE) or exif.get(_EXIF_MODEL):
             return False

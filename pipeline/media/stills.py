@@ -9,7 +9,6 @@ import io
 import re
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from pipeline.errors import MediaError
+from pipeline.media.photo_formats import UNREADABLE
 from pipeline.media.writing import writing
 
 _EXIF_ORIENTATION = 274
@@ -46,11 +46,6 @@ _BROKEN_EXIF = (
     OverflowError,
     struct.error,
 )
-UNREADABLE = (
-    OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError, RuntimeError,
-    struct.error, zlib.error, ImageCms.PyCMSError,
-)  # fmt: skip
-"""What Pillow raises, by format, for a file that is cut off or damaged."""
 _OBJECT = re.compile(r" <[^<>]* at 0x[0-9a-f]+>")  # how Pillow calls a file in memory
 # Odd EXIF or 100 Mpx are no reason to speak, and `catch_warnings` is not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.errors import ConfigError
 from pipeline.media.listing import Listing, list_sources
+from pipeline.media.sources import look_like_frames
 
 
 def touch(*paths: Path) -> None:
@@ -154,3 +155,11 @@ def test_the_listing_does_not_depend_on_the_order_of_creation(tmp_path: Path) ->
     for place, order in (("p", "abc"), ("q", "cba")):
         touch(*(tmp_path / place / f"{name}.mp4" for name in order))
     assert names(listed(tmp_path, tmp_path / "p")) == names(listed(tmp_path, tmp_path / "q"))
+
+
+def test_a_damaged_avif_is_no_frame_of_a_sequence(tmp_path: Path) -> None:
+    Image.new("RGB", (24, 16), "teal").save(tmp_path / "whole.avif")
+    data = (tmp_path / "whole.avif").read_bytes().replace(b"iloc", b"free")
+    (tmp_path / "torn.avif").write_bytes(data)
+    assert look_like_frames([tmp_path / "whole.avif"])
+    assert not look_like_frames([tmp_path / "torn.avif"])
