@@ -57,7 +57,7 @@ class PictureIndex:
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
         try:
             self._start()
-        except DAMAGED as error:  # the journal has it all
+        except (*DAMAGED, ResumeError) as error:  # the journal has it all
             if writable and is_unable(error):
                 raise _space_error(space, error) from error
             if writable:
@@ -158,7 +158,7 @@ class PictureIndex:
         self._connection = self._open()
         try:
             self._catch_up()
-        except DAMAGED:
+        except (*DAMAGED, ResumeError):
             self._connection.close()
             raise
 
