@@ -102,7 +102,7 @@ class Display(Watcher):
             self.say(f"{name}: made again, because of {'; '.join(reasons)}", "yellow")
         told = archive.reasons.copy()  # which grows while it is listed
         for reason, count in Counter(chain.from_iterable(told.values())).most_common(9):
-            self.say(f"{_plural(count, 'picture')} made again, because of {reason}", "yellow")
+            self.say(f"{_plural(count, 'picture')} made again: {reason}", "yellow")
         for failure in (*plan.failures, *archive.failures[:TOLD]):
             self.say(f"{failure.source}: {failure.error}", "red")
         if archive.skipped_count:

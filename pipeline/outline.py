@@ -82,8 +82,7 @@ def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What is to be said of single sources, with its color; of each kind the first ones."""
     notes = [f"{source['source']}: {note}" for source in found["sources"] for note in source["notes"]]
     again = [
-        f"{name}: to be made again, because of {'; '.join(reasons)}"
-        for name, reasons in found["recomputed"].items()
+        f"{name}: to be made again: {'; '.join(reasons)}" for name, reasons in found["recomputed"].items()
     ]
     failures = [f"cannot be used: {one['source']}: {one['error']}" for one in found["failures"]]
     for lines, color in ((notes, ""), (again, ""), (failures, "red")):
@@ -114,11 +113,9 @@ def _cost(found: dict[str, Any]) -> str:
     if not frames["total"]:
         return "nothing that could be done"
     if not frames["left"]:
-        return (
-            f"{frames['total']} frames, all finished; nothing left to do but, at most, to write the outputs"
-        )
+        return f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
     text = (
-        f"{frames['left']} of {frames['total']} frames to do in {found['segments']} segments: "
+        f"{frames['left']} of {_plural(frames['total'], 'frame')} to do in {_plural(found['segments'], 'segment')}: "
         f"at most {found['megapixel_iterations']:.2f} megapixel-iterations, "
         f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
     )
@@ -126,3 +123,7 @@ def _cost(found: dict[str, Any]) -> str:
         return f"{text}; the time was not tried, since the work is done elsewhere"
     duration = timedelta(seconds=round(found["seconds"]))
     return f"{text}, and about {duration} on this machine as it is now, plus some seconds to start"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

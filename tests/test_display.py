@@ -31,8 +31,8 @@ def test_photographs_are_counted_with_what_is_reused_and_what_is_to_do(
     )  # fmt: skip
     assert told(Plan(), NOTHING, archive, capsys)[:5] == [
         "8 pictures; 3 reused, 5 to do",
-        "2 pictures made again, because of other",
-        "1 picture made again, because of more",
+        "2 pictures made again: other",
+        "1 picture made again: more",
         "x.png: no picture",
         "1 files skipped, neither video nor picture",
     ]
@@ -66,7 +66,7 @@ class Growing(dict[str, tuple[str, ...]]):
 
 def test_reasons_may_be_added_while_they_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     archive = Tally(planned=2, reasons=Growing({"a.png": ("other",), "b.png": ("other",)}))
-    assert "2 pictures made again, because of other" in told(Plan(), NOTHING, archive, capsys)
+    assert "2 pictures made again: other" in told(Plan(), NOTHING, archive, capsys)
 
 
 def eta(cold: list[float], warm: list[float]) -> Eta:

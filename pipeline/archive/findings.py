@@ -138,7 +138,7 @@ class _Clerk:
             self._names.unique(row.output)
             return row.output
         output = self._names.unique(wanted)  # a.jpg and a.png would become one
-        while (other := self._index.of_output(output)) is not None and other.name != name:
+        while self._index.owner(output) not in (None, name):
             output = self._names.unique(wanted)
         return output
 
@@ -152,7 +152,8 @@ class _Clerk:
         if is_touched and not self._same_content(entry, row):
             yield "the picture has changed"
         if output != row.output:
-            yield f"its result is now {output}"
+            if row.look == look.fingerprint:  # else that is why
+                yield f"its result is now {output}"
         elif not self._is_intact(row):
             yield "its result is gone, or was changed"
 
@@ -183,7 +184,7 @@ class _Clerk:
         """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
         target = self._space.output / output
         state = state_of(target)
-        is_ours = self._index.of_output(output) is not None or self._earlier.get(name) == output
+        is_ours = self._index.owner(output) is not None or self._earlier.get(name) == output
         if state is None or is_ours:
             return state
         raise MediaError(

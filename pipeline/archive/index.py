@@ -82,11 +82,14 @@ class PictureIndex:
 
     def get(self, name: str) -> Row | None:
         """What is known of a source."""
-        return self._first("name", name)
+        return next(iter(self._select("name = ?", name)), None)
 
-    def of_output(self, output: str) -> Row | None:
-        """What was painted into a file, by its path below the output folder; None: no run here made it."""
-        return self._first("output", output)
+    def owner(self, output: str) -> str | None:
+        """Of which source a file was painted last, by its path below the output folder; None: no run here made it."""
+        with self._asking():
+            question = "SELECT name FROM outputs WHERE output = ?"
+            found = self._connection.execute(question, (os.fsencode(output),)).fetchone()
+            return None if found is None else os.fsdecode(found[0])
 
     def see(self, row_id: int) -> None:
         """Take down that a photograph is one of this job's."""
@@ -251,6 +254,7 @@ class PictureIndex:
         before = self._connection.execute(known, (name,)).fetchone()
         if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
             self._connection.execute("UPDATE journal SET stale = stale + 1")
+        self._connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (output, name))
         row = self._connection.execute(UPSERT, [values[name] for name in COLUMNS]).fetchone()
         return int(row[0])
 
@@ -283,9 +287,6 @@ class PictureIndex:
             )  # painted alike again, only the time differs
             return row is not None and (row.look, row.digest, row.written_ns) == written
         return False
-
-    def _first(self, column: str, value: str) -> Row | None:
-        return next(iter(self._select(f"{column} = ? LIMIT 1", value)), None)
 
     def _select(self, where: str, name: str) -> list[Row]:
         with self._asking():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-VERSION = 2
+VERSION = 3
 """Counts up where the table is to be made anew."""
 
 _UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
@@ -20,7 +20,7 @@ CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE, output BLOB, look TEXT, source_bytes INTEGER, source_mtime_ns INTEGER,
     source_digest TEXT, bytes INTEGER, mtime_ns INTEGER, digest TEXT, width_px INTEGER, height_px INTEGER,
     pages INTEGER, written_ns INTEGER, notes TEXT);
-CREATE INDEX outputs ON pictures (output);
+CREATE TABLE outputs (output BLOB PRIMARY KEY, name BLOB) WITHOUT ROWID;
 CREATE TABLE journal (inode INTEGER, read INTEGER, stale INTEGER);
 INSERT INTO journal VALUES (0, 0, 0);
 """

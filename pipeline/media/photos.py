@@ -208,7 +208,7 @@ def _is_lossy_webp(stream: BinaryIO, kind: str) -> bool:
 def _lost(photo: Photo, kind: str) -> Iterator[str]:
     """What the format `kind` cannot hold of the pictures."""
     if len(photo.pages) > 1 and kind != "TIFF":
-        yield f"{len(photo.pages) - 1} pages after the first are left out: {kind} holds one"
+        yield f"of {len(photo.pages)} pages the first is kept: {kind} holds one"
     if photo.is_deep and kind not in HOLDS_DEPTH:
         yield f"16 bits become 8: {kind} is written with 8"
     if photo.pages[0].alpha is not None and kind not in HOLDS_ALPHA:
@@ -226,9 +226,12 @@ def _merged(values: Floats, page: Page, kind: str) -> Pixels:
         )
     deep = page.rgb.dtype == np.uint16 and kind in HOLDS_DEPTH
     colors, alpha = values, page.alpha
-    if alpha is not None and kind in HOLDS_ALPHA:
+    if alpha is not None:
         opacity = (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)[..., None]
-        colors = np.concatenate([_off_white(values, opacity), opacity], axis=-1)
+        if kind in HOLDS_ALPHA:
+            colors = np.concatenate([_off_white(values, opacity), opacity], axis=-1)
+        else:  # what shows nothing of the picture stays white, and is not painted
+            colors = np.where(opacity > 0, values, np.float32(1))
     codes: Floats = np.rint(np.clip(colors, 0, 1) * np.float32(65535 if deep else 255))
     return codes.astype(np.uint16) if deep else codes.astype(np.uint8)
 

@@ -120,7 +120,7 @@ def _read_index(folder: Path, case: Case) -> Iterator[str]:
             for row in index.rows():
                 if index.get(row.name) is None or not isinstance(row.output, str):
                     raise WrongError(f"a row that is not found: {row}")
-            index.of_output("a.jpg")
+            index.owner("a.jpg")
             list(index.all_seen())
         yield from ()
     finally:

@@ -44,12 +44,12 @@ def test_what_was_added_is_known_by_name_and_by_output(space: Workspace) -> None
         (one,) = result(space, "a.jpg", notes=("a note",), pages=1, source_digest="d")
         index.add([(one,)])
         row = index.get("a.jpg")
-        assert row is not None and row == index.of_output("a.jpg")
+        assert row is not None and index.owner("a.jpg") == "a.jpg"
         assert all(
             getattr(row, name) == getattr(one, name) for name in asdict(one).keys() & asdict(row).keys()
         )
         assert row.name == one.source
-        assert index.get("b.jpg") is None is index.of_output("b.jpg")
+        assert index.get("b.jpg") is None is index.owner("b.jpg")
     with PictureIndex(space, writable=True) as index:
         assert index.get("a.jpg") == row
 
@@ -81,7 +81,7 @@ def test_a_table_that_is_lost_or_damaged_is_made_anew_out_of_the_journal(
     before = tree(space.output)
     with PictureIndex(space, writable=writable) as index:
         assert [row.name for row in index.rows()] == ["a.jpg", "b.jpg", "c.jpg"]
-        assert index.of_output("b.jpg") == index.get("b.jpg")
+        assert index.owner("b.jpg") == "b.jpg"
     if not writable:
         assert tree(space.output) == before
     fill(space, "d.jpg")

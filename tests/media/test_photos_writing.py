@@ -167,7 +167,7 @@ def test_what_a_format_cannot_hold_is_told(torture: TortureFolder) -> None:
         "transparency is laid over white: JPEG holds none",
     )
     pages = encode(read(torture, "three-pages.tif"), PhotoFormat("png"))
-    assert pages.notes == ("2 pages after the first are left out: PNG holds one",)
+    assert pages.notes == ("of 3 pages the first is kept: PNG holds one",)
     comment = encode(read(torture, "progressive.jpeg"), PhotoFormat("webp"))
     assert comment.notes == ("a comment left out: WEBP cannot hold it",)
 
