@@ -97,6 +97,24 @@ def test_a_photograph_is_painted_again_alone_and_the_reason_is_said_before_and_a
     assert run(job(folder)).frames["stylized"] == 0
 
 
+def test_another_format_and_back_again_finds_its_own_results_and_takes_nobodys_name(
+    job: Job, folder: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(picture(3)).save(folder / "a.jpg")  # beside a.png: one of them has to be a-2.jpg
+    asis, jpeg = job(folder), {"format": "jpeg"}
+    run(asis)
+    changed = run(job(folder, archive=jpeg))
+    assert (changed.status, changed.frames["stylized"]) == ("done", 3)
+    assert results(changed, tmp_path / "out")["a.png"] == "a-2.jpg"
+    back = run(job(folder))
+    assert (back.status, back.failures) == ("done", ())
+    assert results(back, tmp_path / "out")["a.png"] == "a.png"
+    (folder / "a.jpg").unlink()
+    painting = (tmp_path / "out/a.jpg").read_bytes()
+    assert results(run(job(folder, archive=jpeg)), tmp_path / "out")["a.png"] != "a.jpg"
+    assert (tmp_path / "out/a.jpg").read_bytes() == painting
+
+
 def test_by_content_a_photograph_that_was_only_touched_is_not_painted_again(job: Job, folder: Path) -> None:
     archive = {"identity": "content"}
     Image.fromarray(picture(1)).save(folder / "a.png", compress_level=0)
