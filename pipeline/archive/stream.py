@@ -71,6 +71,7 @@ class Stream:
         self._left: dict[
             str, int
         ] = {}  # by a batch's name in the run folder, how many of its pictures are open
+        self._planned = self._closed = 0  # pictures; the first is the listing's, the second the run's
         self._finished: list[tuple[PictureRecord, ...]] = []
         self._closed_batches: list[Batch] = []
         self._threads = [threading.Thread(target=self._list, daemon=True)]
@@ -183,8 +184,7 @@ class Stream:
     @property
     def is_done(self) -> bool:
         """Whether everything has been listed, and all of it is painted or has failed."""
-        tally = self.tally
-        return self._is_listed and tally.painted == tally.planned - tally.failed
+        return self._is_listed and self._planned == self._closed
 
     def seen(self) -> SeenPictures:
         """The photographs of this job whose results are there, to be walked through at any time."""
@@ -192,6 +192,7 @@ class Stream:
         return self._index.all_seen()
 
     def _close_one(self, batch: Batch) -> None:
+        self._closed += 1
         left = self._left[batch.journal.name] = self._left.get(batch.journal.name, len(batch.pictures)) - 1
         if not left:
             del self._left[batch.journal.name]
@@ -233,6 +234,7 @@ class Stream:
                 self.tally.reused += row.pages
             case Planned(picture, look, size, reasons):
                 self.tally.planned += picture.pages
+                self._planned += 1
                 if reasons and len(self.tally.reasons) < TOLD:
                     self.tally.reasons[picture.name] = reasons
                 items = buckets.add((size, look.fingerprint), finding, largest_of(size))
