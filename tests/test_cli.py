@@ -204,9 +204,16 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
         process.wait(30)
 
 
+def _hear_ctrl_c() -> None:
+    """Where these tests run in the background, Ctrl-C is ignored, and a child would ignore it, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(path: Path, started: list[subprocess.Popen[str]], command: str = "run") -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "pipeline.cli", command, str(path)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c
+    )
     started.append(process)
     return process
 
