@@ -19,7 +19,7 @@ LISTED = 10_000
 TOLD_EVERY = 500
 
 BYTES_PER_PIXEL = 1.5
-"""Of a finished photograph, between JPEG of quality 95, where paintings take 1.1 to 1.25, and PNG, where they take 2.4."""
+"""Of a finished photograph: as JPEG of quality 95 paintings take 1.1 to 1.25, as PNG 2.4."""
 
 
 @dataclass
