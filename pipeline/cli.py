@@ -159,19 +159,58 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 @app.command()
 def preview(
-    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+    config: ConfigPath,
+    set_: Overrides = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=24, help="Number of samples; 3 if not given.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."),
+    ] = None,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+
+    With --at, --grid, --frames or --size it is always a sheet.
+    """
     with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
         from pipeline.config import load_config
-        from pipeline.preview import lines, to_json
-        from pipeline.preview import preview as show_finished
+        from pipeline.look import look
+        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.samples import FRAMES, Grid, Wish, make_sheet, parse_times
 
-        seen, previews = show_finished(load_config(config, set_ or ()))
+        wish = Wish(
+            parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size
+        )
+        loaded, sheet = load_config(config, set_ or ()), None
+        previews: list[Preview] = []
+        with _console().status("looking") as status:  # seen on a terminal only
+            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
+            if finished or (wish == Wish() and is_begun(seen)):
+                previews = partial_videos(loaded, seen)
+            else:
+                reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
+                sheet = make_sheet(loaded, seen.plan, wish, reload, lambda what: status.update(what))
         if as_json:
-            typer.echo(json.dumps(to_json(seen, previews)))
+            typer.echo(
+                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
+            )
         else:
-            for line in lines(seen, previews):
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
                 typer.echo(line)
             for failure in seen.failures:
                 typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
