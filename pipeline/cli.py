@@ -66,8 +66,8 @@ class HowShown(StrEnum):
 Shown = Annotated[
     HowShown,
     typer.Option(
-        help="What is shown on standard error meanwhile: a panel on a terminal and else lines (auto), lines, JSON "
-        "lines, or nothing."
+        metavar="auto|lines|json|none",
+        help="What standard error shows meanwhile: a panel on a terminal and else lines, lines, JSON lines, nothing.",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -171,11 +171,13 @@ def preview(
         ),
     ] = None,
     frames: Annotated[
-        int | None, typer.Option(min=1, max=24, help="Number of samples; 3 if not given.")
+        int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(min=32, help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."),
+        typer.Option(
+            min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
+        ),
     ] = None,
     finished: Annotated[
         bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
