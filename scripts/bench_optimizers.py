@@ -166,7 +166,7 @@ def methods(size_px: int) -> Iterator[tuple[str, Callable[[Bench, Curve], None]]
 
 
 def show(curves: list[Curve]) -> None:
-    """The table of the README: work and time to what the two before us reach, against their own work and time to it."""
+    """The table of docs/engine.md: work and time to what the two before us reach, against their own to it."""
     seeds, pastiche = curves[0], curves[1]
     goals = [seeds.points[-1][2], 1.02 * min(loss for _, _, loss in pastiche.points)]
     print(f"\ngoals: the seeds' final loss {goals[0]:.4g}, and pastiche's lowest + 2 % {goals[1]:.4g}\n")

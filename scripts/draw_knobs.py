@@ -124,6 +124,14 @@ def sizes(bench: Bench) -> list[Cell]:
     return [bench.cell(f"{size_px} px", size_px=size_px, iterations=40) for size_px in (256, 512, 1024)]
 
 
+def harbor(bench: Bench) -> list[Cell]:
+    scene, swirl, mosaic = picture(SCENE, 512), bench.swirl, bench.mosaic
+    found = [Cell(as_frame(scene), "the scene")]
+    for name, style in (("swirl", swirl), ("mosaic", mosaic)):
+        found.append(bench.cell(f"painted after {name}", [Style(style)], size_px=512, iterations=80))
+    return found
+
+
 ROWS: Mapping[str, tuple[str, Callable[[Bench], list[Cell]]]] = {
     "originals": ("What all rows are made of", originals),
     "style_weight": ("transfer.style_weight", style_weight),
@@ -138,6 +146,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Bench], list[Cell]]]] = {
     "blend": ("style: two paintings, by weight", blend),
     "masks": ("style: [{image, mask}]", masks),
     "sizes": ("The same YAML at three sizes", sizes),
+    "harbor": ("", harbor),
 }
 
 
@@ -158,7 +167,7 @@ def main() -> None:
     for name in args.rows or ROWS:
         title, row = ROWS[name]
         path = DOCS / f"{name}.jpg"
-        drawn = sheet([Row(row(bench))], title, cell_px=400 if name == "sizes" else SIZE_PX)
+        drawn = sheet([Row(row(bench))], title, cell_px=400 if name in ("sizes", "harbor") else SIZE_PX)
         Image.fromarray(drawn).save(path, quality=JPEG_QUALITY, optimize=True)
         print(path, flush=True)
 
