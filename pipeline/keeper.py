@@ -89,11 +89,17 @@ class Keeper:
             return next(ready, None)
         self._raise_what_failed()
         blocked: Todo | None = None
+        refused: set[str] = (
+            set()
+        )  # sources that have no room as a whole: a long film has thousands of segments
         for todo in ready:
-            if self._admit(todo):
+            name = self._places[todo.key][0].name
+            if name not in refused and self._admit(todo):
                 self._running.add(todo.key)
                 return todo
-            if blocked is None and self._alone in (None, self._places[todo.key][0].name):
+            if self._alone is None:
+                refused.add(name)
+            if blocked is None and self._alone in (None, name):
                 blocked = todo
         if blocked is not None and all(job.done() for job in self._jobs):
             self._unblock(blocked)
