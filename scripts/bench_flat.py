@@ -109,7 +109,7 @@ def main() -> None:
 def show(scale: Scale) -> bool:
     """Print what was weighed; whether nothing grew."""
     print(
-        "| process | frames | first 50 after 50, MB | last 50, MB | ratio | grows by, kB a frame |\n|---|---|---|---|---|---|"
+        "| process | frames | first 50 after 50, MB | last 50, MB | ratio | kB a frame |\n|---|---|---|---|---|---|"
     )
     ratios = [row(name, samples) for name, samples in scale.memory.items()]
     print(f"\nRay's object store: {scale.store} bytes at most, {scale.ever} ever")

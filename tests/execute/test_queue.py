@@ -13,10 +13,11 @@ import pytest
 
 from pipeline.config import Execution, Transfer
 from pipeline.errors import MediaError, SpaceError
+from pipeline.execute.dispatch import SEGMENT_DEATHS
 from pipeline.execute.events import BatchTodo, Event, PictureFailed, PictureFinished, Todo, WorkerLost
 from pipeline.execute.job import Batch, Painted, SegmentJob, Unpainted, WorkerInfo, WorkerSettings
 from pipeline.execute.queue import Queue, chains, waiters_of
-from pipeline.execute.scheduler import SEGMENT_DEATHS, Farm
+from pipeline.execute.scheduler import Farm
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
 from pipeline.workspace import Workspace
