@@ -8,6 +8,8 @@ Shot lengths are log-normal with a standard deviation of 1.2 times their mean, w
 in action films, 2 s today, as Barry Salt found (cinemetrics.uchicago.edu has his papers); 30 s are long takes. Then the
 shots of a clip at hand, as the cut detector finds them, over and over; and a film that is one shot.
 
+The tail: from the first moment at which a worker has nothing left to do to the end.
+
 Efficiency: the seconds that one worker would paint, over the number of workers (each counted with its speed, for as
 long as it was there) times the seconds that the film took, start and end included.
 
@@ -54,7 +56,9 @@ RHYTHMS = (
     Rhythm("long takes, 30 s", 30.0, SALT),
     Rhythm("one shot", 7200.0, None),
 )
+TODAY = RHYTHMS[1]
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
+FEW = (16, 64)
 
 
 @dataclass(frozen=True)
@@ -88,31 +92,23 @@ def simulate(job: Job, crew: Crew, note: Callable[[Event], object] = lambda _: N
 
 def films(pace: Pace, frames: int, clip: Sequence[int]) -> None:
     """The efficiency by rhythm and workers, and what bounds it."""
-    heads = (
-        "film",
-        "shots",
-        "segments",
-        "longest chain",
-        *(f"{n}" for n in WORKERS),
-        "64 workers: hours",
-        "bound by",
-    )
+    heads = ("film", "shots", "segments", "longest chain", *map(str, WORKERS), "hours with 64", "its tail")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    rhythms: list[tuple[str, Sequence[int], dict[str, Any]]] = [
-        (r.name, r.shots(frames), {}) for r in RHYTHMS
+    rows: list[tuple[str, Sequence[int], dict[str, Any], Sequence[int]]] = [
+        (rhythm.name, rhythm.shots(frames), {}, WORKERS if rhythm == TODAY else FEW) for rhythm in RHYTHMS
     ]
-    rhythms.append(("bikes.mp4's shots", repeated(clip, frames), {}))
-    rhythms.append(("of today, 3 passes", RHYTHMS[1].shots(frames), {"passes": 3}))
-    rhythms.append(("of the 1940s, whole shots", RHYTHMS[2].shots(frames), {"segment_frames": None}))
-    for name, shots, video in rhythms:
+    rows.append(("bikes.mp4's shots", repeated(clip, frames), {}, FEW))
+    rows.append(("of today, 3 passes", TODAY.shots(frames), {"passes": 3}, FEW))
+    rows.append(("of the 1940s, whole shots", RHYTHMS[2].shots(frames), {"segment_frames": None}, FEW))
+    for name, shots, video, counts in rows:
         job = job_of(shots, frames, **video)
         total_s, longest_s = chain_s(job.todos(), pace)
-        took_s = {workers: simulate(job, Crew(pace, ((0, workers),))) for workers in WORKERS}
-        shares = [f"{100 * total_s / workers / took_s[workers]:.1f} %" for workers in WORKERS]
+        crews = {workers: Crew(pace, ((0, workers),)) for workers in counts}
+        took_s = {workers: simulate(job, crew) for workers, crew in crews.items()}
+        shares = [f"{100 * total_s / n / took_s[n]:.1f} %" if n in took_s else "" for n in WORKERS]
+        tail = f"{crews[64].tail_s():.0f} s"
         cells = (name, len(shots), len(job.plan.segments), f"{longest_s / 60:.1f} min", *shares)
-        last_s = took_s[WORKERS[-1]]
-        bound = "the longest chain" if longest_s > 0.9 * last_s else "work / workers"
-        print(f"| {' | '.join(map(str, cells))} | {last_s / 3600:.2f} | {bound} |", flush=True)
+        print(f"| {' | '.join(map(str, cells))} | {took_s[64] / 3600:.2f} | {tail} |", flush=True)
 
 
 def repeated(clip: Sequence[int], frames: int) -> list[int]:
@@ -145,7 +141,7 @@ def shots_of(clip: str) -> list[int]:
 
 def clusters(pace: Pace, frames: int) -> None:
     """64 workers of which some are slow, die, leave or join."""
-    job = job_of(RHYTHMS[1].shots(frames), frames)
+    job = job_of(TODAY.shots(frames), frames)
     total_s, _ = chain_s(job.todos(), pace)
     quarter = total_s / 64 / 4  # a quarter of what the film takes at least
     halves, away = (1.0, 0.5), ((0, 64), (quarter, 32), (2 * quarter, 64))
@@ -155,31 +151,24 @@ def clusters(pace: Pace, frames: int) -> None:
         ("one of four at a quarter of the speed", ((0, 64),), (1.0, 1.0, 1.0, 0.25), NEVER),
         ("each dies after half an hour on the mean", ((0, 64),), (1.0,), 1800.0),
         ("32, and 32 more after a quarter", ((0, 32), (quarter, 64)), (1.0,), NEVER),
-        (
-            "64, a half leaves after a quarter, and is back after two",
-            ((0, 64), (quarter, 32), (2 * quarter, 64)),
-            (1.0,),
-            NEVER,
-        ),
-        (
-            "the same, half of them at half the speed",
-            ((0, 64), (quarter, 32), (2 * quarter, 64)),
-            halves,
-            NEVER,
-        ),
+        ("a half leaves after a quarter, and is back after two", away, (1.0,), NEVER),
+        ("the same, half of them at half the speed", away, halves, NEVER),
     ]
-    print(
-        "\n| 64 workers, a film of today | hours | efficiency | workers lost | work done twice |\n|---|---|---|---|---|"
-    )
+    heads = ("64 workers, a film of today", "hours", "efficiency", "workers lost", "work done twice")
+    print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, capacity, speeds, lifetime_s in cases:
         crew = Crew(pace, capacity, speeds, lifetime_s)
         took_s = simulate(job, crew)
         could = capacity_s(capacity, speeds, took_s)
         twice = crew.painted_s() / total_s - 1
-        print(
-            f"| {name} | {took_s / 3600:.2f} | {100 * total_s / could:.1f} % | {crew.lost} | {100 * twice:.2f} % |",
-            flush=True,
+        cells = (
+            name,
+            f"{took_s / 3600:.2f}",
+            f"{100 * total_s / could:.1f} %",
+            crew.lost,
+            f"{100 * twice:.2f} %",
         )
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def capacity_s(capacity: Capacity, speeds: Sequence[float], until_s: float) -> float:
@@ -231,13 +220,10 @@ class Weight:
 
 def driver(pace: Pace, frames: int) -> None:
     """What the driver of a film holds, for how long it is busy, and whether that grows."""
-    for name, rhythm, video in (
-        ("of today", RHYTHMS[1], {}),
-        ("of today, 3 passes", RHYTHMS[1], {"passes": 3}),
-    ):
+    for name, video in (("of today", {}), ("of today, 3 passes", {"passes": 3})):
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{name}, 64 workers")
-            weigh(pace, frames, rhythm, Path(folder), video)
+            weigh(pace, frames, TODAY, Path(folder), video)
 
 
 def weigh(pace: Pace, frames: int, rhythm: Rhythm, folder: Path, video: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class Measured:
         shots = (tuple(count for _, count in sorted(one)) for one in found.values())
         return cls(tuple((shot[0], shot[1:]) for shot in shots if len(shot) > 1))
 
-    @property
+    @cached_property
     def mean_warm(self) -> float:
         """Evaluations of a warm frame."""
         return float(np.mean([count for _, warm in self.shots for count in warm]))
@@ -139,15 +140,25 @@ class Pace:
 
     def evaluations(self, job: SegmentJob, index: int) -> float:
         """Of a frame: those of a frame at about that place in one of the measured shots, the same for a segment."""
-        draw = random.Random(f"{job.name} {job.kind}")
-        cold, warm = self.measured.shots[draw.randrange(len(self.measured.shots))]
+        cold, warm = self.measured.shots[_drawn(job.name, len(self.measured.shots))]
         if job.kind != "paint":
             return job.effort * warm[index % len(warm)]
         return cold * job.effort if index == job.first else warm[index % len(warm)]
 
     def seconds(self, job: SegmentJob, index: int) -> float:
         """Of a frame."""
-        return self.evaluations(job, index) * self.warm_s / self.measured.mean_warm
+        return self.evaluations(job, index) * self.evaluation_s
+
+    @cached_property
+    def evaluation_s(self) -> float:
+        """Of one evaluation."""
+        return self.warm_s / self.measured.mean_warm
+
+
+@lru_cache(maxsize=1024)
+def _drawn(name: str, count: int) -> int:
+    """A number below `count`, the same for a name."""
+    return random.Random(name).randrange(count)
 
 
 @dataclass(eq=False)
@@ -162,6 +173,7 @@ class Hand:
     job: SegmentJob | None = None
     busy_s: float = 0.0
     name: str = ""
+    done_s: float = 0.0
 
     def set_up(self) -> Call:
         return self._call(WorkerInfo(self.name, "simulated", 1), self.begins_s + SET_UP_S)
@@ -171,13 +183,14 @@ class Hand:
             self.crew.send(job)
         self.job = job or self.job
         assert self.job is not None
-        seconds = self.crew.pace.seconds(self.job, index) / self.speed
+        evaluations = self.crew.pace.evaluations(self.job, index)
+        seconds = evaluations * self.crew.pace.evaluation_s / self.speed
         self.busy_s += seconds
         done_s = self.crew.clock.now_s() + CALL_S + seconds
-        return self._call(self._record(self.job, index, seconds), done_s)
+        self.done_s = done_s
+        return self._call(self._record(self.job, index, max(1, round(evaluations)), seconds), done_s)
 
-    def _record(self, job: SegmentJob, index: int, seconds: float) -> FrameRecord:
-        evaluations = max(1, round(self.crew.pace.evaluations(job, index)))
+    def _record(self, job: SegmentJob, index: int, evaluations: int, seconds: float) -> FrameRecord:
         start = "cold" if job.kind == "paint" and index == job.first else "warm"
         area = job.size[0] * job.size[1] / 1e6
         return FrameRecord(
@@ -222,6 +235,10 @@ class Crew:
         began = time.perf_counter()
         size = len(ray.cloudpickle.dumps(job))
         self.sent.append((time.perf_counter() - began, size))
+
+    def tail_s(self) -> float:
+        """The seconds from the first worker's last frame to the end."""
+        return self.clock.now_s() - min(hand.done_s for hand in self._hands.values() if hand.done_s)
 
     def places(self) -> int:
         return self._room(self.clock.now_s())
