@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -108,10 +107,9 @@ class Keeper:
     def note(self, event: Event) -> None:
         """Count what has come, and have it packed, or drafts thrown away, where it is time for that."""
         match event:
-            case FrameFinished(record, job):
-                self._count_frame(
-                    self._by_folder[job.folder], record.bytes + 2 * len(line_of(asdict(record)))
-                )
+            case FrameFinished(record, job) if self._budget is not None:
+                size = record.bytes + 2 * len(line_of(vars(record)))
+                self._count_frame(self._by_folder[job.folder], size)
             case SegmentFinished(job):
                 self._finish(self._by_folder[job.folder])
             case SegmentFailed(job):
