@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import MediaError, ResumeError
 from pipeline.media.items import is_in, printable
+from pipeline.media.writing import writing
 
 
 def leads_out(name: str) -> bool:
@@ -30,23 +31,21 @@ def leads_out(name: str) -> bool:
 def place_of(output: Path, name: str) -> Path:
     """Where a result is to be, below the output folder.
 
-    Raises `MediaError` where its name or a link leads elsewhere.
+    Raises `MediaError` where its name or a link leads elsewhere, and what `writing` does.
     """
     if leads_out(name):
         raise MediaError(f"{printable(name)} leads out of the output folder; nothing is written there")
     target = output / name
-    if target.is_symlink():
-        raise MediaError(f"{target} is a link, through which nothing is written; move it away")
-    for folder in target.parents:
-        if folder == output:
-            break
-        if folder.exists():
-            real = os.path.realpath(folder)
+    with writing(target):
+        if target.is_symlink():
+            raise MediaError(f"{target} is a link, through which nothing is written; move it away")
+        above = [folder for folder in target.parents if folder != output and folder.is_relative_to(output)]
+        if existing := next((folder for folder in above if folder.exists()), None):
+            real = os.path.realpath(existing)
             if not is_in(real, os.path.realpath(output)):
                 raise MediaError(
-                    f"{folder} leads out of the output folder, to {real}; nothing is written there"
+                    f"{existing} leads out of the output folder, to {real}; nothing is written there"
                 )
-            break
     return target
 
 
