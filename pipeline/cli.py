@@ -8,6 +8,7 @@ import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.display import Display
     from pipeline.ledger import Summary
+    from pipeline.progress import Meter
 
 DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED, STOPPED = 0, 2, 3, 5, 75, 130
 SHOWN = 50  # outputs that a person is told one by one
@@ -50,6 +52,24 @@ ShotList = Annotated[
         help="Write a shot list there, to edit and name as video.shots; the shots are found anew, as video.cuts says.",
     ),
 ]
+
+
+class HowShown(StrEnum):
+    """How a run shows what it does, on standard error."""
+
+    auto = "auto"
+    lines = "lines"
+    json = "json"
+    none = "none"
+
+
+Shown = Annotated[
+    HowShown,
+    typer.Option(
+        help="What is shown on standard error meanwhile: a panel on a terminal and else lines (auto), lines, JSON "
+        "lines, or nothing."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -66,13 +86,19 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def run(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def run(
+    config: ConfigPath,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    progress: Shown = HowShown.auto,
+    debug: Debug = False,
+) -> None:
     """Do the whole job; run it again, and it resumes; a finished one is a no-op."""
     with _reporting(as_json, debug):
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, _console())
+        summary = _run(loaded, progress)
         _print_summary(summary, as_json)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -113,6 +139,22 @@ def plan(
         if found["disk_refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
+
+
+@app.command()
+def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say how far the run is that works on this job, from another terminal, or how the last one ended."""
+    with _reporting(as_json, debug, interrupted=("stopped; nothing was changed", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.status import lines, read_status
+        from pipeline.workspace import Workspace
+
+        found = read_status(Workspace(load_config(config, set_ or ()).output))
+        if as_json:
+            typer.echo(json.dumps(found or {"status": "none"}))
+        else:
+            for line in ("no run has worked on this job yet",) if found is None else lines(found):
+                typer.echo(line)
 
 
 @app.command()
@@ -215,20 +257,33 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, console: Console) -> Summary:
+def _run(config: Config, shown: HowShown) -> Summary:
     from pipeline.display import Display
+    from pipeline.ledger import Watcher
+    from pipeline.progress import Meter, Watchers
     from pipeline.run import run as run_job
+    from pipeline.status import JsonLines, StatusFile
+    from pipeline.workspace import Workspace
 
-    with Display(console) as display:
-        interruption = _Interruption(display)
-        return run_job(config, display, interruption.asked)
+    meter = Meter()
+    told = StatusFile(meter, Workspace(config.output))
+    ended = "error"
+    with Display(_console(shown=shown), meter) as display:
+        interruption = _Interruption(display, meter)
+        lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
+        try:
+            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+            ended = summary.status
+        finally:
+            told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
+    return summary
 
 
 class _Interruption:
     """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once."""
 
-    def __init__(self, display: Display) -> None:
-        self._display, self._asked = display, False
+    def __init__(self, display: Display, meter: Meter) -> None:
+        self._display, self._meter, self.was_asked = display, meter, False
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._signals = [s for s in signals if signal.getsignal(s) != signal.SIG_IGN]  # nohup stays nohup
         self._listen()
@@ -236,7 +291,7 @@ class _Interruption:
     def asked(self) -> bool:
         """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
         self._listen()
-        return self._asked
+        return self.was_asked
 
     def _listen(self) -> None:
         for number in self._signals:
@@ -244,12 +299,12 @@ class _Interruption:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
-        if self._asked:
+        if self.was_asked:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
-        if not self._display.is_working:
+        if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
-        self._asked = True
+        self.was_asked = True
         with suppress(OSError):  # a closed terminal takes no words
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
 
@@ -335,10 +390,11 @@ def _print_json(data: dict[str, Any]) -> None:
     typer.echo("]}")
 
 
-def _console(stderr: bool = True) -> Console:
+def _console(stderr: bool = True, shown: HowShown = HowShown.auto) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    quiet, terminal = shown in (HowShown.json, HowShown.none), None if shown == HowShown.auto else False
+    return Console(stderr=stderr, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
 if __name__ == "__main__":
