@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.assemble import Output
+from pipeline.durable import no_link
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -120,7 +121,8 @@ class StatusFile(Watcher):
         path = self._space.status
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):  # not synced: after a power cut it would be wrong anyway
-            temporary.write_text(json.dumps(entry), "utf-8")
+            with os.fdopen(no_link(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
+                file.write(json.dumps(entry))
             temporary.replace(path)
 
 
