@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.errors import MediaError, ResumeError
 from pipeline.media.items import is_in, printable
@@ -24,8 +24,8 @@ def leads_out(name: str) -> bool:
     >>> [leads_out(name) for name in ("a/b.jpg", "a/../../b.jpg", "/b.jpg", "")]
     [False, True, True, True]
     """
-    parts = PurePosixPath(name).parts
-    return not parts or name.startswith("/") or ".." in parts or "\0" in name
+    parts = name.split("/")
+    return name.startswith("/") or ".." in parts or {*parts} <= {"", "."} or "\0" in name
 
 
 def place_of(output: Path, name: str) -> Path:

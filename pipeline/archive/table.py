@@ -6,11 +6,19 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from pipeline.places import leads_out
 
 VERSION = 3
 """Counts up where the table is to be made anew."""
+
+MAX_BYTES = 1 << 22
+"""Of one value; ours are names, and notes of some sentences."""
 
 _UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
 
@@ -65,17 +73,45 @@ def is_unable(error: Exception) -> bool:
 def connect(name: str) -> sqlite3.Connection:
     """Open a table by the name of its file, or by a URI; "" is one that vanishes."""
     connection = sqlite3.connect(name, check_same_thread=False, timeout=60.0, uri=name.startswith("file:"))
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """Of the table; 0 where there is none."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Of the table; 0 where there is none. Raises DatabaseError where there is more than our tables, or other ones."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == VERSION and _schema(connection) != _our_schema():
+        raise sqlite3.DatabaseError("its tables are not as they were made")
+    return version
+
+
+def _schema(connection: sqlite3.Connection) -> list[Any]:
+    """Everything that is defined: tables, and what a stranger may have added, views and triggers."""
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+@cache
+def _our_schema() -> list[Any]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(TABLE)
+        return _schema(connection)
+
+
+def beside(index: Path) -> tuple[Path, ...]:
+    """Where SQLite keeps what it has not yet written into a table, or wants to undo in it.
+
+    A journal to undo is played back as the table is opened, and removes the file that its last line names as the
+    journal of several tables. We never have such a one, but a stranger's may.
+    """
+    return tuple(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))
 
 
 def row_of(values: Sequence[Any]) -> Row:
     """A row as it is selected; names are kept as bytes, since they need not be Unicode."""
     row_id, name, output, *others, notes = values
+    if leads_out(os.fsdecode(output)):
+        raise ValueError("a result would lie elsewhere")
     given: list[Any] = [row_id, os.fsdecode(name), os.fsdecode(output), *others, tuple(json.loads(notes))]
     return Row(*given)
