@@ -166,11 +166,16 @@ def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[s
             source.name,
             space.output / source.output,
             source.frames,
-            tuple(journal.last[source.name].get("notes", ())),
+            _notes_in(journal.last[source.name].get("notes")),
         )
         for source in sources
         if standing_of(source, space, journal) == "current"
     }
+
+
+def _notes_in(value: object) -> tuple[str, ...]:
+    """The notes of an entry; of a damaged one, none."""
+    return tuple(note for note in value if isinstance(note, str)) if isinstance(value, list) else ()
 
 
 def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
