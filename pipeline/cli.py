@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, MediaError, PipelineError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from pipeline.config import Config
     from pipeline.display import Display
@@ -66,8 +67,8 @@ class HowShown(StrEnum):
 Shown = Annotated[
     HowShown,
     typer.Option(
-        help="What is shown on standard error meanwhile: a panel on a terminal and else lines (auto), lines, JSON "
-        "lines, or nothing."
+        metavar="auto|lines|json|none",
+        help="What standard error shows meanwhile: a panel on a terminal and else lines, lines, JSON lines, nothing.",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -116,11 +117,8 @@ def plan(
 ) -> None:
     """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
     with _reporting(as_json, debug):
-        from rich.text import Text
-
         from pipeline.config import load_config
         from pipeline.look import look
-        from pipeline.media.items import printable
         from pipeline.outline import outline, show
         from pipeline.shotlist_writing import check_free, write_shots
 
@@ -128,8 +126,7 @@ def plan(
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
         with _console().status("looking") as status:  # seen on a terminal only
-            # Not as plain text, in which Rich would take brackets for its markup.
-            seen = look(loaded, lambda what: status.update(Text(printable(f"looking at {what}"))))
+            seen = look(loaded, _shown_by(status))
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
@@ -161,19 +158,60 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 @app.command()
 def preview(
-    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+    config: ConfigPath,
+    set_: Overrides = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
+        ),
+    ] = None,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+
+    With --at, --grid, --frames or --size it is always a sheet.
+    """
     with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
         from pipeline.config import load_config
-        from pipeline.preview import lines, to_json
-        from pipeline.preview import preview as show_finished
+        from pipeline.look import look
+        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.samples import FRAMES, Grid, Wish, make_sheet, parse_times
 
-        seen, previews = show_finished(load_config(config, set_ or ()))
+        wish = Wish(
+            parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size
+        )
+        loaded, sheet = load_config(config, set_ or ()), None
+        previews: list[Preview] = []
+        with _console().status("looking") as status:  # seen on a terminal only
+            seen = look(loaded, _shown_by(status))
+            if finished or (wish == Wish() and is_begun(seen)):
+                previews = partial_videos(loaded, seen)
+            else:
+                reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
+                sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
-            typer.echo(json.dumps(to_json(seen, previews)))
+            typer.echo(
+                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
+            )
         else:
-            for line in lines(seen, previews):
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
                 _tell(line)
             for failure in seen.failures:
                 _tell(f"cannot be used: {failure.source}: {failure.error}", err=True)
@@ -350,6 +388,15 @@ def _tell(text: str, *, err: bool = False) -> None:
     from pipeline.media.items import printable
 
     typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
+def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
+    """What tells a terminal's status line something; not as plain text, in which Rich takes brackets for markup."""
+    from rich.text import Text
+
+    from pipeline.media.items import printable
+
+    return lambda what: status.update(Text(printable(before + what)))
 
 
 def _empty_summary(message: str) -> dict[str, Any]:
