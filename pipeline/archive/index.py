@@ -29,6 +29,7 @@ from pipeline.archive.table import (
     beside,
     connect,
     is_unable,
+    names_a_file,
     row_of,
     version_of,
 )
@@ -56,7 +57,7 @@ class PictureIndex:
         self._lock = RLock()
         self._seen = bytearray()
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
-        if writable and any(path.exists() for path in beside(space.index)):  # a killed run's; or a stranger's
+        if writable and names_a_file(space.index):
             self._remove()
         try:
             self._start()

@@ -20,6 +20,7 @@ VERSION = 3
 MAX_BYTES = 1 << 22
 """Of one value; ours are names, and notes of some sentences."""
 
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
 
 TABLE = f"""
@@ -100,12 +101,23 @@ def _our_schema() -> list[Any]:
 
 
 def beside(index: Path) -> tuple[Path, ...]:
-    """Where SQLite keeps what it has not yet written into a table, or wants to undo in it.
-
-    A journal to undo is played back as the table is opened, and removes the file that its last line names as the
-    journal of several tables. We never have such a one, but a stranger's may.
-    """
+    """Where SQLite keeps what it has not yet written into a table, or wants to undo in it."""
     return tuple(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))
+
+
+def names_a_file(index: Path) -> bool:
+    """Whether there is something to undo in a table that says at its end that it is a part of more.
+
+    SQLite undoes it as the table is opened, and then removes the file that is named there. Nothing of ours has such an
+    end, but a stranger's may (sqlite.org/fileformat2.html, 3).
+    """
+    journal, *_ = beside(index)
+    try:
+        with journal.open("rb") as file:
+            file.seek(max(0, journal.stat().st_size - len(_JOURNAL_MAGIC)))
+            return file.read() == _JOURNAL_MAGIC
+    except FileNotFoundError:
+        return False
 
 
 def row_of(values: Sequence[Any]) -> Row:
