@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import Transfer
+from pipeline.costs import todo_cost
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
 from pipeline.parts import changes
@@ -150,16 +152,17 @@ def _told(kind: str, parts: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**told, "frames of a blend": stop - first} if kind == "blend" else told
 
 
-def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:
-    """The segments with frames missing, as the scheduler wants them."""
+def todos(plan: Plan, stock: Stock, space: Workspace, transfer: Transfer) -> list[Todo]:
+    """The segments with frames missing, as the scheduler wants them; `transfer`: what they cost by."""
     found = []
     for source in plan.sources:
         missing = stock.missing(source)
         for segment in source.segments:
             if segment.key in missing:
                 needs = frozenset(other.key for other in segment.needs if other.key in missing)
-                job = _job(source, segment, space)
-                found.append(Todo(job, deque(missing[segment.key]), key=segment.key, needs=needs))
+                frames = missing[segment.key]
+                work = todo_cost(source, segment, frames, transfer)
+                found.append(Todo(_job(source, segment, space), deque(frames), 0, segment.key, needs, work))
     return found
 
 

@@ -7,7 +7,7 @@ converted to RGB. Of pictures only the headers are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cache
@@ -54,7 +54,7 @@ class Probe:
     rotation_deg: int  # the clockwise turn that makes it upright: 0, 90, 180, 270
     sample_aspect: Fraction  # of the upright picture; 1 where unknown
     time_base: Fraction  # in seconds; 1 for stills
-    pts: tuple[int, ...]  # one per decoded frame, strictly increasing, in units of time_base
+    pts: Sequence[int]  # one per decoded frame, strictly increasing, in units of time_base
     rate: Fraction  # average, in frames per second
     color: ColorTags
     audio_streams: int

@@ -46,7 +46,7 @@ class Source:
     kind: Kind
     path: Path  # absolute; the file, or the folder of a sequence
     name: str  # below the output folder, posix style: "a/clip.mp4"; the same whatever it is encoded as
-    files: tuple[Path, ...]  # the pictures of a sequence in order; else (path,)
+    files: Sequence[Path]  # the pictures of a sequence in order; else (path,)
     guess: str | None = None  # of a folder in `auto`: why it was taken as a sequence
     output: str | None = None  # the output's own name, where its container is another one; None: `name`
 
