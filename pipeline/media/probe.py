@@ -241,7 +241,7 @@ def _last_duration(container: InputContainer, stream: VideoStream, tally: Tally)
 def _rate(stream: VideoStream, tally: Tally) -> Fraction:
     """The average rate in frames per second: the stream's own, else that of the timestamps, else 25."""
     declared = stream.average_rate or stream.guessed_rate
-    if declared:
+    if declared and declared > 0:  # a damaged header may say anything
         return declared
     first, last = tally.pts[0], tally.pts[-1]
     if first is None or last is None or last <= first or not stream.time_base:
