@@ -92,7 +92,7 @@ def append_line(path: Path, entry: Mapping[str, Any]) -> None:
 
 def append_lines(path: Path, entries: Iterable[Mapping[str, Any]], *, synced: bool = True) -> None:
     """One write of some lines; the same."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = no_link(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -102,6 +102,11 @@ def append_lines(path: Path, entries: Iterable[Mapping[str, Any]], *, synced: bo
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def no_link(path: Path | str, flags: int) -> int:
+    """Open a file by its descriptor, unless its name is a link's; OSError where it is."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def write_synced(path: Path, parts: Iterable[bytes]) -> None:

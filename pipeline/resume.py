@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,12 +118,15 @@ def _place(source: str, kind: str, first: int, parts: Mapping[str, Any]) -> Plac
 
 
 def _parts_before(space: Workspace) -> dict[Place, dict[str, Any]]:
-    """The parts of the segments of the last plan, by place; none where it cannot be understood."""
-    try:
-        segments = space.read(space.plan)["segments"]
-        return {_place(s["source"], s["kind"], s["frames"][0], s["parts"]): s["parts"] for s in segments}
-    except (KeyError, TypeError, IndexError, AttributeError):
-        return {}
+    """The parts of the segments of the last plan, by place; those that cannot be understood are passed over."""
+    segments, found = space.read(space.plan).get("segments"), {}
+    for one in segments if isinstance(segments, list) else ():
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            first, stop = one["frames"]
+            place = _place(one["source"], one["kind"], first, one["parts"])
+            if tuple(map(type, (*place, stop))) == (str, str, int, int, int):
+                found[place] = {**one["parts"], "frames": [first, stop]}
+    return found
 
 
 def _reasons(
