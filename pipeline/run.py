@@ -96,7 +96,7 @@ class _Job:
         if plan_to_json(plan) != space.read(space.plan):
             space.write(space.plan, plan_to_json(plan))
         rebuild_journal(space.records, stock.records)
-        return plan, stock
+        return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
         outlook = foresee(self.config, plan, stock, self.space)
