@@ -262,6 +262,8 @@ class Execution(Section):
     """GPUs of each worker; 0.5 puts two workers on one."""
     memory_per_worker: kinds.Memory = "auto"
     """Memory in GiB that a worker may take for one picture; larger pictures are painted in tiles."""
+    hang_timeout_s: Annotated[float, Field(gt=0)] | None = 1800.0
+    """A worker that makes no progress for so long, in seconds, is replaced; null: never."""
 
 
 class Disk(Section):

@@ -66,7 +66,6 @@ __all__ = [
     "dropped_frames",
     "finished_frames",
     "frame_path",
-    "is_there",
     "read_journal",
     "rebuild_journal",
     "replace",
@@ -167,13 +166,8 @@ def frame_path(segment: Path, index: int) -> Path:
     return segment / f"{index:08d}.png"
 
 
-def is_there(segment: Path, index: int, patience_s: float = 10.0) -> bool:
-    """Whether a frame that another process committed is to be seen here; a network's folder may take a while."""
-    return appears(frame_path(segment, index), patience_s)
-
-
 def appears(path: Path, patience_s: float = 10.0) -> bool:
-    """Whether a file is to be seen here, if need be after a while."""
+    """Whether a file that another process wrote is to be seen here; a network's folder may take a while."""
     deadline_s = time.monotonic() + patience_s
     while not path.exists():
         if time.monotonic() > deadline_s:

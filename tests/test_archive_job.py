@@ -25,7 +25,7 @@ from pipeline.archive import stream as stream_module
 from pipeline.cli import app
 from pipeline.config import Config
 from pipeline.errors import SpaceError
-from pipeline.execute import delivery, scheduler
+from pipeline.execute import delivery, dispatch, scheduler
 from pipeline.execute.events import Event, PictureFinished, Pulse, WorkerLost
 from pipeline.ledger import Summary, Watcher
 from pipeline.media.geometry import output_size
@@ -207,7 +207,7 @@ def test_a_killed_worker_and_the_number_of_workers_change_nothing(
     pile: Path, undisturbed: dict[str, bytes], job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "Farm", NARROW_FARM)
-    monkeypatch.setattr(scheduler, "PULSE_S", 0.1)
+    monkeypatch.setattr(dispatch, "PULSE_S", 0.1)
     killer = KillWorkerOnce()
     summary = run(job(pile, transfer=SLOW, execution={"workers": 2}), killer)
     assert killer.lost == 1 and 0 < killer.killed < 7, "no worker died in the middle, so this shows nothing"

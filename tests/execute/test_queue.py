@@ -12,10 +12,11 @@ import pytest
 
 from pipeline.config import Execution, Transfer
 from pipeline.errors import MediaError
+from pipeline.execute.dispatch import SEGMENT_DEATHS
 from pipeline.execute.events import BatchTodo, Event, PictureFailed, PictureFinished, WorkerLost
 from pipeline.execute.job import Batch, Painted, Unpainted, WorkerInfo, WorkerSettings
 from pipeline.execute.queue import Queue
-from pipeline.execute.scheduler import SEGMENT_DEATHS, Farm
+from pipeline.execute.scheduler import Farm
 from pipeline.workspace import Workspace
 from tests.archive.makers import batch_of, page, picture_of
 

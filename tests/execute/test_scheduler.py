@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.config import Execution, Transfer
 from pipeline.errors import ClusterError, FrameError, SpaceError, WeightsError
-from pipeline.execute import scheduler
+from pipeline.execute import dispatch
+from pipeline.execute.dispatch import SEGMENT_DEATHS
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -25,7 +26,7 @@ from pipeline.execute.events import (
 )
 from pipeline.execute.job import SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.queue import Queue
-from pipeline.execute.scheduler import SEGMENT_DEATHS, Farm
+from pipeline.execute.scheduler import Farm
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
 from pipeline.workspace import FrameRecord, frame_path
@@ -139,14 +140,6 @@ def test_an_unknown_error_costs_the_worker_and_then_the_segment_alone() -> None:
     assert frames(found, "good 0") == [0, 1]
 
 
-def test_a_frame_that_is_not_to_be_seen_here_means_the_folder_is_not_shared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(scheduler, "is_there", lambda folder, frame: False)
-    with pytest.raises(ClusterError, match="has to be shared by all machines"):
-        events([todo("a 0", 2)])
-
-
 def test_a_failing_frame_fails_its_source_with_the_workers_own_words() -> None:
     found = events([todo("bad fail:1", 4), todo("good 0", 2)])
     (failure,) = [event for event in found if isinstance(event, SegmentFailed)]
@@ -208,6 +201,6 @@ def test_a_worker_that_the_cluster_has_no_place_for_is_no_silent_hang(
     with Farm(Execution(workers=1, threads_per_worker=4), SETTINGS, 1, StandIn) as first:
         stream = first.stylize(Queue([todo("a 0", 10**6)]), lambda: False)
         next(event for event in stream if isinstance(event, FrameFinished))
-        monkeypatch.setattr(scheduler, "PLACEMENT_TIMEOUT_S", 1)
+        monkeypatch.setattr(dispatch, "PLACEMENT_TIMEOUT_S", 1)
         with pytest.raises(ClusterError, match="no place for a worker with 4 CPUs"):
             events([todo("b 0", 1)], execution=Execution(workers=1, threads_per_worker=4))

@@ -1,0 +1,321 @@
+"""Hands out segments and batches, collects what comes of them, and replaces workers that die, hang or leave.
+
+Knows nothing of Ray, of processes and of files but their paths: who works is a `Crew`. A dead worker is replaced by
+us, never by what runs it: a restarted process would come back with its state silently gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
+from pipeline.execute.crew import Call, Crew, Hand, WorkerLostError, WorkerRaisedError
+from pipeline.execute.events import (
+    BatchTodo,
+    Event,
+    FrameFinished,
+    PictureFailed,
+    PictureFinished,
+    Pulse,
+    SegmentFailed,
+    SegmentFinished,
+    Todo,
+    WorkerLost,
+    WorkerState,
+)
+from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo
+from pipeline.execute.queue import Queue
+from pipeline.workspace import FrameRecord, appears, frame_path
+
+SEGMENT_DEATHS = 3
+"""A frame that kills this many workers in a row has its segment set aside, and so has a picture."""
+
+SLOT_DEATHS = 4
+"""A place whose workers die this many times in a row while they are set up is given up. Deaths over a frame count
+against its segment, so that bad segments never cost a place."""
+
+PULSE_S = 0.5
+IDLE_S = 0.05  # between two looks where a worker has nothing to do, and something is still to begin
+GROWTH_S = 5.0  # between two looks for machines that have joined
+PLACEMENT_TIMEOUT_S = 60
+FASTER = 1.3
+"""A worker without work takes over the segment of one that is slower than it by this factor; measured speeds vary."""
+
+Arrived = Callable[[Path], bool]
+"""Whether a file that a worker has written is there, too, where the run is."""
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A place for a worker: who fills it now, and what it was asked last."""
+
+    hand: Hand
+    pending: Call | None  # None while idle
+    since_s: float  # when the worker was asked for
+    heard_s: float  # when it last gave an answer, or was seen to come forward
+    asked: Call | None = None  # for its progress
+    info: WorkerInfo | None = None  # None until it is set up
+    todo: Todo | BatchTodo | None = None
+    deaths: int = 0
+    progress: Progress | None = None
+    opened: SegmentJob | Batch | None = None  # what the worker has open
+    speed: float | None = None  # megapixel-iterations a second, a moving mean
+    is_placed: bool = False  # its process lives
+    is_let_go: bool = False  # it was asked for what it has in work, and gets nothing more
+    is_near: bool = False  # what it writes is seen here
+
+
+class Dispatcher:
+    """Keeps a crew at work on one queue after another."""
+
+    def __init__(self, crew: Crew, hang_timeout_s: float | None = None, arrived: Arrived = appears) -> None:
+        """`hang_timeout_s`: a worker that neither answers nor comes forward for so long is taken for dead."""
+        self._crew, self._hang_timeout_s, self._arrived = crew, hang_timeout_s, arrived
+        self._slots: list[_Slot] = []
+        self._queue = Queue(())
+        self._given_up = 0  # places whose workers always die
+        self._grown_s = self._pulsed_s = float("-inf")
+
+    def close(self) -> None:
+        """Let everybody go, at once."""
+        for slot in self._slots:
+            slot.hand.kill()
+        self._slots = []
+
+    def stylize(self, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Work off a queue, and say what happens as it happens; may be called again with another one.
+
+        Once `stop()` is true, every worker finishes what it has in work and gets nothing more. Raises `UnableError`
+        where the workers say that this environment cannot do it, `ClusterError` where no worker is left.
+        """
+        self._queue = queue
+        while not queue.is_over or any(slot.todo for slot in self._slots):
+            if stopping := stop():
+                queue.clear()
+            else:
+                self._grow()
+            for slot in self._slots:
+                if slot.pending is None and stopping and not self._waits_for_writing(slot):
+                    slot.todo = None
+                elif slot.pending is None and (todo := slot.todo or queue.take(len(self._slots))):
+                    self._assign(slot, todo)
+            waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+            if waiting or not queue.is_over:
+                for call in self._crew.wait(list(waiting), self._patience_s()):
+                    yield from self._collect(waiting[call])
+            self._check_placement()
+            if self._crew.now_s() - self._pulsed_s >= PULSE_S:
+                self._pulsed_s = self._crew.now_s()
+                yield Pulse(tuple(self._state(slot) for slot in self._slots))
+                yield from self._replace_hung()
+
+    # --- workers come and go ---
+
+    def _grow(self) -> None:
+        """Hire for every place that has none, now and then: machines may join while a job runs."""
+        if self._crew.now_s() - self._grown_s < GROWTH_S:
+            return
+        wanted = self._crew.places() - self._given_up
+        self._slots += [self._hire() for _ in range(wanted - len(self._slots))]
+        self._grown_s = self._crew.now_s()
+
+    def _hire(self, deaths: int = 0) -> _Slot:
+        hand, now_s = self._crew.hire(), self._crew.now_s()
+        return _Slot(hand, hand.set_up(), now_s, now_s, asked=hand.progress(), deaths=deaths)
+
+    def _replace(self, slot: _Slot, reason: str) -> Iterator[Event]:
+        """Bury a dead worker, put what it had first in the queue or aside, and hire another one."""
+        todo = slot.todo
+        yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
+        slot.hand.kill()
+        place = self._slots.index(slot)
+        if todo is None and slot.deaths + 1 >= SLOT_DEATHS:
+            del self._slots[place]
+            self._given_up += 1
+            if not self._slots:
+                raise ClusterError(
+                    f"{SLOT_DEATHS} workers in a row died, and no other is left; the last of: {reason}"
+                )
+            return
+        self._slots[place] = self._hire(slot.deaths + (todo is None))
+        if todo is None:
+            return
+        todo.deaths += 1
+        if todo.deaths < SEGMENT_DEATHS:
+            self._queue.put_back(todo)
+        else:
+            what = "it" if isinstance(todo, BatchTodo) else f"frame {todo.missing[0]}"
+            message = f"{what} killed {todo.deaths} workers in a row; the last died of: {reason}"
+            yield from self._give_up(todo, todo.missing[0], message)
+
+    def _replace_hung(self) -> Iterator[Event]:
+        """Take those for dead who were asked for something and have not come forward for too long."""
+        if self._hang_timeout_s is None:
+            return
+        latest_s = self._crew.now_s() - self._hang_timeout_s
+        for slot in [s for s in self._slots if s.pending is not None and s.heard_s < latest_s]:
+            if slot.is_placed or self._crew.shortage() is None:  # else it waits for a place
+                reason = (
+                    f"it hung: no sign of progress in {self._hang_timeout_s:g} s (execution.hang_timeout_s)"
+                )
+                yield from self._replace(slot, reason)
+
+    def _check_placement(self) -> None:
+        """No silent hang: where no worker of all has found a place for long, and there is none, it ends."""
+        latest_s = self._crew.now_s() - PLACEMENT_TIMEOUT_S
+        if any(slot.is_placed or slot.since_s >= latest_s for slot in self._slots):
+            return
+        if shortage := self._crew.shortage():  # else it is only slow to start
+            raise ClusterError(shortage)
+
+    # --- what they are asked ---
+
+    def _assign(self, slot: _Slot, todo: Todo | BatchTodo) -> None:
+        """Ask a worker for the next missing frame of a segment, or for some of a batch's missing pictures."""
+        if isinstance(todo, Todo):
+            job = None if slot.opened is todo.job else todo.job
+            slot.pending = slot.hand.stylize_frame(todo.missing[0], job)
+        else:
+            batch = None if slot.opened is todo.job else todo.job
+            slot.pending = slot.hand.paint_pictures(tuple(todo.missing), batch)
+        slot.todo, slot.opened, slot.progress = todo, todo.job, None
+        slot.heard_s = self._crew.now_s()
+
+    def _waits_for_writing(self, slot: _Slot) -> bool:
+        """Ask a worker, before it is let go, for the pictures that it has painted and is still writing."""
+        if not isinstance(slot.todo, BatchTodo) or slot.is_let_go:
+            return False
+        slot.is_let_go = True
+        slot.pending = slot.hand.paint_pictures((), None)
+        return True
+
+    def _patience_s(self) -> float:
+        """How long to wait for an answer: a worker without work looks soon again whether there is some."""
+        is_idle = any(slot.pending is None for slot in self._slots) and not self._queue.is_over
+        return IDLE_S if is_idle else PULSE_S
+
+    def _hand_over(self, slot: _Slot, todo: Todo) -> None:
+        """Give the rest of a segment to a worker that is idle, and faster; every frame is whoever's comes by."""
+        idle = [s for s in self._slots if s.pending is None and s.todo is None and s.speed is not None]
+        fastest = max(idle, key=lambda s: s.speed or 0.0, default=None)
+        if fastest is not None and slot.speed and (fastest.speed or 0.0) > FASTER * slot.speed:
+            slot.todo = slot.progress = None
+            self._assign(fastest, todo)
+
+    # --- what they answer ---
+
+    def _collect(self, slot: _Slot) -> Iterator[Event]:
+        """Take a worker's answer, be it records, an error, or its death."""
+        if slot.pending is None or slot not in self._slots:
+            return
+        call, slot.pending, slot.heard_s = slot.pending, None, self._crew.now_s()
+        try:
+            answer = self._crew.result(call)
+        except WorkerRaisedError as error:
+            yield from self._blame(slot, error.cause)
+        except WorkerLostError as error:
+            yield from self._replace(slot, str(error))
+        else:
+            if isinstance(answer, WorkerInfo):
+                slot.info, slot.deaths = answer, 0
+            elif isinstance(answer, Painted):
+                yield from self._finish_pictures(slot, answer)
+            else:
+                yield from self._finish_frame(slot, answer)
+
+    def _finish_frame(self, slot: _Slot, record: FrameRecord) -> Iterator[Event]:
+        todo = slot.todo
+        assert isinstance(todo, Todo)
+        todo.missing.popleft()
+        todo.deaths = 0
+        self._check_arrived(frame_path(todo.job.folder, record.frame), record.worker)
+        _measure(slot, record)
+        yield FrameFinished(record, todo.job)
+        if todo.missing:
+            self._hand_over(slot, todo)
+            return
+        slot.todo = slot.progress = None
+        self._queue.finish(todo)
+        yield SegmentFinished(todo.job)
+
+    def _finish_pictures(self, slot: _Slot, painted: Painted) -> Iterator[Event]:
+        todo = slot.todo
+        assert isinstance(todo, BatchTodo)
+        todo.deaths = 0
+        for index, records in painted.records.items():
+            todo.missing.remove(index)
+            if not slot.is_near:
+                self._check_arrived(todo.job.output / records[0].output, records[0].worker)
+                slot.is_near = True
+            yield PictureFinished(todo.job, index, records)
+        for failed in painted.failed:
+            todo.missing.remove(failed.index)
+            yield PictureFailed(todo.job, failed.index, failed.error)
+        if not todo.missing:
+            slot.todo = slot.progress = None
+
+    def _check_arrived(self, path: Path, worker: str) -> None:
+        """Raise `ClusterError` where what a worker has written is not to be seen here."""
+        if not self._arrived(path):
+            raise ClusterError(
+                f"worker {worker} has written {path}, and it is not there here; the output folder has to be shared by "
+                "all machines, under the same path"
+            )
+
+    def _blame(self, slot: _Slot, cause: Exception) -> Iterator[Event]:
+        """An error that a living worker raised: its segment's, the whole environment's, or of unknown reach.
+
+        The unknown may have left the worker unfit, as a broken CUDA context does, so it counts as its death.
+        """
+        if isinstance(cause, UnableError):
+            raise cause
+        if slot.todo is None:
+            raise ClusterError(f"a worker cannot be set up: {first_line(cause)}") from cause
+        if not isinstance(cause, PipelineError):
+            yield from self._replace(slot, f"{type(cause).__name__}: {first_line(cause)}")
+            return
+        todo, slot.todo = slot.todo, None
+        frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
+        yield from self._give_up(todo, frame, str(cause))
+
+    def _give_up(self, todo: Todo | BatchTodo, frame: int, message: str) -> Iterator[Event]:
+        """Set a segment aside with all of its source that has not begun, or what is left of a batch."""
+        if isinstance(todo, BatchTodo):
+            yield from (PictureFailed(todo.job, index, message) for index in todo.missing)
+            return
+        yield SegmentFailed(todo.job, frame, message)
+        self._queue.drop_source(todo.job.source.name)
+
+    def _state(self, slot: _Slot) -> WorkerState:
+        """What a worker is at, from its latest answer; asks again without waiting."""
+        if slot.asked is not None and self._crew.wait([slot.asked], 0):
+            self._hear(slot, slot.asked)
+            slot.asked = None
+        if slot.asked is None and slot.todo is not None:
+            slot.asked = slot.hand.progress()
+        name, device = (slot.info.name, slot.info.device) if slot.info else ("", "")
+        return WorkerState(name, device, slot.todo is not None, slot.progress)
+
+    def _hear(self, slot: _Slot, call: Call) -> None:
+        try:
+            progress = self._crew.result(call)
+        except (WorkerLostError, WorkerRaisedError):  # the call in flight will tell
+            return
+        if not slot.is_placed or progress != slot.progress:
+            slot.heard_s = self._crew.now_s()
+        slot.progress, slot.is_placed = progress, True
+
+
+def _measure(slot: _Slot, record: FrameRecord) -> None:
+    """Bring what is known of a worker's speed up to date."""
+    if record.seconds > 0 and record.megapixel_iterations > 0:
+        speed = record.megapixel_iterations / record.seconds
+        slot.speed = speed if slot.speed is None else 0.8 * slot.speed + 0.2 * speed
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what Ray and others put below it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
