@@ -179,6 +179,31 @@ def _cuda_devices() -> int:
         return 0
 
 
+# --- on a machine that may have joined later ---
+
+
+class UnfitError(ClusterError):
+    """A machine cannot do the job; others may."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a worker compares its own machine with before it begins: the cheap part, without the GPUs."""
+
+    errand: Errand
+    here: NodeReport
+    token: str
+
+    def check(self) -> None:
+        """Raise `UnfitError` where this machine is not as the one where the job runs."""
+        there = examine(self.errand)
+        shares = self.errand.meeting.find("token") == self.token
+        found = list(_differences(there.host, self.here, there, answered=shares and there.answer is not None))
+        if found:
+            what = "; ".join(problem.what for problem in found)
+            raise UnfitError(f"{there.host} cannot do this job: {what}")
+
+
 # --- where the job runs ---
 
 
@@ -198,6 +223,12 @@ class Preflight:
 
     def __exit__(self, *_: object) -> None:
         self.errand.meeting.clear()
+
+    @property
+    def visit(self) -> Visit:
+        """What workers take along."""
+        assert self._here is not None, "enter it first"
+        return Visit(self.errand, self._here, self._token)
 
     def for_node(self, gpus: float) -> Errand:
         """The errand of a machine that has so many GPUs."""
