@@ -17,7 +17,7 @@ from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
 from pipeline.config import Config
 from pipeline.errors import SpaceError
-from pipeline.execute.address import use_token
+from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.execute.preflight import Preflight, errand_of
 from pipeline.execute.queue import Queue
@@ -122,7 +122,9 @@ class _Crew:
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config)
             preflight = None
-            if execution.address is not None:
+            if execution.address is None:
+                stay_local()
+            else:
                 use_token()
                 preflight = self._stack.enter_context(Preflight(errand_of(self._config)))
             from pipeline.execute.scheduler import Farm

@@ -317,8 +317,8 @@ def _connect(execution: Execution) -> None:
     if execution.address is None:
         cpus = max(available_cores(), _asked_cpus(execution))
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        try:  # "127.0.0.1": whoever reaches Ray's ports runs code
-            ray.init("local", num_cpus=cpus, _node_ip_address="127.0.0.1", **options, **common)
+        try:
+            ray.init("local", num_cpus=cpus, **options, **common)
         except (
             Exception
         ) as error:  # Ray raises that very class where the machine is too busy to start it in time
