@@ -188,7 +188,9 @@ class Machines:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while "This command will now block" not in log.read_text("utf-8", "replace"):
             if process.poll() is not None or time.monotonic() > deadline_s:
-                raise RuntimeError(f"ray start on {machine.name} failed:\n{log.read_text('utf-8', 'replace')}")
+                raise RuntimeError(
+                    f"ray start on {machine.name} failed:\n{log.read_text('utf-8', 'replace')}"
+                )
             time.sleep(0.2)
 
 
