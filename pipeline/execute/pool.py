@@ -17,11 +17,12 @@ def available_cores() -> int:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster, by what Ray may give away on it."""
+    """A machine of the cluster, by what Ray may give away on it; `name` is Ray's for it, `host` a person's."""
 
     cpus: float
     gpus: float
     name: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)

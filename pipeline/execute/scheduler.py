@@ -26,7 +26,7 @@ from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher, 
 from pipeline.execute.events import Event
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node, Place, Pool, available_cores, share_out, size_pool
-from pipeline.execute.preflight import Preflight, UnfitError, Visit, examine, refusal
+from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
 from pipeline.workspace import FrameRecord, appears
 
@@ -82,7 +82,7 @@ class Farm:
         try:
             self._crew.measure()
             if self._preflight is not None:
-                check_nodes(self._preflight, self._crew.machines())
+                self._preflight.check(self._crew.machines(), ask_nodes)
         except BaseException:
             self._leave()
             raise
@@ -245,22 +245,6 @@ ACTOR: Any = ray.remote(
 )(_Actor)
 
 
-def check_nodes(preflight: Preflight, machines: Mapping[str, Node]) -> None:
-    """Ask some machines, by Ray's names for them, whether they can do a job; `ClusterError` with all that is wrong."""
-    errands = {name: preflight.for_node(node.gpus) for name, node in machines.items()}
-    hosts = {
-        node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-        for node in ray.nodes()
-    }
-    problems = [
-        problem
-        for name, found in ask_nodes(examine, errands).items()
-        for problem in preflight.problems(hosts.get(name, name), found)
-    ]
-    if problems:
-        raise refusal(problems)
-
-
 def ask_nodes(function: Callable[[Any], Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a function on some machines at once: by Ray's name for each, what it returned, or the error that it raised.
 
@@ -294,7 +278,12 @@ def _answer(reference: Any) -> Any:
 def _nodes() -> list[Node]:
     """The machines of the cluster that give anything away."""
     nodes = [
-        Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0), node["NodeID"])
+        Node(
+            node["Resources"].get("CPU", 0),
+            node["Resources"].get("GPU", 0),
+            node["NodeID"],
+            f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+        )
         for node in ray.nodes()
         if node["Alive"]
     ]

@@ -7,6 +7,7 @@ that is started here is ended by its own id, and everything that is built here i
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -39,6 +40,9 @@ ENVIRONMENT = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "4",
 }
+
+
+_SERIAL = itertools.cycle("abcdefghijklmnopqrstuvwxyz")
 
 
 def why_no_namespaces() -> str | None:
@@ -116,7 +120,7 @@ class Machines:
     def __init__(self, folder: Path, *, namespaces: bool = True) -> None:
         """`folder`: for logs, and for Ray's own files, whose paths have to be short."""
         self.folder, self._namespaces = folder, namespaces
-        self._mark = f"st{os.getpid() % 100000}"
+        self._mark = f"st{os.getpid() % 10000}{next(_SERIAL)}"  # a link that was removed lingers for a moment
         self._machines: list[Machine] = []
         self._env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self._subnet = f"10.{77 + os.getpid() % 100}.{os.getpid() // 100 % 250}"

@@ -6,27 +6,19 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import Config
-from pipeline.execute import preflight
+from pipeline.errors import ClusterError
+from pipeline.execute import inspection
+from pipeline.execute.inspection import Errand, NodeReport, examine, source_digest, versions
 from pipeline.execute.meeting import SharedFolder
-from pipeline.execute.preflight import (
-    LEAST_FREE_BYTES,
-    Errand,
-    NodeReport,
-    Preflight,
-    Problem,
-    errand_of,
-    examine,
-    refusal,
-    source_digest,
-    versions,
-)
+from pipeline.execute.pool import Node
+from pipeline.execute.preflight import LEAST_FREE_BYTES, Preflight, Problem, UnfitError, errand_of, refusal
 
 
 @pytest.fixture
@@ -122,7 +114,7 @@ def test_what_cannot_be_read_is_seen_as_such(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "DIGESTED_BYTES", 4)
+    monkeypatch.setattr(inspection, "DIGESTED_BYTES", 4)
     (tmp_path / "film.mp4").write_bytes(b"film!")
     errand = Errand(tmp_path, SharedFolder(tmp_path / "m", 0.1), (tmp_path / "film.mp4",))
     assert list(examine(errand).files.values()) == ["5 bytes"]
@@ -149,9 +141,9 @@ def test_missing_weights_a_full_disk_and_gpus_that_torch_does_not_see_are_told(e
 def test_a_cpu_machine_that_is_said_to_have_gpus_is_told(
     errand: Errand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflight, "_COUNT_CUDA", "print(1)")
+    monkeypatch.setattr(inspection, "_COUNT_CUDA", "print(1)")
     assert examine(replace(errand, gpus=2)).cuda_devices == 1
-    monkeypatch.setattr(preflight, "_COUNT_CUDA", "raise ImportError")
+    monkeypatch.setattr(inspection, "_COUNT_CUDA", "raise ImportError")
     assert examine(replace(errand, gpus=2)).cuda_devices == 0
     assert examine(errand).cuda_devices == 0
 
@@ -166,7 +158,7 @@ def test_ray_that_hides_its_gpus_from_the_question_does_not_change_the_answer(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(
-        preflight, "_COUNT_CUDA", "import os; print(int('CUDA_VISIBLE_DEVICES' not in os.environ))"
+        inspection, "_COUNT_CUDA", "import os; print(int('CUDA_VISIBLE_DEVICES' not in os.environ))"
     )
     assert examine(replace(errand, gpus=1)).cuda_devices == 1
 
@@ -185,6 +177,35 @@ def test_the_refusal_has_a_line_for_each_trouble_and_counts_machines() -> None:
     head, *lines = str(error).splitlines()
     assert head.startswith("2 machines of the cluster cannot do this job")
     assert lines == ["  n2: a → mend a", "  n2: b → mend b", "  n3: c → mend c"]
+
+
+def test_all_machines_are_asked_and_all_troubles_told_at_once(errand: Errand) -> None:
+    machines = {"a": Node(8, 1, "a", "red"), "b": Node(8, 2, "b", "blue"), "c": Node(8, 2, "c", "green")}
+
+    def ask(function: Callable[[Errand], NodeReport], errands: Mapping[str, Errand]) -> dict[str, object]:
+        found = {name: replace(function(one), cuda_devices=1) for name, one in errands.items()}
+        return {**found, "c": TimeoutError("no answer")}
+
+    with Preflight(errand) as flight, pytest.raises(ClusterError) as refused:
+        flight.check(machines, ask)  # type: ignore[arg-type]
+    head, *lines = str(refused.value).splitlines()
+    assert head.startswith("2 machines")
+    assert [line.split()[0] for line in lines] == ["blue:", "green:"]
+    assert "Ray gives away 2 GPUs there, and torch can use 1" in lines[0]
+
+
+def test_a_machine_that_has_left_meanwhile_is_no_trouble(errand: Errand) -> None:
+    with Preflight(errand) as flight:
+        flight.check({"a": Node(8, 0, "a", "red")}, lambda function, errands: {})
+
+
+def test_a_worker_on_a_machine_that_joins_later_looks_for_itself(errand: Errand) -> None:
+    with Preflight(errand) as flight:
+        visit = pickle.loads(pickle.dumps(flight.visit))
+        visit.check()
+        errand.files[0].write_bytes(b"another painting")
+        with pytest.raises(UnfitError, match=r"cannot do this job: .*style.png is 16 bytes"):
+            visit.check()
 
 
 def test_a_job_has_its_inputs_styles_and_masks_looked_at(job: Callable[..., Config], tmp_path: Path) -> None:
