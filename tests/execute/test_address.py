@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ scheduler._connect(Execution())
 family = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
 ports = [c.laddr for c in psutil.net_connections("inet") if c.status == "LISTEN" and c.pid in family]
 address = scheduler.ray.get_runtime_context().gcs_address
-json.dump({"listening": ports, "address": address}, sys.stdout)
+json.dump({"listening": ports, "address": address, "token": os.environ["RAY_AUTH_TOKEN"]}, sys.stdout)
 sys.stdout.flush()
 sys.stdin.read()
 scheduler.ray.shutdown()
@@ -68,12 +69,21 @@ def test_what_we_start_listens_to_this_machine_alone(started: dict[str, Any]) ->
     assert 8265 not in {port for _, port in started["listening"]}, "the dashboard runs what it is sent"
 
 
-def test_others_on_this_machine_are_not_let_in(started: dict[str, Any]) -> None:
-    command = [sys.executable, "-c", STRANGER, started["address"]]
-    env = {**clean(), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
-    assert done.returncode != 0
-    assert "in [" not in done.stdout
+def visit(address: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Another process that tries to connect."""
+    command = [sys.executable, "-c", STRANGER, address]
+    settings = {**clean(), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **env}
+    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=120)
+
+
+def test_others_on_this_machine_are_not_let_in_without_the_token(
+    started: dict[str, Any], tmp_path: Path
+) -> None:
+    stranger = visit(started["address"], HOME=str(tmp_path), RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64)
+    assert stranger.returncode != 0
+    assert "in [" not in stranger.stdout
+    friend = visit(started["address"], RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=started["token"])
+    assert "in [" in friend.stdout, friend.stderr
 
 
 def test_a_port_at_which_nobody_listens_is_told_at_once() -> None:
