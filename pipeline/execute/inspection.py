@@ -50,7 +50,7 @@ class NodeReport:
     """What was found on a machine. `versions` and `files` are compared by name with those where the job runs.
 
     `answer`: the name of the text that it left at the meeting place, None where it could not write there, and `met`
-    whether it found the job's own.
+    whether it found the job's own; `trouble`: why not, where that is known.
     """
 
     host: str
@@ -59,6 +59,7 @@ class NodeReport:
     weights: str = ""
     met: bool = True
     answer: str | None = None
+    trouble: str = ""
     free_bytes: int = 2**40
     gpus: float = 0
     cuda_devices: int = 0
@@ -66,7 +67,7 @@ class NodeReport:
 
 def examine(errand: Errand) -> NodeReport:
     """Look around on this machine; never raises for what is wrong with it."""
-    met, answer = _meet(errand.meeting)
+    met, answer, trouble = _meet(errand.meeting)
     return NodeReport(
         host=socket.gethostname(),
         versions=versions(),
@@ -74,6 +75,7 @@ def examine(errand: Errand) -> NodeReport:
         weights=_weights(errand),
         met=met,
         answer=answer,
+        trouble=trouble,
         free_bytes=_free_bytes(errand.output),
         gpus=errand.gpus,
         cuda_devices=_cuda_devices() if errand.gpus else 0,
@@ -107,14 +109,14 @@ def _minor(full: str) -> str:
     return ".".join(full.split(".")[:2])
 
 
-def _meet(meeting: Meeting) -> tuple[bool, str | None]:
-    token = meeting.find("token")
-    answer = f"answer-{socket.gethostname()}-{secrets.token_hex(6)}"
+def _meet(meeting: Meeting) -> tuple[bool, str | None, str]:
+    answer, token = f"answer-{socket.gethostname()}-{secrets.token_hex(6)}", None
     try:
+        token = meeting.find("token")
         meeting.leave(answer, token or "")
-    except (OSError, PipelineError):
-        return token is not None, None
-    return token is not None, answer
+    except (OSError, PipelineError) as error:
+        return token is not None, None, str(error)
+    return token is not None, answer, ""
 
 
 def _look(path: Path) -> str:

@@ -120,7 +120,8 @@ def _differences(node: str, here: NodeReport, there: NodeReport, *, answered: bo
             yield Problem(node, f"{name} is {value} there, {here.versions[name]} here", remedy)
     if not there.met or not answered:
         way = "sees nothing of what is written here" if not there.met else "what it writes is not seen here"
-        yield Problem(node, f"the output folder is not shared: {way}", "mount it under the same path there")
+        what = f"the output folder is not shared: {there.trouble or way}"
+        yield Problem(node, what, "mount it under the same path there, with the right to write")
     for path, seen in there.files.items():
         if seen != here.files[path]:
             yield Problem(node, f"{path} is {seen} there, {here.files[path]} here", "share or copy it there")
@@ -148,18 +149,20 @@ def refusal(troubles: Sequence[Sequence[Problem]]) -> ClusterError:
     return ClusterError("\n".join([head, *lines]))
 
 
-def errand_of(config: Config, meeting: Callable[[Path], Meeting] = SharedFolder) -> Errand:
-    """What every machine is to look at for a job."""
+def errand_of(
+    config: Config, meeting: Meeting | None = None, is_carried: Callable[[Path], bool] = lambda _: False
+) -> Errand:
+    """What every machine is to look at for a job; `is_carried`: whether a file is brought there with the work."""
     moments = [one for moment in config.video.timeline for one in moment.style or ()]
     paths = [path for one in (*config.style, *moments) for path in (one.image, one.mask, one.part)]
-    styles = [path for path in paths if path is not None]
-    masks = () if config.content_mask is None else (config.content_mask,)
     inputs = [Path(text) if kind_of(Path(text)) != "nothing" else root_of(text) for text in config.input]
+    looked_at = [path for path in (*inputs, *paths, config.content_mask) if path is not None]
+    brings_weights = isinstance(config.weights, Path) and is_carried(config.weights)
     return Errand(
         output=config.output,
-        meeting=meeting(config.output / FOLDER / "preflight"),
-        files=tuple(dict.fromkeys([*inputs, *styles, *masks])),
-        weights=config.weights,
+        meeting=meeting or SharedFolder(config.output / FOLDER / "preflight"),
+        files=tuple(path for path in dict.fromkeys(looked_at) if not is_carried(path)),
+        weights="packaged" if brings_weights else config.weights,
         flow=config.video.flow == "raft",
         flow_weights=config.video.flow_weights,
     )

@@ -220,6 +220,20 @@ def test_a_job_has_its_inputs_styles_and_masks_looked_at(job: Callable[..., Conf
     assert made.meeting == SharedFolder(tmp_path / "out/.stylize/preflight")
 
 
+def test_what_comes_with_the_work_is_not_looked_for(job: Callable[..., Config], tmp_path: Path) -> None:
+    (tmp_path / "one.mp4").touch()
+    made = errand_of(job(tmp_path / "one.mp4"), is_carried=lambda path: path.suffix == ".png")
+    assert made.files == (tmp_path / "one.mp4",)
+
+
+def test_why_a_machine_cannot_write_is_told_in_its_words(errand: Errand, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    there = replace(errand, meeting=SharedFolder(tmp_path / "file/meet", patience_s=0))
+    (said,) = problems(errand, lambda _: examine(there))
+    assert said.startswith("the output folder is not shared: cannot write in ")
+    assert "Not a directory" in said
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_told(errand: Errand) -> None:
     with Preflight(errand) as flight:
