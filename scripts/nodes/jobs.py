@@ -79,7 +79,7 @@ def records(output: Path) -> Iterator[dict[str, Any]]:
 
 def frames_by_machine(output: Path) -> Counter[str]:
     """How many frames and photographs each machine has made, by its name."""
-    return Counter(record["worker"].rpartition("-")[0] for record in records(output))
+    return Counter(record["worker"].partition("-")[0] for record in records(output))
 
 
 def wait_until(
