@@ -306,3 +306,29 @@ def test_slurms_warning_reaches_stylize_which_finishes_its_frames_first(tmp_path
     calls = (tmp_path / "calls").read_text()
     assert "finished" in calls
     assert "scontrol requeue" in calls
+
+
+RAY = re.compile(r"\bray (start|job submit|job status|job logs|get-auth-token)((?: [^\n#;`]*)?)")
+
+
+def ray_commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command of Ray's in these files and in their page, as one line each."""
+    for path in (*sorted(CLUSTER.iterdir()), ROOT / "docs/clusters.md"):
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        text = re.sub(r"\n    --", " --", text)  # YAML's folded lines
+        for match in RAY.finditer(text):
+            words = re.split(r'\s--\s|\s{2,}|[)"]|2>|&', match[2].replace('"', "'"))[0]
+            yield match[1], [word for word in words.split() if word.startswith("-")]
+
+
+def test_rays_own_command_line_knows_every_option_that_is_used() -> None:
+    scripts = pytest.importorskip("ray.scripts.scripts")
+    found = list(ray_commands())
+    assert {name for name, _ in found} >= {"start", "job submit", "job status", "job logs"}
+    for name, options in found:
+        command = scripts.cli
+        for part in name.split():
+            command = command.commands[part]
+        known = {option for parameter in command.params for option in parameter.opts}
+        used = {option.partition("=")[0].rstrip("',.") for option in options}
+        assert used <= known, (name, used - known)
