@@ -35,9 +35,10 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 do so stand in each other's way until both are ten times slower."""
 
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
-ANSWER_S = (
-    180  # of a machine that is asked whether it is fit: a first Python there may take a minute, torch another
-)
+FIRST_MACHINE_S = 600
+
+ANSWER_S = 180
+"""Of a machine that is asked whether it is fit: a first Python there may take a minute, torch another."""
 
 
 Make = Callable[[WorkerSettings], Any]
@@ -121,8 +122,18 @@ class _RayCrew:
         self._hands: list[_RayHand] = []
 
     def measure(self) -> None:
-        """Size the pool for the machines that are there; `ClusterError` where they are too few or too small."""
-        nodes = _nodes()
+        """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
+
+        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for.
+        """
+        deadline_s = time.monotonic() + FIRST_MACHINE_S
+        while not (nodes := _nodes()):
+            if time.monotonic() > deadline_s:
+                raise ClusterError(
+                    f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
+                    "see `ray status` there, and add machines: ray start --address=HEAD:6379"
+                )
+            time.sleep(0.5)
         self._pool = size_pool(self._execution, nodes, self._most)
         self._places = share_out(self._execution, nodes, self._pool)
 
