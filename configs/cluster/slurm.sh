@@ -8,6 +8,7 @@
 #SBATCH --time=12:00:00
 #SBATCH --signal=B:TERM@180
 #SBATCH --requeue
+#SBATCH --no-kill
 #SBATCH --open-mode=append
 #SBATCH --output=stylize-%j.log
 # stylize under Slurm: a Ray head on the first node, Ray on the others, and the run beside the head.
@@ -19,8 +20,9 @@
 # Preempted, or three minutes before --time ends, this script gets SIGTERM (`B:` sends it to the script alone), hands it
 # to stylize, which finishes the frames in work and ends with 75; then the job goes back into the queue and goes on from
 # there. Where Slurm kills it without a warning, --requeue puts it back, and the frames in work are lost, no more.
-# 2, 3 and 5 are not tried again: the job ends with that code. A lost worker node costs its frames in work; Slurm kills
-# the job when any node fails, unless --no-kill is given, which is right here if the first node is not the one.
+# 2, 3 and 5 are not tried again: the job ends with that code. A node that fails costs its frames in work; --no-kill keeps
+# the job on the others, and where it is the first one, --requeue starts it anew.
+# To end it for good: scontrol update JobId=ID Requeue=0, then scancel ID.
 set -u
 
 job=${1:?usage: sbatch slurm.sh JOB.yaml}

@@ -5,7 +5,8 @@
 #     RAY_API_SERVER_ADDRESS=http://HEAD:8265 ./submit.sh /shared/stylize/job.yaml --no-wait
 #
 # The YAML is one that the head can read, with execution.address: auto. HEAD:8265 is the dashboard, which runs whatever
-# it is sent: reach it through `ssh -L 8265:localhost:8265 HEAD`, never over an open network.
+# it is sent: reach it through `ssh -L 8265:localhost:8265 HEAD`, never over an open network. Where the cluster asks for a
+# token: export RAY_AUTH_MODE=token, with the token in ~/.ray/auth_token. Needs `pip install 'ray[default]'` here.
 #
 # Run again: exit code 75 (interrupted), a driver that was killed, a head that was lost; nothing that is finished is
 # painted twice. Not run again: 0 (done), 2 (the YAML is wrong), 3 (some sources failed), 5 (the cluster is not able to),
