@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the scenes of `on_a_cluster` saw; they need Ray for themselves."""
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the scenes of `on_a_cluster` saw; they need Ray for themselves, where no other `ray.init` finds it."""
+    with tempfile.TemporaryDirectory(prefix="st", dir="/tmp", ignore_cleanup_errors=True) as short:
+        yield _play(tmp_path_factory.mktemp("cluster"), short)
+
+
+def _play(folder: Path, ray_folder: str) -> dict[str, Any]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.execute.on_a_cluster", str(tmp_path_factory.mktemp("cluster"))],
+        [sys.executable, "-m", "tests.execute.on_a_cluster", str(folder)],
         capture_output=True,
         text=True,
         timeout=400,
         cwd=ROOT,
-        env={**env, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**env, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": ray_folder},
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
