@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -21,9 +22,15 @@ def encode_frame(frame: Frame) -> bytes:
     return bytes(iio.imwrite("<bytes>", frame, extension=".png", compress_level=COMPRESSION))
 
 
-def decode_frame(path: Path) -> Frame:
-    """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged."""
+def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Frame:
+    """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged.
+
+    `check` looks at the bytes of the file first, and raises what is wrong with them.
+    """
     try:
-        return np.asarray(iio.imread(path, plugin="pillow"), dtype=np.uint8)
+        data = path.read_bytes()
+        if check is not None:
+            check(data)
+        return np.asarray(iio.imread(data, plugin="pillow"), dtype=np.uint8)
     except (OSError, ValueError, SyntaxError) as error:
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

@@ -81,10 +81,14 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
-            farm = self.crew.at_work(len(missing) + stream.waiting)
-            for event in farm.stylize(Queue(missing, keeper.choose, stream), self.stop):
-                ledger.note(event)
+            self._stylize(Queue(missing, keeper.choose, stream), len(missing) + stream.waiting, ledger)
+        while not self.stop() and (damaged := ledger.mend()):
+            self._stylize(Queue(damaged, keeper.choose), len(damaged), ledger)
         return ledger
+
+    def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
+        for event in self.crew.at_work(most).stylize(queue, self.stop):
+            ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
         """The plan of the films, and what is there of it; both written down."""

@@ -22,6 +22,7 @@ from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
 from pipeline.packs import has_frame, read_frame
+from pipeline.seals import Seals
 from pipeline.style import Anchor, Guidance
 from pipeline.workspace import FrameRecord, finished_frames
 
@@ -53,6 +54,7 @@ class Chain:
         self._contents = Contents(job, max(self._backs))
         self._motions: dict[tuple[int, int], Motion] = {}
         self._records: dict[int, FrameRecord] = {}
+        self._seals: dict[Path, Seals] = {}
 
     def begin(self, index: int) -> Beginning:
         """How to make frame `index`."""
@@ -163,7 +165,7 @@ class Chain:
         return self._motions[earlier, index]
 
     def _painting(self, index: int) -> Frame:
-        return read_frame(self.job.folder, index)
+        return self._read(self.job.folder, index)
 
     def _draft(self, index: int) -> Frame:
         found = self._in_drafts(index)
@@ -174,8 +176,11 @@ class Chain:
     def _in_drafts(self, index: int) -> Frame | None:
         for first, stop, folder in self.job.drafts:
             if first <= index < stop:
-                return read_frame(folder, index)
+                return self._read(folder, index)
         return None
+
+    def _read(self, folder: Path, index: int) -> Frame:
+        return read_frame(folder, index, self._seals.setdefault(folder, Seals(folder)))
 
     def _finished(self, index: int) -> Frame | None:
         """Frame `index` as this segment made it, else as the stage before did; None where neither has it."""

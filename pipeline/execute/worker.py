@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Transfer
-from pipeline.errors import DivergenceError, FrameError
+from pipeline.errors import DamagedFrameError, DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
 from pipeline.execute.gallery import Gallery
 from pipeline.execute.job import (
@@ -42,6 +42,8 @@ from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
+from pipeline.packs import throw_away_damaged
+from pipeline.records import frame_digest
 from pipeline.style import Settings, Style, Stylization, Stylizer
 from pipeline.weights import load_weights
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames
@@ -100,7 +102,7 @@ class Worker:
         assert self._chain is not None and self._palette is not None, "set_up and a segment come first"
         if self._chain.job.kind == "skip":
             return self._skip(index, self._chain)
-        return self._make(index, self._chain, self._palette.stylizer(self._chain.job.direction))
+        return self._make_whole(index, self._chain, self._palette.stylizer(self._chain.job.direction))
 
     def paint_pictures(self, missing: Sequence[int], batch: Batch | None = None) -> Painted:
         """Make some photographs of a batch finished, of those that are missing, and say what became of them.
@@ -145,9 +147,30 @@ class Worker:
             seconds=round(time.monotonic() - began, 3),
             worker=self._name,
             bytes=len(data),
+            digest=frame_digest(data),
             **asdict(look_of(frame)),
         )
         return _commit(job, record, data)
+
+    def _make_whole(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
+        """Paint a frame, and before it, once each, those of this segment that it starts from and that are damaged.
+
+        One that is damaged in another segment is thrown away, so that the next run makes it again, and raised.
+        """
+        wanted, healed = [index], set[int]()
+        while True:
+            try:
+                record = self._make(wanted[-1], chain, stylizer)
+            except DamagedFrameError as error:
+                throw_away_damaged(error.folder, [error.frame])
+                if error.folder != chain.job.folder or error.frame in healed:
+                    raise
+                healed.add(error.frame)
+                wanted.append(error.frame)
+            else:
+                wanted.pop()
+                if not wanted:
+                    return record
 
     def _make(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
         """Paint a frame, measure it, and commit it; the record is the committed one's, whoever made it."""
@@ -172,6 +195,7 @@ class Worker:
             seconds=round(time.monotonic() - began, 3),
             worker=self._name,
             bytes=len(data),
+            digest=frame_digest(data),
             tile=result.tile_px,
             temporal_loss=result.guided,
             settled=chain.settled(beginning, result.loss - result.guided, len(result.trace)),
