@@ -32,6 +32,7 @@ from pipeline.execute.job import (
     WorkerSettings,
 )
 from pipeline.execute.palette import Palette, mixture
+from pipeline.execute.patience import MemoryRanOutError, twice
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.flow_weights import flow_file
@@ -177,8 +178,8 @@ class Worker:
         began, job = time.monotonic(), chain.job
         beginning = chain.begin(index)
         try:
-            result = self._paint(index, beginning, job, stylizer)
-        except DivergenceError as error:
+            result = twice(lambda: self._paint(index, beginning, job, stylizer))
+        except (DivergenceError, MemoryRanOutError) as error:
             raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
         painted = beginning.copy if beginning.copy is not None else as_frame(result.image)
         data, look = encode_frame(painted), look_of(painted)

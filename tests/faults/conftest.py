@@ -12,9 +12,9 @@ import pytest
 from pipeline.config import Config
 from pipeline.ledger import Summary
 from pipeline.run import run
-from tests.archive.halls import NARROW, open_hall
+from tests.archive.halls import NARROW
 from tests.conftest import Job, committed
-from tests.farms import TextureFarm
+from tests.faults.crews import open_workshop
 from tests.media.clips import write_clip
 
 CLIP: dict[str, Any] = {
@@ -36,15 +36,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def textures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that paint a texture at once, and nothing waits for the disk."""
-    monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
-    monkeypatch.setattr("os.fsync", lambda _: None)
+    open_workshop(monkeypatch)
 
 
 @pytest.fixture
 def hall(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real workers in this process, with the narrow network."""
-    open_hall(monkeypatch)
-    monkeypatch.setattr("os.fsync", lambda _: None)
+    open_workshop(monkeypatch, narrow=True)
 
 
 Left = dict[str, bytes]

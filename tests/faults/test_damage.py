@@ -13,10 +13,12 @@ from pipeline.execute.events import Event, FrameFinished
 from pipeline.frames import decode_frame, encode_frame
 from pipeline.ledger import Watcher
 from pipeline.packs import pack_frames, read_frame
+from pipeline.records import frame_digest
 from pipeline.run import run
 from pipeline.workspace import Workspace, commit_frame, finished_frames, frame_path
 from tests.conftest import Job
 from tests.faults.conftest import CHAIN, CLIP, Undisturbed, finish, left_by
+from tests.farms import painted
 from tests.media.clips import picture
 from tests.plans import record
 
@@ -53,8 +55,8 @@ def test_a_frame_damaged_before_its_output_is_written_is_made_again_in_the_same_
 
     class Damager(Watcher):
         def happened(self, event: Event) -> None:
-            if isinstance(event, FrameFinished) and event.record.frame == 8:
-                DAMAGES[damage](frame_in(config, 2))
+            if isinstance(event, FrameFinished) and event.record.frame == 3:  # the last one
+                DAMAGES[damage](frame_in(config, 6))
 
     summary = finish(config, watcher=Damager())
     assert summary.frames == {"total": 9, "stylized": 9, "reused": 0}
@@ -122,7 +124,8 @@ def test_a_damaged_draft_fails_its_source_and_the_next_run_heals_it(
 def test_a_damaged_pack_costs_only_the_frames_that_are_damaged(
     job: Job, clip: Path, undisturbed: Undisturbed
 ) -> None:
-    config = job(clip, **{**CLIP, "disk": {"pack": "always", "keep": "all"}, "video": {"cuts": "none"}})
+    transfer = {"size": 96, "iterations": 4}
+    config = job(clip, transfer=transfer, disk={"pack": "always", "keep": "all"}, video={"cuts": "none"})
     finish(config)
     result = (config.output / "clip.mp4").read_bytes()
     (pack,) = Workspace(config.output).segments.rglob("frames-*.mkv")
@@ -157,17 +160,13 @@ def test_a_frame_is_read_if_it_is_that_of_any_of_its_records(tmp_path: Path) -> 
         read_frame(tmp_path, 1)
     assert (caught.value.frame, caught.value.folder) == (1, tmp_path)
     frame_path(tmp_path, 1).unlink()
-    from pipeline.records import frame_digest
-
     commit_frame(tmp_path, record(1, bytes=len(data), digest=frame_digest(data)), data)
     assert read_frame(tmp_path, 1).shape == (48, 64, 3)
 
 
 def test_a_damaged_frame_is_never_packed(tmp_path: Path) -> None:
-    from pipeline.records import frame_digest
-
     for index in range(3):
-        data = encode_frame(picture(index))
+        data = encode_frame(painted(index, 96, 72))
         commit_frame(tmp_path, record(index, bytes=len(data), digest=frame_digest(data)), data)
     alter(frame_path(tmp_path, 1))
     with pytest.raises(DamagedFrameError):
