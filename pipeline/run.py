@@ -6,10 +6,11 @@ Photographs are painted as they are listed, and films when the listing is over, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.archive.job import stream_of
@@ -23,6 +24,7 @@ from pipeline.execute.queue import Queue
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
@@ -51,7 +53,7 @@ def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: Fal
         brief = brief_of(config, Notebook(space.read(space.probes)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, stack))
+        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, brief, stack))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -113,8 +115,8 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, stack: ExitStack) -> None:
-        self._config, self._stack = config, stack
+    def __init__(self, config: Config, brief: Brief, stack: ExitStack) -> None:
+        self._config, self._originals, self._stack = config, brief.originals, stack
         self._farm: Farm | None = None
 
     def at_work(self, most: int) -> Farm:
@@ -124,13 +126,13 @@ class _Crew:
                 use_token()
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(self._config.execution, worker_settings(self._config), most)
+            farm = Farm(self._config.execution, worker_settings(self._config, self._originals), most)
             self._farm = self._stack.enter_context(farm)
         return self._farm
 
 
-def worker_settings(config: Config) -> WorkerSettings:
-    """What of the config the workers are set up with."""
+def worker_settings(config: Config, originals: Mapping[Path, Original] | None = None) -> WorkerSettings:
+    """What of the config the workers are set up with; `originals`: the files of its styles and masks, as they were."""
     memory = config.execution.memory_per_worker
     return WorkerSettings(
         weights=config.weights,
@@ -145,4 +147,5 @@ def worker_settings(config: Config) -> WorkerSettings:
         memory_gib=None if memory == "auto" else memory,
         flow=config.video.flow,
         flow_weights=config.video.flow_weights,
+        originals=originals or {},
     )

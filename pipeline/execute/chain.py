@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.errors import FrameError
+from pipeline.errors import FrameError, MediaError
 from pipeline.execute.contents import Contents
 from pipeline.execute.job import SegmentJob, WorkerSettings
 from pipeline.execute.tensors import as_tensor
@@ -21,6 +21,7 @@ from pipeline.frames import Frame
 from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
+from pipeline.originals import Originals
 from pipeline.packs import has_frame, read_frame
 from pipeline.seals import Seals
 from pipeline.style import Anchor, Guidance
@@ -55,6 +56,7 @@ class Chain:
         self._motions: dict[tuple[int, int], Motion] = {}
         self._records: dict[int, FrameRecord] = {}
         self._seals: dict[Path, Seals] = {}
+        self._originals = Originals(job.originals)
 
     def begin(self, index: int) -> Beginning:
         """How to make frame `index`."""
@@ -70,6 +72,16 @@ class Chain:
     def content(self, index: int) -> Frame:
         """Frame `index` as it is in the source, at its size in the result."""
         return self._contents[index]
+
+    def check_source(self, index: int) -> None:
+        """Raise `FrameError` where what frame `index` was read from is not any more what the run looked at."""
+        files = self.job.source.files
+        if self.job.source.kind == "sequence":
+            files = files[max(0, index - max(self._backs)) : index + 2]
+        try:
+            self._originals.check(files)
+        except MediaError as error:
+            raise FrameError(f"{self.job.source.name}: {error}", index) from error
 
     def warping_error(self, index: int, painted: Frame) -> float | None:
         """Of a painting of frame `index` against the frame that is shown before it, where that is finished by now.

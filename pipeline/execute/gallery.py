@@ -180,7 +180,9 @@ class Gallery:
         began = time.monotonic()
         pages = [page for opened in group for page in opened.photo.pages]
         try:
-            results = iter([one for run in _runs(pages) for one in twice(partial(self._paint_pages, group, run))])
+            results = iter(
+                [one for run in _runs(pages) for one in twice(partial(self._paint_pages, group, run))]
+            )
         except MemoryRanOutError as error:
             return self._paint_apart(group, failed, error)
         found: list[tuple[_Opened, tuple[Stylization, ...]]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from pipeline.direction import Direction, Moment
 from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.segments import Kind
 from pipeline.workspace import PictureRecord
 
@@ -35,7 +36,8 @@ def style_files(styles: Sequence[StyleImage]) -> tuple[StyleFiles, ...]:
 class WorkerSettings:
     """What a worker needs to set itself up; small, since it travels.
 
-    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own.
+    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own. `originals`: the
+    files of the styles and masks, as they were when the run looked at them.
     """
 
     weights: str | Path
@@ -51,6 +53,7 @@ class WorkerSettings:
     memory_gib: float | None = None
     flow: str = "dis"  # dis | raft
     flow_weights: Path | None = None
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
 
 class Stretch(NamedTuple):
@@ -67,6 +70,7 @@ class SegmentJob:
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
     the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
+    `originals`: the source's files, as they were when the run looked at them.
     """
 
     name: str
@@ -82,6 +86,7 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
     def is_draft(self, index: int) -> bool:
         """Whether a later stage will have its own version of a frame."""

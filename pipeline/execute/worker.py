@@ -43,6 +43,7 @@ from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
+from pipeline.originals import Originals
 from pipeline.packs import throw_away_damaged
 from pipeline.records import frame_digest
 from pipeline.style import Settings, Style, Stylization, Stylizer
@@ -58,13 +59,17 @@ class Worker:
     def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
         self._settings, self._estimate = settings, estimate
         self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._originals = Originals(settings.originals)
         self._palette: Palette | None = None
         self._chain: Chain | None = None
         self._gallery: Gallery | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
-        """Load the network and the styles; `WeightsError` or `MediaError` where they cannot be had."""
+        """Load the network and the styles.
+
+        `WeightsError` or `MediaError` where they cannot be had, or are not any more what the run looked at.
+        """
         cv2.setNumThreads(1)  # see motion.flow
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
         torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32; `precision` has the shorter ones
@@ -78,13 +83,15 @@ class Worker:
                 styles,
                 chosen,
                 device,
-                content_mask=None if settings.content_mask is None else read_mask(settings.content_mask),
+                content_mask=self._read_mask(settings.content_mask),
                 memory_gib=settings.memory_gib,
                 memory_share=settings.gpu_share,
             )
 
-        first = make([load_style(files) for files in settings.styles], style_settings(settings.transfer))
-        self._palette = Palette(first, make, load_style, style_settings)
+        first = make(
+            [self._load_style(files) for files in settings.styles], style_settings(settings.transfer)
+        )
+        self._palette = Palette(first, make, self._load_style, style_settings)
         if settings.flow == "raft" and self._estimate is None:
             from pipeline.motion.raft import load_raft
 
@@ -128,8 +135,20 @@ class Worker:
             self._name,
             self._watch,
             mixture=mixture(None if own is None else own.at(Fraction(0))),
-            mask=None if batch.mask is None else read_mask(batch.mask),
+            mask=self._read_mask(batch.mask),
         )
+
+    def _load_style(self, files: StyleFiles) -> Style:
+        style = load_style(files)
+        self._originals.check(path for path in (files.image, files.mask, files.part) if path)
+        return style
+
+    def _read_mask(self, path: Path | None) -> Tensor | None:
+        if path is None:
+            return None
+        mask = read_mask(path)
+        self._originals.check([path])
+        return mask
 
     def _skip(self, index: int, chain: Chain) -> FrameRecord:
         """Commit a frame as it is in the source, at its size in the result."""
@@ -151,6 +170,7 @@ class Worker:
             digest=frame_digest(data),
             **asdict(look_of(frame)),
         )
+        chain.check_source(index)
         return _commit(job, record, data)
 
     def _make_whole(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
@@ -203,6 +223,7 @@ class Worker:
             draft=job.is_draft(index),
             **asdict(look),
         )
+        chain.check_source(index)
         record = _commit(job, record, data)
         chain.note(record)
         return record

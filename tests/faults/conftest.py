@@ -23,7 +23,10 @@ CLIP: dict[str, Any] = {
 }
 """Two segments, of four and of five frames."""
 
-CHAIN: dict[str, Any] = {"transfer": {**NARROW, "iterations": 3, "warm_iterations": 2}, "video": {"cuts": "none"}}
+CHAIN: dict[str, Any] = {
+    "transfer": {**NARROW, "iterations": 3, "warm_iterations": 2},
+    "video": {"cuts": "none"},
+}
 """One chain, for real workers with the narrow network."""
 
 

@@ -17,8 +17,8 @@ from pipeline.records import frame_digest
 from pipeline.run import run
 from pipeline.workspace import Workspace, commit_frame, finished_frames, frame_path
 from tests.conftest import Job
-from tests.faults.conftest import CHAIN, CLIP, Undisturbed, finish, left_by
 from tests.farms import painted
+from tests.faults.conftest import CHAIN, CLIP, Undisturbed, finish, left_by
 from tests.media.clips import picture
 from tests.plans import record
 

@@ -21,7 +21,6 @@ from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source
 from pipeline.media.verify import verify_video
-
 from tests.farms import painted as texture
 
 from .clips import picture, read_number, source_of, write_clip
