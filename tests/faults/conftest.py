@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from pipeline.config import Config
+from pipeline.config import Config, load_config
 from pipeline.ledger import Summary
 from pipeline.run import run
 from tests.archive.halls import NARROW
@@ -30,7 +31,7 @@ CHAIN: dict[str, Any] = {
 """One chain, for real workers with the narrow network."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine frames with sound."""
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=9, sound_s=0.3)
@@ -58,6 +59,18 @@ def left_by(output: Path) -> Left:
 
 
 Undisturbed = Callable[[Config], Left]
+
+
+@pytest.fixture(scope="session")
+def expected(clip: Path, style_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """What `CLIP` leaves of the clip when nothing happens to it and workers paint a texture."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    job = {**CLIP, "input": str(clip), "output": str(folder / "out"), "style": str(style_image)}
+    (folder / "job.yaml").write_text(yaml.safe_dump(job))
+    with pytest.MonkeyPatch.context() as patches:
+        open_workshop(patches)
+        assert run(load_config(folder / "job.yaml")).status == "done"
+    return left_by(folder / "out")
 
 
 @pytest.fixture
