@@ -141,7 +141,7 @@ def test_workers_that_all_die_as_they_are_set_up_end_the_run_and_the_next_one_go
     open_workshop(monkeypatch, Stillborn)
     monkeypatch.setattr(dispatch, "GROWTH_S", 0.0)
     config = job(clip, **CLIP)
-    with pytest.raises(ClusterError, match="4 workers in a row died, .* no such instruction"):
+    with pytest.raises(ClusterError, match=r"4 workers in a row died, .* no such instruction"):
         run(config)
     open_workshop(monkeypatch)
     finish(config)
