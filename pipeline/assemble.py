@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -55,7 +56,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notes = _write(source, partial, space)
-        if source.output not in written(space).outputs and target.exists():
+        if source.output not in written(space).outputs and os.path.lexists(target):
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours = {"source": source.name, "output": source.output}
         append_journal(space.outputs, ours)  # so that it is known as ours, whatever comes next
@@ -141,7 +142,7 @@ def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Stand
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
     """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
     ours = written(space).outputs
-    taken = [s for s in plan.sources if s.output not in ours and (space.output / s.output).exists()]
+    taken = [s for s in plan.sources if s.output not in ours and os.path.lexists(space.output / s.output)]
     failures = [Failure(source.name, None, _occupied(space.output / source.output)) for source in taken]
     sources = tuple(source for source in plan.sources if source not in taken) if taken else plan.sources
     return replace(plan, sources=sources, failures=(*plan.failures, *failures))
