@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.errors import MediaError
+from pipeline.media.photo_formats import UNREADABLE, open_limited
 
 Frame = NDArray[np.uint8]
 
@@ -31,6 +34,9 @@ def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Fr
         data = path.read_bytes()
         if check is not None:
             check(data)
-        return np.asarray(iio.imread(data, plugin="pillow"), dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
+        with open_limited(BytesIO(data), "PNG") as picture:
+            if picture.mode != "RGB":
+                raise ValueError(f"its mode is {picture.mode}")
+            return np.array(picture, dtype=np.uint8)
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

@@ -12,6 +12,7 @@ from pipeline.archive.index import SeenPictures
 from pipeline.archive.stream import Stream
 from pipeline.archive.tally import Tally
 from pipeline.assemble import Output, assemble, current_outputs
+from pipeline.config import Transfer
 from pipeline.errors import DamagedFrameError, MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
 from pipeline.keeper import Keeper
@@ -106,7 +107,8 @@ class Ledger:
         """Take down what happened."""
         if isinstance(event, FrameFinished):  # a frame that was there already may be of another plan
             is_draft = event.job.is_draft(event.record.frame)
-            event = replace(event, record=replace(event.record, draft=is_draft))
+            if event.record.draft != is_draft:
+                event = replace(event, record=replace(event.record, draft=is_draft))
         self._watcher.happened(event)
         self._keeper.note(event)
         self._stream.note(event)
@@ -116,7 +118,8 @@ class Ledger:
                 self._megapixel_iterations += record.megapixel_iterations
                 if not record.draft:
                     self._stylized += 1
-                    append_journal(self._space.records, asdict(record))
+                    # Not synced, since a run begins by rebuilding it: some ms in which no worker gets its next frame.
+                    append_journal(self._space.records, vars(record), synced=False)
             case SegmentFinished(job):
                 name = job.source.name
                 self._open[name] -= 1
@@ -125,19 +128,20 @@ class Ledger:
             case SegmentFailed(job, frame, error):
                 self._failures.append(Failure(job.source.name, frame, error))
 
-    def mend(self) -> list[Todo]:
+    def mend(self, transfer: Transfer) -> list[Todo]:
         """What has to be made again since finished frames were found damaged as their output was written.
 
-        Waits for the encoder. Each source has one chance; what is damaged once more then has failed.
+        `transfer`: what that costs by. Waits for the encoder. Each source has one chance; what is damaged once more
+        then has failed.
         """
         again = list[Todo]()
         for name, future in list(self._assembling.items()):
             if isinstance(future.exception(), DamagedFrameError) and name not in self._mended:
                 self._mended.add(name)
-                again += self._reopen(self._sources[name])
+                again += self._reopen(self._sources[name], transfer)
         return again
 
-    def _reopen(self, source: SourcePlan) -> list[Todo]:
+    def _reopen(self, source: SourcePlan, transfer: Transfer) -> list[Todo]:
         """Have the frames of a source made again that are not there any more, and it assembled after that."""
         alone = Plan((source,))
         stock = take_stock(alone, self._space, clean=False)  # the encoder may be packing there
@@ -150,7 +154,7 @@ class Ledger:
                 self._stylized -= counts and not was_there
         self._open[source.name] = len(missing)
         self._keeper.reopen(missing)
-        return todos(alone, stock, self._space)
+        return todos(alone, stock, self._space, transfer)
 
     def close(self, *, interrupted: bool, wall_s: float) -> Summary:
         """Wait until what is being assembled is, and sum up; raises what keeps every output from being written."""

@@ -77,14 +77,14 @@ class _Job:
         """Do what is missing of films, where they are known, and of the photographs in the stream."""
         plan, stock = (Plan(), Stock({}, {})) if films is None else self._look(films)
         self.watcher.planned(plan, stock, stream.tally)
-        missing = todos(plan, stock, self.space)
+        missing = todos(plan, stock, self.space, self.config.transfer)
         if missing:
             self._check_room(plan, stock)
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
             self._stylize(Queue(missing, keeper.choose, stream), len(missing) + stream.waiting, ledger)
-        while not self.stop() and (damaged := ledger.mend()):
+        while not self.stop() and (damaged := ledger.mend(self.config.transfer)):
             self._stylize(Queue(damaged, keeper.choose), len(damaged), ledger)
         return ledger
 

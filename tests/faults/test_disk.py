@@ -106,8 +106,7 @@ def full(*_: object, **__: object) -> Any:
 STEPS: dict[str, tuple[Any, str]] = {
     "a frame": (workspace, "write_synced"),
     "its record": (workspace, "append_line"),
-    "the journal": (durable, "append_line"),
-    "an output's line": (durable, "append_line"),
+    "a journal": (durable, "append_lines"),
     "probes, plan, records": (durable, "write_synced"),
     "an output": (encode, "_coded"),
 }
@@ -122,9 +121,9 @@ def test_no_room_at_any_step_is_told_and_after_making_room_the_bytes_are_the_sam
     home, name = STEPS[step]
     original, calls = getattr(home, name), [0]
 
-    def filling(*args: Any) -> Any:
+    def filling(*args: Any, **options: Any) -> Any:
         calls[0] += 1
-        return full() if calls[0] > after else original(*args)
+        return full() if calls[0] > after else original(*args, **options)
 
     config = job(clip, **CLIP)
     with monkeypatch.context() as patches:
@@ -159,9 +158,9 @@ def test_no_room_for_a_photograph_is_told_and_after_making_room_the_bytes_are_th
     expected = undisturbed(config)
     original, calls = getattr(delivery, step), [0]
 
-    def filling(*args: Any) -> Any:
+    def filling(*args: Any, **options: Any) -> Any:
         calls[0] += 1
-        return full() if calls[0] > 3 else original(*args)
+        return full() if calls[0] > 3 else original(*args, **options)
 
     with monkeypatch.context() as patches:
         patches.setattr(delivery, step, filling)
