@@ -17,7 +17,7 @@ def rows() -> list[list[str]]:
     return [row for row in cells if row[0] != "fault"]
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -28,13 +28,13 @@ def test_every_row_names_a_test_that_exists() -> None:
     for row in found:
         assert len(row) == 4 and all(row), row
         assert (match := re.fullmatch(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[3])), row
-        assert match[2] in tests_in(ROOT / match[1]), row[3]
+        assert match[2] in functions_in(ROOT / match[1]), row[3]
 
 
 def test_every_test_of_faults_is_in_a_row() -> None:
     named = {row[3] for row in rows()}
     for path in (*ROOT.glob("tests/faults/test_*.py"), *ROOT.glob("tests/chaos/test_*.py")):
-        for name in sorted(name for name in tests_in(path) if name.startswith("test_")):
+        for name in sorted(name for name in functions_in(path) if name.startswith("test_")):
             assert f"`{path.relative_to(ROOT)}::{name}`" in named or name in HELPERS, name
 
 
