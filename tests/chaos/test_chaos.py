@@ -231,7 +231,8 @@ def test_a_lost_head_ends_in_a_message_and_the_job_goes_on_elsewhere(
 ) -> None:
     head = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
-        process = begin(path, "--set", f"execution.address={head.address}")
+        # This cluster asks for no token, so none is to be shown.
+        process = begin(path, "--set", f"execution.address={head.address}", home=path.parent)
         wait_for_frames(output, 2, process)
     finally:
         head.shutdown()

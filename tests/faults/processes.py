@@ -20,9 +20,14 @@ def _hear_signals() -> None:
 
 
 def start(
-    path: Path, *words: str, module: str = MODULE, frame_s: float = 0.2, **options: Any
+    path: Path,
+    *words: str,
+    module: str = MODULE,
+    frame_s: float = 0.2,
+    home: Path | None = None,
+    **options: Any,
 ) -> subprocess.Popen[str]:
-    """Start a job's run."""
+    """Start a job's run; `home`: another home folder than the person's."""
     command = [sys.executable, "-m", module, "run", str(path), *words]
     piped: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     before = piped.pop("preexec_fn", lambda: None)
@@ -31,7 +36,7 @@ def start(
         _hear_signals()
         before()
 
-    environment = {**os.environ, "FRAME_S": str(frame_s)}
+    environment = {**os.environ, "FRAME_S": str(frame_s), **({"HOME": str(home)} if home else {})}
     return subprocess.Popen(command, text=True, env=environment, preexec_fn=prepare, **piped)
 
 
