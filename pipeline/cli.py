@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -101,7 +102,7 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress)
+        summary = _run(loaded, progress, as_json)
         _print_summary(summary, as_json)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -300,8 +301,9 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, shown: HowShown) -> Summary:
+def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
     from pipeline.display import Display
+    from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher
     from pipeline.progress import Meter, Watchers
     from pipeline.run import run as run_job
@@ -314,8 +316,19 @@ def _run(config: Config, shown: HowShown) -> Summary:
     with Display(_console(shown=shown), meter) as display:
         interruption = _Interruption(display, meter)
         lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
+
+        def lose_head(words: str) -> None:
+            """End at once, since the run waits for an answer from the cluster that will not come."""
+            told.close("error")
+            display.close()
+            with suppress(typer.Exit):
+                _fail(words, UNABLE, as_json, debug=False)
+            sys.stdout.flush()
+            os._exit(UNABLE)
+
         try:
-            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+            with watching_head(config.execution.address, lose_head):
+                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
