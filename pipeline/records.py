@@ -26,11 +26,12 @@ State = tuple[int, int]
 class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
+    `digest`: of the bytes of that file, see `frame_digest`; empty in records of before there were any.
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
     tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
     style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
-    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
-    `motion.measures.Look`.
+    later stage has its own version of the frame, by the plan that it was made for, see `resume`. `brightness`,
+    `saturation`, `sharpness`: see `motion.measures.Look`.
     """
 
     source: str
@@ -52,6 +53,7 @@ class FrameRecord:
     brightness: float | None = None
     saturation: float | None = None
     sharpness: float | None = None
+    digest: str = ""
 
     @property
     def base_loss(self) -> float:
@@ -75,7 +77,6 @@ class PictureRecord(FrameRecord):
     source_mtime_ns: int = 0
     source_digest: str | None = None
     mtime_ns: int = 0
-    digest: str = ""
     width_px: int = 0
     height_px: int = 0
     pages: int = 1
@@ -151,6 +152,11 @@ def state_of(path: Path) -> State | None:
     except OSError:
         return None
     return state.st_size, state.st_mtime_ns
+
+
+def frame_digest(data: bytes) -> str:
+    """What a finished frame's file is known by: the first 32 hexadecimal digits of the SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def digest_of(path: Path) -> str:
