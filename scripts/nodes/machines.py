@@ -122,6 +122,7 @@ class Machines:
         self.folder, self._namespaces = folder, namespaces
         self._mark = f"st{os.getpid() % 10000}{next(_SERIAL)}"  # a link that was removed lingers for a moment
         self._machines: list[Machine] = []
+        self._spaces: list[str] = []
         self._env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self._subnet = f"10.{77 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
         self._port = PORT if namespaces else 20000 + os.getpid() % 20000
@@ -139,8 +140,8 @@ class Machines:
         for machine in self._machines:
             machine.kill()
         if self._namespaces:
-            for machine in self._machines:
-                _ip(f"netns del {machine.name}-{self._mark}", check=False)
+            for space in self._spaces:
+                _ip(f"netns del {space}", check=False)
             _ip(f"link del {self._mark}", check=False)
 
     def head(self, private: Iterable[Path] = ()) -> Machine:
@@ -173,6 +174,7 @@ class Machines:
     def _wire(self, name: str, index: int, private: tuple[Path, ...]) -> Machine:
         space, address = f"{name}-{self._mark}", f"{self._subnet}.{index}"
         link, inner = f"{self._mark}v{index}", f"{self._mark}w{index}"
+        self._spaces.append(space)
         _ip(f"netns add {space}")
         _ip(f"link add {link} type veth peer name {inner}")
         _ip(f"link set {link} master {self._mark}")
