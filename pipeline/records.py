@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -15,6 +16,7 @@ from pipeline.errors import MediaError
 from pipeline.places import leads_out
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
+_SHARED = ("source", "segment", "start", "worker")  # what many records say alike is kept once
 
 State = tuple[int, int]
 """A file's size in bytes and its time of change in ns: what tells at a glance whether it is the one that it was."""
@@ -100,7 +102,8 @@ def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
 def to_record(kind: type[Record], entry: Mapping[str, Any]) -> Record:
     """The record that an entry of a journal is; raises KeyError, TypeError or ValueError where it is damaged."""
     lists = {name: tuple(entry[name]) for name in _LISTS if name in entry}
-    record = kind(**{**entry, **lists})
+    shared = {name: intern(entry[name]) for name in _SHARED if type(entry.get(name)) is str}
+    record = kind(**{**entry, **lists, **shared})
     for name, types in _TYPES[kind].items():
         value = getattr(record, name)
         if type(value) not in types or not _is_sound(value, is_name=name in _NAMES):

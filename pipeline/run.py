@@ -18,8 +18,9 @@ from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
 from pipeline.config import Config
 from pipeline.errors import SpaceError
-from pipeline.execute.address import use_token
+from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.job import WorkerSettings, style_files
+from pipeline.execute.preflight import Preflight, errand_of
 from pipeline.execute.queue import Queue
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 LISTING_S = 3.0
 """A listing that takes longer has its photographs painted meanwhile."""
 
+IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU, and others have"
+
 Stop = Callable[[], bool]
 
 
@@ -53,7 +56,8 @@ def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: Fal
         brief = brief_of(config, Notebook(space.read(space.probes)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, brief, stack))
+        watcher = watcher or Watcher()
+        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, brief, stack, watcher))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -102,7 +106,7 @@ class _Job:
         if plan_to_json(plan) != space.read(space.plan):
             space.write(space.plan, plan_to_json(plan))
         rebuild_journal(space.records, stock.records)
-        return plan, stock
+        return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
         outlook = foresee(self.config, plan, stock, self.space)
@@ -115,19 +119,27 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, brief: Brief, stack: ExitStack) -> None:
-        self._config, self._originals, self._stack = config, brief.originals, stack
+    def __init__(self, config: Config, brief: Brief, stack: ExitStack, watcher: Watcher) -> None:
+        self._config, self._originals = config, brief.originals
+        self._stack, self._watcher = stack, watcher
         self._farm: Farm | None = None
 
     def at_work(self, most: int) -> Farm:
         """The farm, with at most so many workers."""
         if self._farm is None:
-            if self._config.execution.address is not None:
+            execution, settings = self._config.execution, worker_settings(self._config, self._originals)
+            preflight = None
+            if execution.address is None:
+                stay_local()
+            else:
                 use_token()
+                preflight = self._stack.enter_context(Preflight(errand_of(self._config)))
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(self._config.execution, worker_settings(self._config, self._originals), most)
+            farm = Farm(execution, settings, most, preflight=preflight)
             self._farm = self._stack.enter_context(farm)
+            if preflight and (idle := self._farm.idle_machines):
+                self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm
 
 
