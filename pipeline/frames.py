@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -39,4 +40,6 @@ def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Fr
                 raise ValueError(f"its mode is {picture.mode}")
             return np.array(picture, dtype=np.uint8)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+            raise MediaError(f"finished frame {path} cannot be read ({error.strerror}); run again") from error
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

@@ -10,6 +10,7 @@ Everything that reads finished frames does so by `read_frame` or `read_frames`, 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -34,6 +35,9 @@ from pipeline.workspace import finished_frames, frame_path
 GROUP = 8
 """Frames of a pack between two that can be decoded without others."""
 
+_REFUSALS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+"""What the system says where a file cannot be read for now, however sound it is: no reason to throw it away."""
+
 _RATE = 25  # of the pack, where times only number the frames; a multiple of Matroska's milliseconds
 
 
@@ -44,6 +48,8 @@ def has_frame(segment: Path, index: int) -> bool:
 
 def read_frame(segment: Path, index: int, seals: Seals | None = None) -> Frame:
     """A finished frame, uint8 (h, w, 3) RGB; `DamagedFrameError` where it is not as committed, or not there.
+
+    Another `MediaError` where the system does not let us look.
 
     `seals`: those of the segment, for whoever reads many of its frames.
     """
@@ -60,6 +66,8 @@ def read_frames(segment: Path, indices: Iterable[int], seals: Seals | None = Non
             except DamagedFrameError:
                 raise
             except MediaError as error:
+                if getattr(error.__cause__, "errno", None) in _REFUSALS:
+                    raise  # which says nothing about the frame
                 raise DamagedFrameError(str(error), index, segment) from error
 
 
@@ -94,7 +102,7 @@ def throw_away_damaged(segment: Path, indices: Iterable[int]) -> list[int]:
 def _is_sound(segment: Path, index: int) -> bool:
     try:
         read_frame(segment, index)
-    except MediaError:
+    except DamagedFrameError:
         return False
     return True
 

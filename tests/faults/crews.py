@@ -92,7 +92,7 @@ class LocalFarm:
     workers = 1
     make: Make = Worker
 
-    def __init__(self, execution: Execution, settings: WorkerSettings, most: int) -> None:
+    def __init__(self, execution: Execution, settings: WorkerSettings, most: int, **_: object) -> None:
         self._settings = settings
         self._dispatcher = Dispatcher(self, execution.hang_timeout_s)
 

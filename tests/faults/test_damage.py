@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import Config
-from pipeline.errors import DamagedFrameError
+from pipeline.errors import DamagedFrameError, MediaError
 from pipeline.execute.events import Event, FrameFinished
 from pipeline.frames import decode_frame, encode_frame
 from pipeline.ledger import Watcher
-from pipeline.packs import pack_frames, read_frame
+from pipeline.packs import pack_frames, read_frame, throw_away_damaged
 from pipeline.records import frame_digest
 from pipeline.run import run
 from pipeline.workspace import Workspace, commit_frame, finished_frames, frame_path
@@ -172,3 +174,22 @@ def test_a_damaged_frame_is_never_packed(tmp_path: Path) -> None:
     with pytest.raises(DamagedFrameError):
         pack_frames(tmp_path)
     assert len(finished_frames(tmp_path)) == 3 and not list(tmp_path.glob("*.mkv"))
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_a_frame_that_cannot_be_read_for_now_is_not_thrown_away(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode_frame(picture(1))
+    commit_frame(tmp_path, record(1, bytes=len(data), digest=frame_digest(data)), data)
+
+    def refuse(path: Path) -> bytes:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(MediaError, match=os.strerror(code)) as caught:
+            throw_away_damaged(tmp_path, [1])
+    assert not isinstance(caught.value, DamagedFrameError)
+    assert throw_away_damaged(tmp_path, [1]) == []
+    assert frame_path(tmp_path, 1).exists()

@@ -168,7 +168,7 @@ def test_too_few_open_files_end_in_a_message_and_the_next_run_gives_the_same_byt
     path: Path, output: Path, resume: Callable[[], None]
 ) -> None:
     ends = set()
-    for most in (12, 24, 48):
+    for most in (5, 6, 9):
 
         def limit(most: int = most) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -178,7 +178,7 @@ def test_too_few_open_files_end_in_a_message_and_the_next_run_gives_the_same_byt
             continue  # Python itself does not start with so few
         assert "Traceback" not in done.stderr
         ends.add(done.returncode)
-    assert ends <= {0, 2, 3, 5}
+    assert ends <= {0, 2, 3, 5} and ends != {0}
     resume()
 
 
