@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.media.window import Window
+from pipeline.originals import Original
 from pipeline.segments import Kind
 from pipeline.workspace import PictureRecord
 
@@ -40,7 +41,8 @@ def style_files(styles: Sequence[StyleImage]) -> tuple[StyleFiles, ...]:
 class WorkerSettings:
     """What a worker needs to set itself up; small, since it travels.
 
-    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own.
+    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own. `originals`: the
+    files of the styles and masks, as they were when the run looked at them.
     """
 
     weights: str | Path
@@ -56,6 +58,7 @@ class WorkerSettings:
     memory_gib: float | None = None
     flow: str = "dis"  # dis | raft
     flow_weights: Path | None = None
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
 
 class Stretch(NamedTuple):
@@ -72,6 +75,7 @@ class SegmentJob:
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
     the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
+    `originals`: the source's files, as they were when the run looked at them.
     """
 
     name: str
@@ -87,6 +91,7 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels: of the film's timestamps and files only those that its frames may be found by."""
