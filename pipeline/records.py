@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
+from pipeline.storage.hand import opened
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
 
@@ -152,7 +153,7 @@ def state_of(path: Path) -> State | None:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with opened(path, block_bytes=8 << 20) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

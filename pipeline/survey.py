@@ -20,6 +20,8 @@ from pipeline.media.sources import Source
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
+from pipeline.storage.hand import at_hand, state_at
+from pipeline.storage.places import with_urls
 from pipeline.weights import weights_file
 
 CUTS = 2
@@ -90,7 +92,12 @@ def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
-    data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
+
+    def find() -> Any:
+        with at_hand(source.files):
+            return probe(source, rate=config.rate).to_json()
+
+    data = notebook.get(key, find)
     found = as_read(Probe.from_json(data), config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
     return Inspected(source, found, digest, cuts)
@@ -120,8 +127,9 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
     def find() -> list[int]:
         from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here
 
-        frames = decode_frames(source, found, first, stop)
-        return [first + index for index in find_cuts(frames, found.rate)]
+        with at_hand(source.files):
+            frames = decode_frames(source, found, first, stop)
+            return [first + index for index in find_cuts(frames, found.rate)]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
     return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}", find))
@@ -155,12 +163,12 @@ def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -
 def _digest(path: Path, notebook: Notebook) -> str:
     """The SHA-256 of a file's bytes, computed again only where its size or its time of change differ."""
     try:
-        state = path.stat()
+        state = state_at(path)
 
         def read() -> str:
-            with path.open("rb") as file:
+            with at_hand([path]), path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return str(notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read))
+        return str(notebook.get(f"file {with_urls(str(path))} {state[0]} {state[1]}", read))
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -17,6 +17,7 @@ from typing import Literal
 from PIL import Image
 
 from pipeline.media.photo_formats import UNREADABLE
+from pipeline.storage.hand import opened
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
@@ -73,7 +74,7 @@ def moves(path: Path) -> bool:
     if not may_move(path.name):
         return False
     try:
-        with Image.open(path) as picture:
+        with opened(path) as file, Image.open(file) as picture:
             return bool(getattr(picture, "is_animated", False))
     except (*UNREADABLE, Image.DecompressionBombError):
         return False
@@ -128,7 +129,7 @@ def look_like_frames(paths: Iterable[Path]) -> bool:
     sizes = set()
     for path in paths:
         try:
-            with Image.open(path) as picture:
+            with opened(path) as file, Image.open(file) as picture:
                 sizes.add(picture.size)
                 exif = picture.getexif()
                 is_film = may_move(path.name) and getattr(picture, "is_animated", False)
