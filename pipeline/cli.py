@@ -15,6 +15,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
+from pipeline.storage.places import with_urls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +104,7 @@ def plan(
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
-            typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
+            typer.echo(with_urls(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})})))
         else:
             show(found, _console(stderr=False))
             if shots is not None:
@@ -127,10 +128,10 @@ def preview(
 
         seen, previews = show_finished(load_config(config, set_ or ()))
         if as_json:
-            typer.echo(json.dumps(to_json(seen, previews)))
+            typer.echo(with_urls(json.dumps(to_json(seen, previews))))
         else:
             for line in lines(seen, previews):
-                typer.echo(line)
+                typer.echo(with_urls(line))
             for failure in seen.failures:
                 typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
         failed = seen.failures or any(one.error for one in previews)
@@ -166,8 +167,8 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         for verdict in judge(load_config(config, set_ or ())):
             verdicts.append(verdict)
             if not as_json:
-                typer.echo(verdict.line)
-        typer.echo(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
+                typer.echo(with_urls(verdict.line))
+        typer.echo(with_urls(json.dumps(to_json(verdicts))) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 
 
@@ -281,6 +282,7 @@ def _code(error: PipelineError) -> int:
 def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
+    message = with_urls(message)
     if as_json:
         typer.echo(json.dumps(_empty_summary(message)))
     typer.echo(f"stylize: {message}", err=True)
@@ -316,11 +318,11 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
-            typer.echo(printable(str(output.output)))
+            typer.echo(with_urls(printable(str(output.output))))
     if count > SHOWN:
         typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
-        typer.echo(printable(f"failed: {failure.source}: {failure.error}"), err=True)
+        typer.echo(with_urls(printable(f"failed: {failure.source}: {failure.error}")), err=True)
     if summary.status == "interrupted":
         typer.echo("run the same command again to go on where this stopped", err=True)
 
@@ -328,10 +330,10 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
 def _print_json(data: dict[str, Any]) -> None:
     """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
     outputs = data.pop("outputs")
-    typer.echo(f"{json.dumps(data)[:-1]}, ", nl=False)
+    typer.echo(f"{with_urls(json.dumps(data))[:-1]}, ", nl=False)
     typer.echo('"outputs": [', nl=False)
     for index, output in enumerate(outputs):
-        typer.echo(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+        typer.echo(f"{', ' if index else ''}{with_urls(json.dumps(output))}", nl=False)
     typer.echo("]}")
 
 

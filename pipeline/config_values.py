@@ -98,14 +98,12 @@ def _add_recipe_names(schema: dict[str, Any]) -> None:
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "minItems": 1, "items": _TEXT}
 
-PlaceName = Annotated[
-    Path, BeforeValidator(_place), expects("a path, or a URL such as s3://bucket/out"), WithJsonSchema(_TEXT)
-]
+PlaceName = Annotated[Path, BeforeValidator(_place), expects("a path"), WithJsonSchema(_TEXT)]
 PathName = Annotated[Path, BeforeValidator(_path), expects("a path"), WithJsonSchema(_TEXT)]
 Patterns = Annotated[
     tuple[str, ...],
     BeforeValidator(_patterns),
-    expects("a path, a URL, a pattern, or a list of these that is not empty"),
+    expects("a path, a pattern, or a list of these that is not empty"),
     WithJsonSchema({"anyOf": [_TEXT, _TEXTS]}),
 ]
 WeightsName = Annotated[

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
 from pipeline.storage.hand import opened
@@ -154,6 +155,6 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
     try:
         with opened(path, block_bytes=8 << 20) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

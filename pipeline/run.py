@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.archive.job import stream_of
 from pipeline.archive.stream import Stream
@@ -26,6 +27,9 @@ from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
+from pipeline.shelf import Elsewhere
+from pipeline.storage.luggage import paths_in
+from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.workspace import Workspace, rebuild_journal
 
@@ -51,7 +55,7 @@ def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: Fal
         brief = brief_of(config, Notebook(space.read(space.probes)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, stack))
+        job = _Job(config, space, brief, watcher or Watcher(), stop, encoder, _Crew(config, space, stack))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -81,6 +85,7 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
+            self.space.shelf.carry([path for todo in missing for path in paths_in(todo.job.direction)])
             farm = self.crew.at_work(len(missing) + stream.waiting)
             for event in farm.stylize(Queue(missing, keeper.choose, stream), self.stop):
                 ledger.note(event)
@@ -109,8 +114,8 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, stack: ExitStack) -> None:
-        self._config, self._stack = config, stack
+    def __init__(self, config: Config, space: Workspace, stack: ExitStack) -> None:
+        self._config, self._shelf, self._stack = config, space.shelf, stack
         self._farm: Farm | None = None
 
     def at_work(self, most: int) -> Farm:
@@ -120,9 +125,19 @@ class _Crew:
                 use_token()
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(self._config.execution, worker_settings(self._config), most)
+            settings = worker_settings(self._config)
+            self._shelf.carry(list(paths_in(settings)))
+            settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
+            options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
+            farm = Farm(self._config.execution, settings, most, **options)
             self._farm = self._stack.enter_context(farm)
         return self._farm
+
+
+def elsewhere_of(config: Config) -> Elsewhere | None:
+    """What workers are to know of an input behind URLs; None: all of it is on disks that they share."""
+    is_remote = any(url_of(Path(text)) for text in config.input)
+    return Elsewhere(here(), None) if is_remote else None
 
 
 def worker_settings(config: Config) -> WorkerSettings:

@@ -20,7 +20,7 @@ from pipeline.media.outputs import name_outputs
 from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
 from pipeline.media.sources import Source
 from pipeline.parts import changes
-from pipeline.records import digest_of, state_of
+from pipeline.records import digest_of
 from pipeline.workspace import FOLDER, Workspace
 
 
@@ -172,7 +172,7 @@ class _Clerk:
     def _is_intact(self, row: Row) -> bool:
         """Whether the result is as it was written; one that was copied has another time, and the same bytes."""
         target = self._space.output / row.output
-        state = state_of(target)
+        state = self._space.shelf.state_of(target)
         if state == (row.bytes, row.mtime_ns):
             return True
         if state is None or state[0] != row.bytes or digest_of(target) != row.digest:
@@ -183,7 +183,7 @@ class _Clerk:
     def _replaced(self, name: str, output: str) -> tuple[int, int] | None:
         """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
         target = self._space.output / output
-        state = state_of(target)
+        state = self._space.shelf.state_of(target)
         is_ours = self._index.owner(output) is not None or self._earlier.get(name) == output
         if state is None or is_ours:
             return state

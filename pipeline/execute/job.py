@@ -13,6 +13,7 @@ from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.segments import Kind
+from pipeline.shelf import Elsewhere
 from pipeline.workspace import PictureRecord
 
 
@@ -51,6 +52,7 @@ class WorkerSettings:
     memory_gib: float | None = None
     flow: str = "dis"  # dis | raft
     flow_weights: Path | None = None
+    elsewhere: Elsewhere | None = None  # None: input and output are on disks that the worker shares
 
 
 class Stretch(NamedTuple):
@@ -67,6 +69,7 @@ class SegmentJob:
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
     the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
+    `digest`: of the source, see `parts.Inspected`; None: it need not be looked at.
     """
 
     name: str
@@ -82,6 +85,7 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+    digest: str | None = None
 
     def is_draft(self, index: int) -> bool:
         """Whether a later stage will have its own version of a frame."""

@@ -25,6 +25,7 @@ from pipeline.execute.events import Event
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
 from pipeline.execute.queue import Queue
+from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, appears
 
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -42,7 +43,7 @@ def make_worker(settings: WorkerSettings) -> Any:
     """The plain class; imported only where it works, since torch alone takes half a gigabyte."""
     from pipeline.execute.worker import Worker
 
-    return Worker(settings)
+    return Worker(settings) if settings.elsewhere is None else RemoteWorker(settings, Worker)
 
 
 class Farm:

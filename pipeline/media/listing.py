@@ -107,7 +107,9 @@ def _open_url(path: Path, url: str, folders: Folders, exclude: Path) -> _Found:
     """What a URL leads to: a file, a folder, or what a pattern matches."""
     if (state := remote_state(url)) is not None:
         if path.suffix.lower() in MANIFEST_SUFFIXES:
-            raise ConfigError(f"input {url} is a manifest, which must be a file of this machine; fetch it first")
+            raise ConfigError(
+                f"input {url} is a manifest, which must be a file of this machine; fetch it first"
+            )
         return _Found(url, _single(path, state))
     if Remote(url).is_folder():
         return _Found(url, walk_folder(path, exclude, folders))

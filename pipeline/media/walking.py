@@ -52,7 +52,9 @@ class _Folder:
     below: str  # below the root, with a slash at its end where it is not empty
     files: list[str] = field(default_factory=list)  # sorted; regular files, and links to whatever
     links: set[str] = field(default_factory=set)
-    states: dict[str, State] = field(default_factory=dict)  # of files behind a URL, which come with their names
+    states: dict[str, State] = field(
+        default_factory=dict
+    )  # of files behind a URL, which come with their names
     others: list[str] = field(default_factory=list)  # sorted; sockets, devices and the like
     folders: list[tuple[str, States]] = field(default_factory=list)  # in reverse
 

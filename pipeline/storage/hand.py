@@ -95,7 +95,10 @@ def fetch_source(url: str, path: Path, state: State) -> None:
 
     folder, _, name = url.rpartition("/")
     remote = Remote(folder)
-    if not remote.fetch(name, path, state[1]) or (path.stat().st_size, remote_state(url)) != (state[0], state):
+    if not remote.fetch(name, path, state[1]) or (path.stat().st_size, remote_state(url)) != (
+        state[0],
+        state,
+    ):
         path.unlink(missing_ok=True)
         raise MediaError(f"{url} has changed since it was listed; run again")
 
@@ -123,7 +126,9 @@ def kept_bytes(used: int, folder: Path) -> int:
 
 def _forget(folder: Path, besides: Path) -> None:
     """Remove what was used longest ago, until the rest is within bounds."""
-    states = sorted(((path.stat(), path) for path in folder.iterdir() if path.is_file()), key=lambda one: one[0].st_atime)
+    states = sorted(
+        ((path.stat(), path) for path in folder.iterdir() if path.is_file()), key=lambda one: one[0].st_atime
+    )
     used = sum(state.st_size for state, _ in states)
     most = kept_bytes(used, folder)
     for state, path in states:

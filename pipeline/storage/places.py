@@ -53,7 +53,9 @@ def place_of(url: str) -> Path:
     assert match is not None, "is_url comes first"
     scheme, name = match[1], match[2].strip("/")
     if not is_safe(name):
-        raise ConfigError(f"{url} is no place for files; write it as {scheme}://bucket/folder, without .. or //")
+        raise ConfigError(
+            f"{url} is no place for files; write it as {scheme}://bucket/folder, without .. or //"
+        )
     return here() / scheme / name
 
 
@@ -84,7 +86,9 @@ def with_urls(text: str) -> str:
     """The text with URLs where it names places, of whichever process."""
     if str(_scratch_path()) not in text:
         return text
-    return re.sub(rf"{re.escape(str(_scratch_path()))}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text)
+    return re.sub(
+        rf"{re.escape(str(_scratch_path()))}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text
+    )
 
 
 def here() -> Path:
@@ -103,7 +107,9 @@ def scratch() -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = folder.lstat()
     except OSError as error:
-        raise SpaceError(f"cannot make {folder}: {error.strerror or error}; set TMPDIR to a folder of yours") from error
+        raise SpaceError(
+            f"cannot make {folder}: {error.strerror or error}; set TMPDIR to a folder of yours"
+        ) from error
     if state.st_uid != os.getuid() or not folder.is_dir() or folder.is_symlink() or state.st_mode & 0o022:
         raise SpaceError(f"{folder} is not yours alone; remove it, or set TMPDIR to a folder of yours")
     return folder

@@ -99,6 +99,14 @@ class Remote:
                 continue
             yield thing if info["type"] == "file" else thing.name
 
+    def starting(self, start: str) -> Iterator[Thing]:
+        """The files of one folder whose names, the folder's included, start so."""
+        folder, _, stem = start.rpartition("/")
+        things = (
+            self._thing(info) for info in self._pages(self._path(folder), stem) if info["type"] == "file"
+        )
+        yield from (thing for thing in things if thing.name.startswith(start) and is_safe(thing.name))
+
     def below(self, name: str = "") -> Iterator[Thing]:
         """Every file below a folder."""
         with self._asking(name):
@@ -110,8 +118,8 @@ class Remote:
         things = (self._thing(info) for info in found.values() if info["type"] == "file")
         yield from (thing for thing in things if is_safe(thing.name))
 
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
-        pages = _s3_pages(self._fs, path) if self.scheme in MATCHING else _one_page(self._fs, path)
+    def _pages(self, path: str, stem: str = "") -> Iterator[dict[str, Any]]:
+        pages = _s3_pages(self._fs, path, stem) if self.scheme in MATCHING else _one_page(self._fs, path)
         while True:
             with self._asking(path):
                 try:
@@ -136,7 +144,9 @@ class Remote:
     def open(self, name: str, block_bytes: int = BLOCK_BYTES) -> BinaryIO:
         """A file to read parts of; `OSError` where it is not there."""
         with self._asking(name):
-            file: BinaryIO = self._fs.open(self._path(name), "rb", block_size=block_bytes, cache_type="readahead")
+            file: BinaryIO = self._fs.open(
+                self._path(name), "rb", block_size=block_bytes, cache_type="readahead"
+            )
             return file
 
     def read(self, name: str) -> bytes | None:
@@ -251,7 +261,9 @@ def file_system(url: str) -> Any:
         package = 'pip install "stylize[s3]"' if scheme in MATCHING else str(error)
         raise ConfigError(f"{url} needs a package that is not installed: {package}") from None
     except ValueError:
-        raise ConfigError(f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in") from None
+        raise ConfigError(
+            f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in"
+        ) from None
     except Exception as error:
         raise StorageError(f"{url}: {_why(error, scheme)}") from error
 
@@ -267,7 +279,9 @@ def check_scheme(url: str) -> None:
         package = 'pip install "stylize[s3]"' if scheme in MATCHING else str(error)
         raise ConfigError(f"{url} needs a package that is not installed: {package}") from None
     except ValueError:
-        raise ConfigError(f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in") from None
+        raise ConfigError(
+            f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in"
+        ) from None
 
 
 def _why(error: Exception, scheme: str) -> str:
@@ -291,7 +305,10 @@ def _line(error: Exception) -> str:
 def _is_refusal(error: OSError) -> bool:
     """Whether an error says that a condition did not hold: 412, or 409 where two put at once."""
     code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", "")
-    return code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409") or error.errno == errno.EEXIST
+    return (
+        code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+        or error.errno == errno.EEXIST
+    )
 
 
 def _version(text: str) -> int:
@@ -313,12 +330,12 @@ def _one_page(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
     yield fs.ls(path, detail=True)
 
 
-def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
+def _s3_pages(fs: Any, path: str, stem: str) -> Iterator[list[dict[str, Any]]]:
     """A folder's entries as S3 gives them, a thousand at a time; `ls` would gather all of them first."""
     from fsspec.asyn import sync
 
     bucket, key, _ = fs.split_path(path)
-    entries = fs._iterdir(bucket, prefix=f"{key}/" if key else "")
+    entries = fs._iterdir(bucket, prefix=f"{key}/{stem}" if key else stem)
 
     async def page() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
