@@ -28,7 +28,6 @@ from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
 from pipeline.shelf import Elsewhere
-from pipeline.storage.luggage import paths_in
 from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.workspace import Workspace, rebuild_journal
@@ -85,7 +84,7 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
-            self.space.shelf.carry([path for todo in missing for path in paths_in(todo.job.direction)])
+            self.space.shelf.carry(*(todo.job.direction for todo in missing))
             farm = self.crew.at_work(len(missing) + stream.waiting)
             for event in farm.stylize(Queue(missing, keeper.choose, stream), self.stop):
                 ledger.note(event)
@@ -126,7 +125,7 @@ class _Crew:
             from pipeline.execute.scheduler import Farm
 
             settings = worker_settings(self._config)
-            self._shelf.carry(list(paths_in(settings)))
+            self._shelf.carry(settings)
             settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
             options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
             farm = Farm(self._config.execution, settings, most, **options)

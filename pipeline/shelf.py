@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +94,8 @@ class Shelf:
         found = state_of(output / pages[0].output) == (pages[0].bytes, pages[0].mtime_ns)
         return pages if found else None
 
-    def carry(self, files: Collection[Path]) -> None:
-        """Take files of this machine along, for workers that do not have them."""
+    def carry(self, *things: object) -> None:
+        """Take along the files that settings, directions and the like name, for workers that do not have them."""
 
 
 def shelf_of(output: Path) -> Shelf:

@@ -101,7 +101,7 @@ def paint_picture(batch: Batch, index: int) -> Iterator[Event]:
     yield from (PictureFailed(batch, one.index, one.error) for one in done.failed)
 
 
-def _ready(batch: Batch, index: int) -> Ready:
+def _ready(batch: Batch, index: int, **changes: Any) -> Ready:
     picture = batch.pictures[index]
     photo = read_photo(
         picture.path, lambda w, h: output_size(w, h, batch.longest_px, even=False), batch.max_pixels
@@ -113,7 +113,7 @@ def _ready(batch: Batch, index: int) -> Ready:
     coded = encode_photo(pages, photo, batch.format)
     records = tuple(
         PictureRecord(
-            **asdict(record(page, source=picture.name, segment=batch.name, bytes=len(coded.data))),
+            **asdict(record(page, source=picture.name, segment=batch.name, bytes=len(coded.data), **changes)),
             output=picture.output,
             look=batch.look,
             source_bytes=picture.bytes,

@@ -28,7 +28,6 @@ from pipeline.media.listing import Refused, Skipped
 from pipeline.media.sources import Source
 from pipeline.plan import Failure
 from pipeline.records import PictureRecord
-from pipeline.storage.luggage import paths_in
 from pipeline.workspace import Workspace
 
 WAITING = 256
@@ -267,7 +266,7 @@ class Stream:
             self._lock.notify_all()
 
     def _todo(self, items: list[Planned]) -> BatchTodo:
-        self._space.shelf.carry([*paths_in(items[0].look.direction), *paths_in(items[0].look.mask)])
+        self._space.shelf.carry(items[0].look.direction, items[0].look.mask)
         look, config, names = items[0].look, self._config, [item.picture.name for item in items]
         batch = Batch(
             name=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",

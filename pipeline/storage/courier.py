@@ -110,5 +110,6 @@ def _made_by_another(remote: Remote, run_folder: Remote, batch: Batch, one: Read
         if pages and (pages[0].digest, pages[0].look) == (digest, batch.look):
             return _dated(remote, picture, pages)
     raise MediaError(
-        f"{remote.url}/{picture.output} is there already, and no run here made it; move it away, or choose another output"
+        f"{remote.url}/{picture.output} is there already, and no run here made it; move it away, or choose another "
+        "output"
     )

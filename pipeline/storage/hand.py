@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,10 +112,8 @@ def _kept(url: str, state: State) -> Path:
     if not kept.exists():
         fetch_source(url, kept, state)
         _forget(folder, besides=kept)
-    try:
+    with suppress(FileNotFoundError):
         os.utime(kept, ns=(time.time_ns(), state[1]))  # read last, and changed
-    except FileNotFoundError:
-        pass
     return kept
 
 

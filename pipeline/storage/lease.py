@@ -51,7 +51,7 @@ class Lease:
             )
 
     def beat(self) -> None:
-        """Say that the run is alive, unless another has taken over; a server that does not answer is asked again later."""
+        """Say that the run is alive, unless another has taken over; a silent server is asked again later."""
         with suppress(StorageError):
             if _read(self._remote).get("token") in (self._token, None):
                 self._beats += 1

@@ -312,7 +312,7 @@ def _is_refusal(error: OSError) -> bool:
 
 
 def _version(text: str) -> int:
-    """A number for a tag that a file's time of change may be set to, in ns: before 2007, so that every disk can hold it."""
+    """A number for a tag that a file's time of change may be set to, in ns: before 2007, as every disk can hold."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 4
 
 

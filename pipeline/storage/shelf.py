@@ -13,7 +13,7 @@ import shutil
 import stat
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -27,7 +27,7 @@ from pipeline.shelf import Elsewhere, Shelf
 from pipeline.storage.hand import at_hand
 from pipeline.storage.journals import Journals
 from pipeline.storage.lease import BEAT_S, LOCK, Lease
-from pipeline.storage.luggage import luggage_name
+from pipeline.storage.luggage import luggage_name, paths_in
 from pipeline.storage.places import here, make_place, url_of
 from pipeline.storage.remote import Remote, Thing
 
@@ -220,8 +220,8 @@ class RemoteShelf(Shelf):
         gone = (self._frame(segment, int(entry.get("frame", -1))) for entry in read_journal(dropped))
         self._run_folder.remove(str(path.relative_to(self._root)) for path in gone if not path.exists())
 
-    def carry(self, files: Collection[Path]) -> None:
-        for path in files:
+    def carry(self, *things: object) -> None:
+        for path in paths_in(things):
             if path not in self._carried and url_of(path) is None:
                 self._run_folder.replace(f"luggage/{self._token}/{luggage_name(path)}", path)
                 self._carried.add(path)
