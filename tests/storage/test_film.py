@@ -29,7 +29,7 @@ FRAMES = 11
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     (tmp_path / "in").mkdir()
-    return write_clip(tmp_path / "in" / "clip.mp4", frames=FRAMES, sound=True)
+    return write_clip(tmp_path / "in" / "clip.mp4", frames=FRAMES, sound_s=0.4)
 
 
 @pytest.fixture
