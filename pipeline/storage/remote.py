@@ -154,7 +154,8 @@ class Remote:
         with self._asking(name):
             try:
                 return bytes(self._fs.cat_file(self._path(name)))
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                self._raise_without_bucket(error)
                 return None
 
     def fetch(self, name: str, path: Path, version: int | None = None) -> bool:
@@ -187,6 +188,9 @@ class Remote:
                 self._put(name, source, **mode)
             except FileExistsError:
                 return False
+            except FileNotFoundError as error:
+                self._raise_without_bucket(error)
+                raise
             except OSError as error:
                 if _is_refusal(error):
                     return False

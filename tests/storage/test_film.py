@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import Config, load_config
+from pipeline.durable import line_of
 from pipeline.errors import MediaError, ResumeError, StorageError
 from pipeline.execute.events import Event, FrameFinished, Todo
 from pipeline.look import look
@@ -121,8 +124,8 @@ def test_real_workers_find_what_they_start_from_in_every_stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(Crew, "hand", narrow_hand)
-    video = {**VIDEO, "passes": 2, "long_term": [3], "temporal_weight": 0.5}
-    sections = {"video": video, "transfer": {"network": "raw", "size": 32, "scales": 1, "style_weight": 1.0}}
+    video = {**VIDEO, "frames": [0, 6], "segment_frames": 3, "passes": 1, "long_term": [2], "temporal_weight": 0.5}
+    sections = {"video": video, "transfer": {"network": "raw", "size": 24, "scales": 1, "style_weight": 1.0}}
     run(job(clip.parent, output=str(tmp_path / "on-disk"), **sections))
     assert run(film(**sections)).status == "done"
     assert bucket.results("out") == {"clip.mp4": (tmp_path / "on-disk" / "clip.mp4").read_bytes()}
@@ -132,41 +135,32 @@ def test_a_frame_that_is_there_already_wins(
     film: Film, bucket: Bucket, crew: type[Crew], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if another machine, whose last bits differ, had been faster by a moment."""
-    done: list[tuple[str, bytes]] = []
-
-    def after(event: Event) -> None:
-        if isinstance(event, FrameFinished) and not done:
-            rival = rivals[0]
-            done.append((rival, bucket.read(rival)))
-
-    rivals: list[str] = []
+    theirs: dict[str, bytes] = {}
     paint = Hand.stylize_frame
 
-    def slow(self: Hand, index: int, job: Any = None) -> Any:
+    def stylize_frame(self: Hand, index: int, job: Any = None) -> Any:
         found = paint(self, index, job)
-        if index == 1 and not rivals:  # its first frame is there; the second comes from somebody else
-            run_folder = f"{bucket.url}/out/.stylize/segments"
-            place = f"{self._job.folder.parent.name}/{self._job.folder.name}"  # type: ignore[union-attr]
-            first = bucket.files.cat_file(f"{run_folder}/{place}/00000000.png")
-            records = [n for n in bucket.names("out/.stylize/segments") if place in n and "records-" in n]
-            line = bucket.read(records[0]).splitlines()[0]
-            theirs = line.replace(b'"frame":0', b'"frame":1').replace(self._name.encode(), b"rival-1")
-            theirs = theirs.replace(b'"loss":0.0', b'"loss":90.0')
-            bucket.put(f"out/.stylize/segments/{place}/records-rival-1-0.jsonl", theirs + b"\n")
-            bucket.put(f"out/.stylize/segments/{place}/00000001.png", first)
-            rivals.append(f"out/.stylize/segments/{place}/00000001.png")
-            assert len(first) != (self._job.folder / "00000001.png").stat().st_size  # type: ignore[union-attr]
+        if index == 1 and not theirs:  # ours is finished, and not put yet
+            assert self._job is not None
+            place = f"out/.stylize/segments/{self._job.folder.parent.name}/{self._job.folder.name}"
+            theirs[f"{place}/00000001.png"] = bucket.read(f"{place}/00000000.png")
+            record = replace(found, worker="rival-1", bytes=len(theirs[f"{place}/00000001.png"]), loss=90.0)
+            bucket.put(f"{place}/records-rival-1-0.jsonl", line_of(asdict(record)))
+            bucket.put(f"{place}/00000001.png", theirs[f"{place}/00000001.png"])
         return found
 
-    monkeypatch.setattr(Hand, "stylize_frame", slow)
-    monkeypatch.setattr(Crew, "after", after)
-    summary = run(film(video={"cuts": "none", "segment_frames": None}))
-    assert summary.status == "done"
-    assert done and bucket.read(rivals[0]) == done[0][1], "a late writer took a frame's place"
-    first = done[0][1]
-    records = b"".join(bucket.read(n) for n in bucket.names("out/.stylize") if n.endswith("records.jsonl"))
-    assert b"rival-1" in records, "the record is that of the frame that counts"
-    assert first
+    monkeypatch.setattr(Hand, "stylize_frame", stylize_frame)
+    sections = {"video": {"cuts": "none", "segment_frames": None}}
+    assert run(film(**sections)).status == "done"
+    ((name, data),) = theirs.items()
+    assert bucket.read(name) == data, "a late writer took a frame's place"
+    found = {entry["frame"]: entry for entry in map(json.loads, bucket.read("out/.stylize/records.jsonl").splitlines())}
+    assert (found[1]["worker"], found[1]["loss"]) == ("rival-1", 90.0)
+    third = bucket.read(name.replace("00000001", "00000002"))
+    bucket.remove(name.replace("00000001", "00000002"))
+    bucket.remove("out/clip.mp4")
+    assert run(film(**sections)).status == "done"
+    assert bucket.read(name.replace("00000001", "00000002")) == third, "it was not made from the frame that counts"
 
 
 def test_a_changed_film_is_painted_anew(film: Film, bucket: Bucket, crew: type[Crew], tmp_path: Path) -> None:
