@@ -8,6 +8,7 @@ import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -15,7 +16,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
-from pipeline.storage.places import with_urls
+from pipeline.storage.places import only_files, with_urls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.display import Display
     from pipeline.ledger import Summary
+    from pipeline.progress import Meter
 
 DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED, STOPPED = 0, 2, 3, 5, 75, 130
 SHOWN = 50  # outputs that a person is told one by one
@@ -51,6 +53,24 @@ ShotList = Annotated[
         help="Write a shot list there, to edit and name as video.shots; the shots are found anew, as video.cuts says.",
     ),
 ]
+
+
+class HowShown(StrEnum):
+    """How a run shows what it does, on standard error."""
+
+    auto = "auto"
+    lines = "lines"
+    json = "json"
+    none = "none"
+
+
+Shown = Annotated[
+    HowShown,
+    typer.Option(
+        metavar="auto|lines|json|none",
+        help="What standard error shows meanwhile: a panel on a terminal and else lines, lines, JSON lines, nothing.",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -62,18 +82,24 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"stylize {__version__}")
+        _say(f"stylize {__version__}")
         raise typer.Exit
 
 
 @app.command()
-def run(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def run(
+    config: ConfigPath,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    progress: Shown = HowShown.auto,
+    debug: Debug = False,
+) -> None:
     """Do the whole job; run it again, and it resumes; a finished one is a no-op."""
     with _reporting(as_json, debug):
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, _console())
+        summary = _run(loaded, progress)
         _print_summary(summary, as_json)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -104,36 +130,90 @@ def plan(
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
-            typer.echo(with_urls(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})})))
+            _say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, _console(stderr=False))
             if shots is not None:
-                typer.echo(
-                    f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}"
-                )
+                _say(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
         if found["disk_refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
 
 
 @app.command()
+def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say how far the run is that works on this job, from another terminal, or how the last one ended."""
+    with _reporting(as_json, debug, interrupted=("stopped; nothing was changed", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.status import lines, read_status
+        from pipeline.workspace import Workspace
+
+        found = read_status(Workspace(load_config(config, set_ or ()).output))
+        if as_json:
+            _say(json.dumps(found or {"status": "none"}))
+        else:
+            for line in ("no run has worked on this job yet",) if found is None else lines(found):
+                _say(line)
+
+
+@app.command()
 def preview(
-    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+    config: ConfigPath,
+    set_: Overrides = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
+        ),
+    ] = None,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+
+    With --at, --grid, --frames or --size it is always a sheet.
+    """
     with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
         from pipeline.config import load_config
-        from pipeline.preview import lines, to_json
-        from pipeline.preview import preview as show_finished
+        from pipeline.look import look
+        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.samples import FRAMES, Grid, Wish, make_sheet, parse_times
 
-        seen, previews = show_finished(load_config(config, set_ or ()))
+        wish = Wish(
+            parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size
+        )
+        loaded, sheet = load_config(config, set_ or ()), None
+        previews: list[Preview] = []
+        with _console().status("looking") as status:  # seen on a terminal only
+            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
+            if finished or (wish == Wish() and is_begun(seen)):
+                previews = partial_videos(loaded, seen)
+            else:
+                only_files("a sheet", loaded.input, loaded.output)
+                reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
+                sheet = make_sheet(loaded, seen.plan, wish, reload, lambda what: status.update(what))
         if as_json:
-            typer.echo(with_urls(json.dumps(to_json(seen, previews))))
+            _say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
-            for line in lines(seen, previews):
-                typer.echo(with_urls(line))
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
+                _say(line)
             for failure in seen.failures:
-                typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
+                _say(f"cannot be used: {failure.source}: {failure.error}", err=True)
         failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
@@ -146,13 +226,14 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         from pipeline.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
+        only_files("reconstruct", loaded.input, loaded.output)
         console = _console()
         console.print("loading VGG19", style="dim")
         from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
-        typer.echo(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
+        _say(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
 @app.command()
@@ -167,8 +248,8 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         for verdict in judge(load_config(config, set_ or ())):
             verdicts.append(verdict)
             if not as_json:
-                typer.echo(with_urls(verdict.line))
-        typer.echo(with_urls(json.dumps(to_json(verdicts))) if as_json else in_total(verdicts))
+                _say(verdict.line)
+        _say(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 
 
@@ -205,7 +286,7 @@ def init(path: Annotated[Path, typer.Argument(metavar="[PATH]")] = Path("stylize
             ) from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-        typer.echo(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
+        _say(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
 
 
 @app.command()
@@ -213,23 +294,36 @@ def schema() -> None:
     """Print the JSON Schema of the YAML, for completion in editors."""
     from pipeline.config import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    _say(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, console: Console) -> Summary:
+def _run(config: Config, shown: HowShown) -> Summary:
     from pipeline.display import Display
+    from pipeline.ledger import Watcher
+    from pipeline.progress import Meter, Watchers
     from pipeline.run import run as run_job
+    from pipeline.status import JsonLines, StatusFile
+    from pipeline.workspace import Workspace
 
-    with Display(console) as display:
-        interruption = _Interruption(display)
-        return run_job(config, display, interruption.asked)
+    meter = Meter()
+    told = StatusFile(meter, Workspace(config.output))
+    ended = "error"
+    with Display(_console(shown=shown), meter) as display:
+        interruption = _Interruption(display, meter)
+        lines = JsonLines(meter, lambda line: _say(line, err=True)) if shown == "json" else Watcher()
+        try:
+            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+            ended = summary.status
+        finally:
+            told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
+    return summary
 
 
 class _Interruption:
     """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once."""
 
-    def __init__(self, display: Display) -> None:
-        self._display, self._asked = display, False
+    def __init__(self, display: Display, meter: Meter) -> None:
+        self._display, self._meter, self.was_asked = display, meter, False
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._signals = [s for s in signals if signal.getsignal(s) != signal.SIG_IGN]  # nohup stays nohup
         self._listen()
@@ -237,7 +331,7 @@ class _Interruption:
     def asked(self) -> bool:
         """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
         self._listen()
-        return self._asked
+        return self.was_asked
 
     def _listen(self) -> None:
         for number in self._signals:
@@ -245,14 +339,19 @@ class _Interruption:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
-        if self._asked:
+        if self.was_asked:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
-        if not self._display.is_working:
+        if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
-        self._asked = True
+        self.was_asked = True
         with suppress(OSError):  # a closed terminal takes no words
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+
+
+def _say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print, with URLs instead of the paths that stand for them."""
+    typer.echo(with_urls(text), err=err, nl=nl)
 
 
 @contextmanager
@@ -282,10 +381,9 @@ def _code(error: PipelineError) -> int:
 def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
-    message = with_urls(message)
     if as_json:
-        typer.echo(json.dumps(_empty_summary(message)))
-    typer.echo(f"stylize: {message}", err=True)
+        _say(json.dumps(_empty_summary(message)))
+    _say(f"stylize: {message}", err=True)
     raise typer.Exit(code)
 
 
@@ -308,7 +406,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         _print_json(summary.to_json())
         return
     frames = summary.frames
-    typer.echo(
+    _say(
         f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
@@ -318,29 +416,30 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
-            typer.echo(with_urls(printable(str(output.output))))
+            _say(printable(str(output.output)))
     if count > SHOWN:
-        typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
+        _say(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
-        typer.echo(with_urls(printable(f"failed: {failure.source}: {failure.error}")), err=True)
+        _say(printable(f"failed: {failure.source}: {failure.error}"), err=True)
     if summary.status == "interrupted":
-        typer.echo("run the same command again to go on where this stopped", err=True)
+        _say("run the same command again to go on where this stopped", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:
     """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
     outputs = data.pop("outputs")
-    typer.echo(f"{with_urls(json.dumps(data))[:-1]}, ", nl=False)
-    typer.echo('"outputs": [', nl=False)
+    _say(f"{json.dumps(data)[:-1]}, ", nl=False)
+    _say('"outputs": [', nl=False)
     for index, output in enumerate(outputs):
-        typer.echo(f"{', ' if index else ''}{with_urls(json.dumps(output))}", nl=False)
-    typer.echo("]}")
+        _say(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+    _say("]}")
 
 
-def _console(stderr: bool = True) -> Console:
+def _console(stderr: bool = True, shown: HowShown = HowShown.auto) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    quiet, terminal = shown in (HowShown.json, HowShown.none), None if shown == HowShown.auto else False
+    return Console(stderr=stderr, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import chain
-from statistics import mean
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
@@ -21,40 +19,32 @@ from pipeline.archive.tally import Tally
 from pipeline.assemble import Output
 from pipeline.execute.events import (
     Event,
-    FrameFinished,
     PictureFailed,
     PictureFinished,
     Pulse,
     SegmentFailed,
     WorkerLost,
-    WorkerState,
 )
 from pipeline.ledger import Watcher
 from pipeline.plan import Plan
+from pipeline.progress import Meter, worker_line
 from pipeline.resume import Stock
-from pipeline.workspace import FrameRecord
+from pipeline.storage.places import with_urls
 
 if TYPE_CHECKING:
     from pipeline.reconstruct import Answer, Question
 
-RECENT = 20
 LINE_EVERY_S = 10.0
 TOLD = 50  # photographs, and failures among them
 
 
 class Display(Watcher):
-    """Shows a run on `console`; use it with `with`, so that the terminal is left as it was."""
+    """Shows a run on `console`, of which `meter` knows how far it is; with `with` the terminal is left as it was."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, meter: Meter) -> None:
+        self._console, self._meter = console, meter
         self._is_live = console.is_terminal
-        self.is_working = False  # the plan is made, and work has begun
-        self._total = self._done = self._to_make = self._cold_left = 0
-        self._archive = Tally()
         self._told = 0  # photographs that were told one by one
-        self._eta = Eta()
-        self._workers: tuple[WorkerState, ...] = ()
-        self._last: FrameRecord | None = None
         self._said_s = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
 
@@ -73,7 +63,7 @@ class Display(Watcher):
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line that stays."""
-        self._console.print(Text(text, style=style or ""), soft_wrap=True)
+        self._console.print(Text(with_urls(text), style=style or ""), soft_wrap=True)
 
     def looking_at(self, source: str) -> None:
         """Only on a terminal: a log needs no line per photograph."""
@@ -82,17 +72,6 @@ class Display(Watcher):
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Say what there is to do, what is reused, and why the rest is not."""
-        self.is_working = True
-        self._archive = archive
-        self._total, self._done = plan.frames, stock.reused
-        self._cold_left = sum(
-            (s.stop - s.first if not source.is_warm else 1)
-            for source in plan.sources
-            for s in source.segments
-            if s.kind == "paint" and s.first not in stock.finished[s.key]
-        )
-        missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
-        self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
         for line in _headlines(plan, stock, archive):
             self.say(line)
         for source in plan.sources:
@@ -107,7 +86,8 @@ class Display(Watcher):
             self.say(f"{failure.source}: {failure.error}", "red")
         if archive.skipped_count:
             self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
-        if (plan.frames > stock.reused or archive.planned > archive.painted) and not self._workers:
+        is_work_left = plan.frames > stock.reused or archive.planned > archive.painted
+        if is_work_left and not self._meter.snapshot().workers:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
 
     def warned(self, text: str) -> None:
@@ -117,20 +97,11 @@ class Display(Watcher):
     def happened(self, event: Event) -> None:
         """Take an event into the panel, or say it where it must not be missed."""
         match event:
-            case FrameFinished(record, _):
-                self._done += not record.draft
-                self._to_make -= record.start != "skipped"
-                self._cold_left -= record.start == "cold"
-                self._last = record
-                self._eta.add(record)
-            case Pulse(workers):
-                self._workers = workers
+            case Pulse():
                 self._say_now_and_then()
             case WorkerLost(worker, reason):
                 self.say(f"worker {worker} died and is replaced ({reason})", "yellow")
             case PictureFinished(batch, index, records):
-                self._last = records[-1]
-                self._eta.add_picture(sum(record.seconds for record in records))
                 self._tell(batch.pictures[index].output, records[0].notes)
             case PictureFailed(batch, index, error):
                 self.say(f"{batch.pictures[index].name}: {error}", "red")
@@ -156,50 +127,21 @@ class Display(Watcher):
         if self._is_live or now - self._said_s < LINE_EVERY_S:
             return
         self._said_s = now
-        busy = "; ".join(self._worker_line(w) for w in self._workers if w.busy and w.progress)
-        self.say(f"{self._headline()}  {busy}")
+        self.say(" · ".join(self._meter.snapshot().lines))
 
     def _panel(self) -> RenderableType:
-        total, done = self._in_all()
-        if not total:
+        now = self._meter.snapshot()
+        if not now.total:
             return Text("")
+        width = self._console.width
         lines = Table.grid()
-        lines.add_row(ProgressBar(total=total, completed=done, width=40))
-        lines.add_row(Text(self._headline(), overflow="ellipsis", no_wrap=True))
-        for worker in self._workers:
-            text = f"{'●' if worker.busy else '○'} {self._worker_line(worker)}"
+        lines.add_row(ProgressBar(total=now.total, completed=now.done, width=min(width, 58)))
+        shown = max(1, self._console.height - 8)
+        workers = [f"{'●' if one.busy else '○'} {worker_line(one, width - 2)}" for one in now.workers]
+        more = [f"… and {len(workers) - shown} more workers"] if len(workers) > shown else []
+        for text in (*now.lines, *workers[:shown], *more):
             lines.add_row(Text(text, overflow="ellipsis", no_wrap=True))
         return lines
-
-    def _headline(self) -> str:
-        total, done = self._in_all()
-        pictures_left = total - self._total - (done - self._done)
-        left = self._eta.seconds_left(self._to_make, self._cold_left, self._at_work(), pictures_left)
-        is_counted = self._archive.listed is not None or not self._archive.total
-        parts = [f"{done}/{total}{'' if is_counted else '+'} frames"]
-        parts.append("ETA —" if left is None else f"ETA {timedelta(seconds=round(left))}")
-        if self._last:
-            parts.append(f"last: {self._last.iterations} iterations, loss {self._last.loss:.4g}")
-        return " · ".join(parts)
-
-    def _in_all(self) -> tuple[int, int]:
-        """Frames and photographs: how many are known of, and how many are finished."""
-        archive = self._archive
-        known = (
-            archive.total if archive.listed is None else max(archive.total, archive.listed - archive.refused)
-        )
-        return self._total + known, self._done + archive.reused + archive.painted
-
-    def _at_work(self) -> int:
-        return max(1, sum(worker.busy for worker in self._workers))
-
-    def _worker_line(self, worker: WorkerState) -> str:
-        if not worker.name:
-            return "starting"
-        if worker.progress is None:
-            return f"{worker.name} {worker.device} {'reading' if worker.busy else 'idle'}"
-        p = worker.progress
-        return f"{worker.device} {p.segment} frame {p.frame} iteration {p.iteration} loss {p.loss:.4g}"
 
 
 def _headlines(plan: Plan, stock: Stock, archive: Tally) -> Iterator[str]:
@@ -253,34 +195,3 @@ class ReconstructionDisplay:
             f"{answer.question.name}: {answer.iterations} iterations, loss {answer.part:.3g} of the start's"
         )
         self._console.print(Text(f"{text}, {seconds:.1f} s"), soft_wrap=True)
-
-
-class Eta:
-    """Seconds left, from the frames finished last; cold and warm ones apart, since they differ tenfold."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, deque[float]] = {
-            kind: deque(maxlen=RECENT) for kind in ("cold", "warm", "picture")
-        }
-
-    def add(self, record: FrameRecord) -> None:
-        """Take in a finished frame."""
-        if record.start in self._seconds:  # a skipped frame takes next to no time
-            self._seconds[record.start].append(record.seconds)
-
-    def add_picture(self, seconds: float) -> None:
-        """Take in a finished photograph; of those that were painted together, the share of one."""
-        self._seconds["picture"].append(seconds)
-
-    def seconds_left(self, frames: int, cold: int, workers: int, pictures: int = 0) -> float | None:
-        """For `frames` frames, `cold` of them cold, and photographs.
-
-        None as long as a kind of which some are left was never seen.
-        """
-        total = 0.0
-        for kind, count in (("cold", cold), ("warm", frames - cold), ("picture", pictures)):
-            if count > 0:
-                if not self._seconds[kind]:
-                    return None
-                total += count * mean(self._seconds[kind])
-        return total / workers

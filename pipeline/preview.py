@@ -52,10 +52,16 @@ class Preview:
 
 def preview(config: Config) -> tuple[Sight, list[Preview]]:
     """Write the partial videos of a job, and say what is finished of each source; starts no work."""
-    seen, space = look(config), Workspace(config.output)
+    seen = look(config)
+    return seen, partial_videos(config, seen)
+
+
+def partial_videos(config: Config, seen: Sight) -> list[Preview]:
+    """The same after a look."""
+    space = Workspace(config.output)
     outputs = current_outputs(seen.plan.sources, space)
     films = [show(source, seen.stock, space, outputs.get(source.name)) for source in seen.plan.sources]
-    return seen, [*films, *pictures_of(seen.pictures)]
+    return [*films, *pictures_of(seen.pictures)]
 
 
 def pictures_of(pictures: Pictures) -> list[Preview]:
@@ -86,6 +92,11 @@ def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
         for index in stock.finished[segment.key]
         if source.first <= index < source.stop
     }
+
+
+def is_begun(seen: Sight) -> bool:
+    """Whether anything of a job is finished."""
+    return seen.reused > 0
 
 
 def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:

@@ -75,6 +75,12 @@ class Shelf:
         """Add a line to a journal; it is kept when this returns."""
         append_journal(journal, entry)
 
+    def share(self, path: Path) -> None:
+        """Let other machines see a small file of the run folder as it is now."""
+
+    def fetch(self, path: Path) -> None:
+        """Have a small file of the run folder as other machines see it."""
+
     def fetched(self, segment: Path, indices: Iterable[int]) -> Iterator[int]:
         """The indices, each when its frame can be read; when the next is asked for, it has been."""
         yield from indices

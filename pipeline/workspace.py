@@ -9,6 +9,7 @@
     ├── pictures.sqlite          of each photograph, what it was painted from and into; an index of records.jsonl
     ├── looks.json               what the photographs were painted with, by fingerprint
     ├── pictures/<token>.jsonl   lines of photographs that are not in records.jsonl yet, a file per batch in work
+    ├── status.json              how far the run is, or was, for `stylize status`
     ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
@@ -83,6 +84,7 @@ class Workspace:
         self.output, self.shelf = output, shelf_of(output)
         self.root = output / FOLDER
         self.plan = self.root / "plan.json"
+        self.status = self.root / "status.json"
         self.probes = self.root / "probes.json"
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"

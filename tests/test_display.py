@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.archive.tally import Tally
-from pipeline.display import RECENT, Display, Eta
+from pipeline.display import Display
 from pipeline.plan import Failure, Plan
+from pipeline.progress import RECENT, Eta, Meter
 from pipeline.resume import Stock
 from tests.plans import inspected, planned, record
 
@@ -18,7 +19,7 @@ NOTHING = Stock({}, {})
 
 def told(plan: Plan, stock: Stock, archive: Tally, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines that are told before the work begins."""
-    Display(Console(width=200)).planned(plan, stock, archive)
+    Display(Console(width=200), Meter()).planned(plan, stock, archive)
     return capsys.readouterr().out.splitlines()
 
 

@@ -21,7 +21,7 @@ from pipeline.storage.remote import Remote, Thing
 SHARE = 4
 """A journal is put while a run goes on when it has grown by one part in so many."""
 
-_SMALL = ("plan.json", "probes.json", "looks.json", "outputs.jsonl")
+_SMALL = ("plan.json", "probes.json", "looks.json", "status.json", "outputs.jsonl")
 _RECORDS = "records.jsonl"
 _TRIES = 5
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -89,6 +90,16 @@ def with_urls(text: str) -> str:
     return re.sub(
         rf"{re.escape(str(_scratch_path()))}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text
     )
+
+
+def only_files(what: str, inputs: Sequence[str], output: Path) -> None:
+    """Raise `ConfigError` where an input or the output is behind a URL, and `what` works with files only."""
+    places = [*inputs, str(output)]
+    if url := next((url for place in places if (url := url_of(Path(place)))), None):
+        raise ConfigError(
+            f"{what} takes files of this machine, got {url}; fetch some, and name them: "
+            "--set input=FOLDER --set output=FOLDER"
+        )
 
 
 def here() -> Path:

@@ -159,6 +159,14 @@ class RemoteShelf(Shelf):
         append_journal(journal, entry)
         self._journals.put(journal)
 
+    def share(self, path: Path) -> None:
+        with suppress(PipelineError, OSError):  # told again later, or not at all
+            self._journals.put(path)
+
+    def fetch(self, path: Path) -> None:
+        make_place(here())
+        self._run_folder.fetch(str(path.relative_to(self._root)), path)
+
     def journals_of(self, journal: Path) -> Iterable[Path]:
         return self._journals.fetch_of_batch(journal)
 

@@ -40,7 +40,9 @@ class Hand:
 
     painted: list[tuple[str, int]] = []  # of all hands, each frame and picture that was painted
 
-    def __init__(self, settings: WorkerSettings, *, name: str = "here-1", courier: Courier | None = None) -> None:
+    def __init__(
+        self, settings: WorkerSettings, *, name: str = "here-1", courier: Courier | None = None
+    ) -> None:
         self._settings, self._name, self._courier = settings, name, courier or Courier()
         self._job: SegmentJob | None = None
         self._batch: Batch | None = None
@@ -178,4 +180,4 @@ def crew(monkeypatch: pytest.MonkeyPatch) -> type[Crew]:
     return Crew
 
 
-__all__ = ["Crew", "Hand", "Killed", "crew", "deque", "asdict"]
+__all__ = ["Crew", "Hand", "Killed", "asdict", "crew", "deque"]

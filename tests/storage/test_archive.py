@@ -24,7 +24,13 @@ from tests.storage.crews import Crew, Hand, Killed, crew
 __all__ = ["crew"]
 
 Album = Callable[..., Config]
-PICTURES = {"a.jpg": (64, 48), "b [1].jpg": (64, 48), "c.png": (48, 64), "sub/a.jpg": (64, 48), "sub/ä d.jpg": (96, 30)}
+PICTURES = {
+    "a.jpg": (64, 48),
+    "b [1].jpg": (64, 48),
+    "c.png": (48, 64),
+    "sub/a.jpg": (64, 48),
+    "sub/ä d.jpg": (96, 30),
+}
 
 
 @pytest.fixture
@@ -46,7 +52,9 @@ def album(bucket: Bucket, folder: Path, job: Callable[..., Config]) -> Album:
 
 
 @pytest.fixture
-def undisturbed(folder: Path, crew: type[Crew], job: Callable[..., Config], tmp_path: Path) -> dict[str, bytes]:
+def undisturbed(
+    folder: Path, crew: type[Crew], job: Callable[..., Config], tmp_path: Path
+) -> dict[str, bytes]:
     """The results of the same job on a disk."""
     run(job(folder, output=str(tmp_path / "on-disk")))
     Hand.painted.clear()
@@ -82,7 +90,11 @@ def test_a_second_run_paints_nothing(album: Album, bucket: Bucket, undisturbed: 
 
 @pytest.mark.parametrize("photographs", [1, 3])
 def test_a_run_that_was_killed_goes_on_and_paints_nothing_twice(
-    photographs: int, album: Album, bucket: Bucket, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    photographs: int,
+    album: Album,
+    bucket: Bucket,
+    undisturbed: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed: what a run puts when it is only interrupted is not put."""
     left = [photographs]
@@ -90,27 +102,22 @@ def test_a_run_that_was_killed_goes_on_and_paints_nothing_twice(
     def after(event: Event) -> None:
         left[0] -= isinstance(event, PictureFinished)
         if not left[0]:
-            raise Killed
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(Crew, "after", after)
     with monkeypatch.context() as dying:
         dying.setattr("pipeline.storage.journals.Journals.push", lambda *_, **__: None)
         dying.setattr("pipeline.storage.lease.Lease.leave", lambda _: None)
-        with pytest.raises(Killed):
+        with pytest.raises(KeyboardInterrupt):
             run(album())
-        dying.setattr("os.kill", _no_such_process)
-        monkeypatch.setattr(Crew, "after", None)
-        assert not [name for name in bucket.names("in/out/.stylize") if name.endswith("records.jsonl")]
+    monkeypatch.setattr(Crew, "after", None)
+    assert not [name for name in bucket.names("in/out/.stylize") if name.endswith("records.jsonl")]
     bucket.remove("in/out/.stylize/lock")
     summary = run(album())
     assert (summary.status, summary.frames["total"]) == ("done", len(PICTURES))
     assert bucket.results("in/out") == undisturbed
     assert len(Hand.painted) == len(PICTURES), "something was painted twice"
     assert {line["source"] for line in lines(bucket)} == PICTURES.keys()
-
-
-def _no_such_process(*_: object) -> None:
-    raise ProcessLookupError
 
 
 def test_a_kill_between_the_line_and_the_result_costs_one_picture(
@@ -163,7 +170,10 @@ def test_a_changed_picture_and_a_deleted_result_are_painted_again(
     bucket.remove("in/out/c.png")
     summary = run(album())
     assert sorted(name for name, _ in Hand.painted) == ["a.jpg", "c.png"]
-    assert summary.recomputed == {"a.jpg": ("the picture has changed",), "c.png": ("its result is gone, or was changed",)}
+    assert summary.recomputed == {
+        "a.jpg": ("the picture has changed",),
+        "c.png": ("its result is gone, or was changed",),
+    }
     after = bucket.results("in/out")
     assert {name for name in after if after[name] != before[name]} == {"a.jpg"}
 
@@ -221,7 +231,9 @@ def test_a_picture_that_changes_after_it_was_listed_is_a_failure_of_its_own(
     assert "has changed since it was listed; run again" in summary.failures[0].error
 
 
-def test_keys_that_are_no_paths_are_left_out(album: Album, bucket: Bucket, crew: type[Crew], folder: Path) -> None:
+def test_keys_that_are_no_paths_are_left_out(
+    album: Album, bucket: Bucket, crew: type[Crew], folder: Path
+) -> None:
     client = bucket.files
     name = bucket.url.removeprefix("s3://")
     for key in ("in/../../../escaped.jpg", "in//double.jpg", "in/./dot.jpg"):
@@ -238,7 +250,9 @@ def test_two_workers_of_other_machines_do_not_write_into_each_others_journals(
     assert len({line["worker"] for line in lines(bucket)}) == 2
 
 
-def test_an_archive_in_memory(memory: Bucket, folder: Path, crew: type[Crew], write_job: Callable[..., Path]) -> None:
+def test_an_archive_in_memory(
+    memory: Bucket, folder: Path, crew: type[Crew], write_job: Callable[..., Path]
+) -> None:
     for name in PICTURES:
         memory.put(f"in/{name}", folder / name)
     path = write_job(f"{memory.url}/in", output=f"{memory.url}/out")

@@ -124,8 +124,15 @@ def test_real_workers_find_what_they_start_from_in_every_stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(Crew, "hand", narrow_hand)
-    video = {**VIDEO, "frames": [0, 6], "segment_frames": 3, "passes": 1, "long_term": [2], "temporal_weight": 0.5}
-    sections = {"video": video, "transfer": {"network": "raw", "size": 24, "scales": 1, "style_weight": 1.0}}
+    video = {
+        **VIDEO,
+        "frames": [0, 7],
+        "segment_frames": 4,
+        "passes": 1,
+        "long_term": [2],
+        "temporal_weight": 0.5,
+    }
+    sections = {"video": video, "transfer": {"network": "raw", "size": 32, "scales": 1, "style_weight": 1.0}}
     run(job(clip.parent, output=str(tmp_path / "on-disk"), **sections))
     assert run(film(**sections)).status == "done"
     assert bucket.results("out") == {"clip.mp4": (tmp_path / "on-disk" / "clip.mp4").read_bytes()}
@@ -154,13 +161,18 @@ def test_a_frame_that_is_there_already_wins(
     assert run(film(**sections)).status == "done"
     ((name, data),) = theirs.items()
     assert bucket.read(name) == data, "a late writer took a frame's place"
-    found = {entry["frame"]: entry for entry in map(json.loads, bucket.read("out/.stylize/records.jsonl").splitlines())}
+    found = {
+        entry["frame"]: entry
+        for entry in map(json.loads, bucket.read("out/.stylize/records.jsonl").splitlines())
+    }
     assert (found[1]["worker"], found[1]["loss"]) == ("rival-1", 90.0)
     third = bucket.read(name.replace("00000001", "00000002"))
     bucket.remove(name.replace("00000001", "00000002"))
     bucket.remove("out/clip.mp4")
     assert run(film(**sections)).status == "done"
-    assert bucket.read(name.replace("00000001", "00000002")) == third, "it was not made from the frame that counts"
+    assert bucket.read(name.replace("00000001", "00000002")) == third, (
+        "it was not made from the frame that counts"
+    )
 
 
 def test_a_changed_film_is_painted_anew(film: Film, bucket: Bucket, crew: type[Crew], tmp_path: Path) -> None:
@@ -182,7 +194,9 @@ def test_a_film_that_changes_while_it_is_painted_is_a_failure(
             bucket.put("in/clip.mp4", other)
 
     monkeypatch.setattr(Crew, "before", staticmethod(before))
-    with pytest.raises(MediaError, match=r"s3://.*/in/clip.mp4 has changed since the job was planned; run again"):
+    with pytest.raises(
+        MediaError, match=r"s3://.*/in/clip.mp4 has changed since the job was planned; run again"
+    ):
         run(film())
 
 
@@ -258,7 +272,9 @@ def test_one_run_at_a_time(
 def test_the_lock_of_a_run_that_died_is_taken_over(
     film: Film, bucket: Bucket, crew: type[Crew], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bucket.put("out/.stylize/lock", b'{"token":"dead","process":1,"host":"elsewhere","boot":"other","since":"x"}')
+    bucket.put(
+        "out/.stylize/lock", b'{"token":"dead","process":1,"host":"elsewhere","boot":"other","since":"x"}'
+    )
     with pytest.raises(ResumeError, match="counts as dead"):
         run(film())
     monkeypatch.setattr(lease, "STALE_S", -1.0)
@@ -291,7 +307,9 @@ def test_styles_and_masks_travel_and_are_gone_afterward(
     assert [name for name in bucket.names("out/.stylize") if "luggage" in name] == []
 
 
-def test_a_film_in_memory(memory: Bucket, clip: Path, crew: type[Crew], write_job: Callable[..., Path]) -> None:
+def test_a_film_in_memory(
+    memory: Bucket, clip: Path, crew: type[Crew], write_job: Callable[..., Path]
+) -> None:
     memory.put("in/a/clip.mp4", clip)
     path = write_job(f"{memory.url}/in/**/*.mp4", output=f"{memory.url}/out", video=VIDEO)
     assert run(load_config(path)).status == "done"

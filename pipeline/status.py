@@ -1,0 +1,179 @@
+"""How far a run is, for others than its own terminal: JSON lines for a program, a small file for `stylize status`.
+
+The file is `status.json` in the run folder. It is a courtesy: nothing depends on it, and a disk that takes no more
+does not end a run over it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.assemble import Output
+from pipeline.execute.events import (
+    Event,
+    FrameFinished,
+    PictureFailed,
+    PictureFinished,
+    SegmentFailed,
+    SegmentFinished,
+    WorkerLost,
+)
+from pipeline.ledger import Watcher
+from pipeline.media.items import printable
+from pipeline.progress import Meter, Snapshot, worker_line
+from pipeline.workspace import Workspace
+
+EVERY_S = 2.0
+"""The file is written this often, and a line of progress comes."""
+
+SILENT_S = 120.0
+"""A run on another machine that has not written for so long is taken for dead."""
+
+
+class JsonLines(Watcher):
+    """Tells a run as JSON lines, each an object with `event` and `at`, the time in seconds since 1970.
+
+    `frame`, `picture`, `segment`, `output`, `worker_lost`, `failed` and `warning` come as they happen, `progress`, a
+    snapshot, every two seconds.
+    """
+
+    def __init__(self, meter: Meter, write: Callable[[str], None]) -> None:
+        self._meter, self._write = meter, write
+        self._told_s = float("-inf")
+
+    def _tell(self, event: str, **data: Any) -> None:
+        self._write(json.dumps({"event": event, "at": round(time.time(), 3), **data}))
+
+    def planned(self, *_: object) -> None:
+        """What there is to do."""
+        self._tell("planned", **self._meter.snapshot().to_json())
+
+    def warned(self, text: str) -> None:
+        """Something that a person could do something about."""
+        self._tell("warning", text=text)
+
+    def happened(self, event: Event) -> None:
+        """One line, or none."""
+        match event:
+            case FrameFinished(record, _):
+                told = {key: value for key, value in asdict(record).items() if key != "trace"}
+                self._tell("frame", **told)
+            case PictureFinished(batch, index, records):
+                picture = batch.pictures[index]
+                self._tell("picture", source=picture.name, output=picture.output, pages=len(records))
+            case SegmentFinished(job):
+                self._tell("segment", source=job.source.name, segment=job.name)
+            case SegmentFailed(job, frame, error):
+                self._tell("failed", source=job.source.name, frame=frame, error=error)
+            case PictureFailed(batch, index, error):
+                self._tell("failed", source=batch.pictures[index].name, frame=None, error=error)
+            case WorkerLost(worker, reason):
+                self._tell("worker_lost", worker=worker, reason=reason)
+        if time.monotonic() - self._told_s >= EVERY_S:
+            self._told_s = time.monotonic()
+            self._tell("progress", **self._meter.snapshot().to_json())
+
+    def assembled(self, output: Output) -> None:
+        """An output is there."""
+        self._tell("output", source=output.source, output=str(output.output), frames=output.frames)
+
+
+class StatusFile(Watcher):
+    """Keeps `status.json` up to date while a run goes on; `close` says how it ended."""
+
+    def __init__(self, meter: Meter, space: Workspace) -> None:
+        self._meter, self._space = meter, space
+        self._began = self._written_s = time.time()
+
+    def planned(self, *_: object) -> None:
+        """The run holds its folder now, so the file is its own."""
+        self._keep("running")
+
+    def happened(self, event: Event) -> None:
+        """Now and then."""
+        if (
+            time.time() - self._written_s >= EVERY_S or time.time() < self._written_s
+        ):  # a clock that was set back
+            self._keep("running")
+
+    def close(self, status: str) -> None:
+        """Say how the run ended: done, incomplete, interrupted or error; one that never began has nothing to say."""
+        if self._meter.is_working:
+            self._keep(status)
+            self._space.shelf.share(self._space.status)
+
+    def _keep(self, status: str) -> None:
+        self._written_s = time.time()
+        entry = {
+            "status": status,
+            "process": os.getpid(),
+            "host": os.uname().nodename,
+            "began": self._began,
+            "updated": self._written_s,
+            **self._meter.snapshot().to_json(),
+        }
+        path = self._space.status
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):  # not synced: after a power cut it would be wrong anyway
+            temporary.write_text(json.dumps(entry), "utf-8")
+            temporary.replace(path)
+
+
+def read_status(space: Workspace) -> dict[str, Any] | None:
+    """What the run that works here says of itself, or the last one said; None where none ever did.
+
+    `status` is running, done, incomplete, interrupted or error as the run wrote it, or `dead` where it was running
+    and is not any more.
+    """
+    space.shelf.fetch(space.status)
+    found = space.read(space.status)
+    if not isinstance(found.get("status"), str):
+        return None
+    if found["status"] == "running" and not _lives(found):
+        found["status"] = "dead"
+    return found
+
+
+def _lives(found: dict[str, Any]) -> bool:
+    """Whether the process that wrote this still works."""
+    if found.get("host") != os.uname().nodename:
+        return abs(time.time() - float(found.get("updated", 0))) < SILENT_S
+    try:
+        os.kill(int(found.get("process", 0)) or -1, 0)
+    except PermissionError:  # another user's
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+TOLD = {
+    "dead": "stopped without a word; run again to go on, nothing that was finished is lost",
+    "interrupted": "interrupted; run again to go on",
+    "incomplete": "finished, but some sources failed; run again to try them again",
+    "done": "done",
+    "error": "ended by an error; run again to go on",
+}
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """A status for a person."""
+    since = time.strftime("%F %T", time.localtime(found.get("began", 0)))
+    ago = max(0, round(time.time() - found.get("updated", 0)))
+    if found["status"] == "running":
+        yield f"running since {since}, process {found.get('process')} on {found.get('host')}, seen {ago} s ago"
+    else:
+        yield f"{TOLD.get(found['status'], found['status'])} (begun {since}, last seen {ago} s ago)"
+    with suppress(ValueError):  # of another version of us: the first line is enough
+        now = Snapshot.from_json(found)
+        yield from now.lines
+        if found["status"] == "running":
+            yield from (worker_line(worker) for worker in now.workers)
+        for failure in now.failures:
+            yield printable(f"failed: {failure.source}: {failure.error}")
