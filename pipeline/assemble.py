@@ -54,7 +54,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notes = _write(source, partial, space)
-        if source.output not in written(space).outputs and space.shelf.exists(target):
+        if _is_strange(source, space):
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours, digest = {"source": source.name, "output": source.output}, _digest(partial)
         space.shelf.note(space.outputs, ours)  # so that it is known as ours, whatever comes next
@@ -68,6 +68,14 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     with suppress(OSError):
         space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
+
+
+def _is_strange(source: SourcePlan, space: Workspace) -> bool:
+    """Whether a file that no run of ours put there has taken the output's place."""
+    if source.output in written(space).outputs or not space.shelf.exists(space.output / source.output):
+        return False
+    space.shelf.catch_up(space.outputs)
+    return source.output not in written(space).outputs
 
 
 def _put(partial: Path, target: Path, source: SourcePlan, shelf: Shelf) -> None:

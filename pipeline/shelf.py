@@ -75,6 +75,9 @@ class Shelf:
         """Add a line to a journal; it is kept when this returns."""
         append_journal(journal, entry)
 
+    def catch_up(self, journal: Path) -> None:
+        """Take over the lines that a run elsewhere has added to a journal, if one works at the same time."""
+
     def share(self, path: Path) -> None:
         """Let other machines see a small file of the run folder as it is now."""
 

@@ -91,10 +91,15 @@ class Journals:
                     return
                 self._merge(name, path)
 
+    def catch_up(self, path: Path) -> None:
+        """Take over what another run has added to a journal."""
+        with self._lock:
+            self._merge(str(path.relative_to(self._root)), path)
+
     def _merge(self, name: str, path: Path) -> None:
         """Take over the lines of another run."""
         theirs = (self._remote.read(name) or b"").splitlines()
-        ours = set(path.read_bytes().splitlines())
+        ours = set(path.read_bytes().splitlines()) if path.exists() else set()
         append_lines(path, entries_of(line for line in theirs if line not in ours))
 
     def _has_changed(self, name: str) -> bool:

@@ -159,6 +159,9 @@ class RemoteShelf(Shelf):
         append_journal(journal, entry)
         self._journals.put(journal)
 
+    def catch_up(self, journal: Path) -> None:
+        self._journals.catch_up(journal)
+
     def share(self, path: Path) -> None:
         with suppress(PipelineError, OSError):  # told again later, or not at all
             self._journals.put(path)

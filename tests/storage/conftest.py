@@ -36,7 +36,6 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "AWS_ACCESS_KEY_ID": "someone",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "TMPDIR": str(scratch),
     }.items():
         monkeypatch.setenv(key, value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ from tests.plans import record
 class Hand:
     """Paints a texture on what it finds of the frame before, as a real worker does on its painting."""
 
-    painted: list[tuple[str, int]] = []  # of all hands, each frame and picture that was painted
+    painted: ClassVar[list[tuple[str, int]]] = []  # of all hands, each frame and picture that was painted
 
     def __init__(
         self, settings: WorkerSettings, *, name: str = "here-1", courier: Courier | None = None
