@@ -20,7 +20,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, SpaceError, StorageError
 from pipeline.storage.places import is_safe
 
 CONDITIONAL = frozenset(("s3", "s3a", "gs", "gcs", "memory"))
@@ -31,6 +31,7 @@ MATCHING = frozenset(("s3", "s3a"))
 
 BLOCK_BYTES = 1 << 17
 _PAGE = 1000
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
@@ -160,10 +161,10 @@ class Remote:
 
     def fetch(self, name: str, path: Path, version: int | None = None) -> bool:
         """Copy a file to this machine, whole or not at all, dated `version`; whether it was there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             with self._asking(name):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     self._fs.get_file(self._path(name), str(temporary))
                 except FileNotFoundError as error:
@@ -251,6 +252,9 @@ class Remote:
         except Exception as error:
             if isinstance(error, OSError) and _is_refusal(error):
                 raise
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                where = "make room, or set TMPDIR to another disk"
+                raise SpaceError(f"{self.url}/{name} cannot be fetched: {error.strerror}; {where}") from error
             raise StorageError(f"{self.url}: {_why(error, self.scheme)}") from error
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -97,7 +96,7 @@ class Crew:
     after: Callable[[Event], None] | None = None
 
     def __init__(self, execution: Execution, settings: WorkerSettings, most: int, **options: Any) -> None:
-        self._settings, self._arrived = settings, options.get("arrived")
+        self._settings, self._arrived = replace(settings, threads=1), options.get("arrived")
         self._staff = [self._hire() for _ in range(min(self.size, most))]
 
     def _hire(self) -> Any:
@@ -178,6 +177,3 @@ def crew(monkeypatch: pytest.MonkeyPatch) -> type[Crew]:
     monkeypatch.setattr(scheduler, "Farm", Crew)
     monkeypatch.setattr(worker, "load_weights", lambda choice: narrow_weights())
     return Crew
-
-
-__all__ = ["Crew", "Hand", "Killed", "asdict", "crew", "deque"]

@@ -92,7 +92,12 @@ def checked_credentials(s3_endpoint: str) -> Iterator[None]:
     """From now on the server knows nobody."""
 
     def tell(count: str) -> None:
-        request = urllib.request.Request(f"{s3_endpoint}/moto-api/reset-auth", count.encode(), method="POST")
+        request = urllib.request.Request(
+            f"{s3_endpoint}/moto-api/reset-auth",
+            count.encode(),
+            {"Content-Type": "text/plain"},
+            method="POST",
+        )
         urllib.request.urlopen(request).read()
 
     tell("0")
@@ -119,7 +124,7 @@ def test_missing_credentials_are_said_to_be_so(s3_environment: None, monkeypatch
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     _forget()
-    with pytest.raises(StorageError, match="no credentials; set them in the environment .*on every machine"):
+    with pytest.raises(StorageError, match=r"no credentials; set them in the environment .*on every machine"):
         Remote("s3://bucket").state("a")
     _forget()
 
@@ -133,7 +138,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     _forget()
-    with pytest.raises(StorageError, match="cannot be reached .*; check AWS_ENDPOINT_URL and the network"):
+    with pytest.raises(StorageError, match=r"cannot be reached .*; check AWS_ENDPOINT_URL and the network"):
         Remote("s3://bucket").state("a")
     _forget()
 
