@@ -8,6 +8,7 @@ forgotten stays as long as somebody reads it.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -109,9 +110,11 @@ def _kept(url: str, state: State) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(f"{url} {state}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     kept = folder / name
-    if not kept.exists():
-        fetch_source(url, kept, state)
-        _forget(folder, besides=kept)
+    with kept.with_suffix(".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers of this machine want the same film
+        if not kept.exists():
+            fetch_source(url, kept, state)
+            _forget(folder, besides=kept)
     with suppress(FileNotFoundError):
         os.utime(kept, ns=(time.time_ns(), state[1]))  # read last, and changed
     return kept

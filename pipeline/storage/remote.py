@@ -29,6 +29,9 @@ CONDITIONAL = frozenset(("s3", "s3a", "gs", "gcs", "memory"))
 MATCHING = frozenset(("s3", "s3a"))
 """Those that replace a file only where it still is the one that was seen."""
 
+IN_PARTS_BYTES = 64 << 20
+"""Files from about this size on are put in parts, for which s3fs passes no such condition on: we look first."""
+
 BLOCK_BYTES = 1 << 17
 _PAGE = 1000
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -202,7 +205,8 @@ class Remote:
         """Put a file in the place of whatever is there, or only of `over`; whether it was that."""
         condition = {}
         if over is not None:
-            if self.scheme in MATCHING and over.tag:
+            size = len(source) if isinstance(source, bytes) else source.stat().st_size
+            if self.scheme in MATCHING and over.tag and size < IN_PARTS_BYTES:
                 condition = {"IfMatch": over.tag}
             elif (there := self.state(name)) is None or there.state != over.state:
                 return False

@@ -11,19 +11,20 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.errors import MediaError
+from pipeline.errors import MediaError, PipelineError
 from pipeline.execute.delivery import Courier
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
 from pipeline.records import FrameRecord, digest_of
 from pipeline.storage.courier import RemoteCourier
 from pipeline.storage.hand import bring
 from pipeline.storage.luggage import luggage_name, moved
-from pipeline.storage.places import below_of, make_place, scratch, url_below
+from pipeline.storage.places import below_of, make_place, scratch, url_below, with_urls
 from pipeline.storage.remote import Remote
 from pipeline.storage.staging import Staging
 
@@ -58,8 +59,21 @@ class RemoteWorker:
         info: WorkerInfo = self._worker.set_up()
         return info
 
+    @contextmanager
+    def _telling_urls(self) -> Iterator[None]:
+        """Let errors name what a person knows: the paths here are nobody's."""
+        try:
+            yield
+        except PipelineError as error:
+            error.args = (with_urls(str(error)), *error.args[1:])
+            raise
+
     def stylize_frame(self, index: int, job: SegmentJob | None = None) -> FrameRecord:
         """Make one frame of a segment finished, for all machines, and return its record."""
+        with self._telling_urls():
+            return self._stylize(index, job)
+
+    def _stylize(self, index: int, job: SegmentJob | None) -> FrameRecord:
         self._job = job or self._job
         assert self._job is not None, "a segment comes first"
         opens = self._staging is None or job is not None
@@ -88,8 +102,10 @@ class RemoteWorker:
                 direction=moved(batch.direction, self._here),
                 mask=moved(batch.mask, self._here),
             )
-        painted: Painted = self._worker.paint_pictures(missing, batch)
-        return painted
+        with self._telling_urls():
+            painted: Painted = self._worker.paint_pictures(missing, batch)
+        failed = tuple(replace(one, error=with_urls(one.error)) for one in painted.failed)
+        return replace(painted, failed=failed)
 
     def progress(self) -> Progress | None:
         """Where the worker is; also while it is being set up."""
