@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.durable import append_journal
 from pipeline.records import FrameRecord, PictureRecord, State, state_of
+from pipeline.storage.hand import at_hand
+from pipeline.storage.places import url_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,9 @@ class Shelf:
         states = ((picture, picture.stat()) for picture in sorted(folder.glob("*.png")))
         return {picture.name: (state.st_size, state.st_mtime_ns) for picture, state in states}
 
-    @contextmanager
-    def at_hand(self, paths: Sequence[Path]) -> Iterator[None]:
+    def at_hand(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
         """While this lasts, sources and results can be read here."""
-        yield
+        return at_hand(paths)
 
     def put(self, partial: Path, target: Path) -> None:
         """Give a finished result its name, in the place of an earlier one."""
@@ -109,8 +110,6 @@ class Shelf:
 
 def shelf_of(output: Path) -> Shelf:
     """The shelf of an output folder."""
-    from pipeline.storage.places import url_of
-
     url = url_of(output)
     if url is None:
         return Shelf()

@@ -13,7 +13,7 @@ import shutil
 import stat
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -24,7 +24,6 @@ from pipeline.durable import append_journal, append_line, read_journal
 from pipeline.errors import MediaError, PipelineError
 from pipeline.records import FrameRecord, PictureRecord, State, digest_of
 from pipeline.shelf import Elsewhere, Shelf
-from pipeline.storage.hand import at_hand
 from pipeline.storage.journals import Journals
 from pipeline.storage.lease import BEAT_S, LOCK, Lease
 from pipeline.storage.luggage import luggage_name, paths_in
@@ -131,11 +130,6 @@ class RemoteShelf(Shelf):
         things = [one for one in self._remote.within(self._name(folder)) if isinstance(one, Thing)]
         found = {one.name.rpartition("/")[2]: one.state for one in things if one.name.endswith(".png")}
         return found if things else None
-
-    @contextmanager
-    def at_hand(self, paths: Sequence[Path]) -> Iterator[None]:
-        with at_hand(paths):
-            yield
 
     def put(self, partial: Path, target: Path) -> None:
         """The same; only over what is there now."""

@@ -48,7 +48,8 @@ def test_an_input_behind_a_url_and_an_output_on_a_disk(
     sources: Path, bucket: Bucket, undisturbed: dict[str, bytes], job: Callable[..., Config], tmp_path: Path
 ) -> None:
     config = job(f"{bucket.url}/in", output=str(tmp_path / "out"))
-    assert run(config).status == "done"
+    summary = run(config)
+    assert (summary.status, summary.failures) == ("done", ())
     assert results(tmp_path / "out") == undisturbed
     Hand.painted.clear()
     assert (run(config).status, Hand.painted) == ("done", [])
