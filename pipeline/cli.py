@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from pipeline.storage.places import only_files, with_urls
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from pipeline.config import Config
     from pipeline.display import Display
@@ -126,7 +127,7 @@ def plan(
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
         with _console().status("looking") as status:  # seen on a terminal only
-            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
+            seen = look(loaded, _shown_by(status))
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
@@ -134,7 +135,7 @@ def plan(
         else:
             show(found, _console(stderr=False))
             if shots is not None:
-                _say(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
+                _tell(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
         if found["disk_refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
@@ -153,7 +154,7 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
             _say(json.dumps(found or {"status": "none"}))
         else:
             for line in ("no run has worked on this job yet",) if found is None else lines(found):
-                _say(line)
+                _tell(line)
 
 
 @app.command()
@@ -200,20 +201,20 @@ def preview(
         loaded, sheet = load_config(config, set_ or ()), None
         previews: list[Preview] = []
         with _console().status("looking") as status:  # seen on a terminal only
-            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
+            seen = look(loaded, _shown_by(status))
             if finished or (wish == Wish() and is_begun(seen)):
                 previews = partial_videos(loaded, seen)
             else:
                 only_files("a sheet", loaded.input, loaded.output)
                 reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
-                sheet = make_sheet(loaded, seen.plan, wish, reload, lambda what: status.update(what))
+                sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
             _say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
             for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
-                _say(line)
+                _tell(line)
             for failure in seen.failures:
-                _say(f"cannot be used: {failure.source}: {failure.error}", err=True)
+                _tell(f"cannot be used: {failure.source}: {failure.error}", err=True)
         failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
@@ -233,7 +234,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
-        _say(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
+        _tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
 @app.command()
@@ -248,8 +249,8 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         for verdict in judge(load_config(config, set_ or ())):
             verdicts.append(verdict)
             if not as_json:
-                _say(verdict.line)
-        _say(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
+                _tell(verdict.line)
+        _tell(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 
 
@@ -260,14 +261,15 @@ def doctor(debug: Debug = False) -> None:
         from rich.text import Text
 
         from pipeline.doctor import examine
+        from pipeline.media.items import printable
 
         console, healthy = _console(stderr=False), True
         for finding in examine(Path.cwd()):
             healthy &= finding.works
             mark = Text("ok   ", "green") if finding.works else Text("FAIL ", "red")
-            console.print(mark + Text(f"{finding.name:8} {finding.seen}"), soft_wrap=True)
+            console.print(mark + Text(printable(f"{finding.name:8} {finding.seen}")), soft_wrap=True)
             if not finding.works:
-                console.print(Text(f"              → {finding.remedy}"), soft_wrap=True)
+                console.print(Text(printable(f"              → {finding.remedy}")), soft_wrap=True)
         raise typer.Exit(DONE if healthy else UNABLE)
 
 
@@ -286,7 +288,7 @@ def init(path: Annotated[Path, typer.Argument(metavar="[PATH]")] = Path("stylize
             ) from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-        _say(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
+        _tell(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
 
 
 @app.command()
@@ -383,8 +385,24 @@ def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
         traceback.print_exc()
     if as_json:
         _say(json.dumps(_empty_summary(message)))
-    _say(f"stylize: {message}", err=True)
+    _tell(f"stylize: {message}", err=True)
     raise typer.Exit(code)
+
+
+def _tell(text: str, *, err: bool = False) -> None:
+    """Print lines in which something may be quoted: a name of a file must not drive the terminal."""
+    from pipeline.media.items import printable
+
+    _say("\n".join(map(printable, text.split("\n"))), err=err)
+
+
+def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
+    """What tells a terminal's status line something; not as plain text, in which Rich takes brackets for markup."""
+    from rich.text import Text
+
+    from pipeline.media.items import printable
+
+    return lambda what: status.update(Text(printable(before + what)))
 
 
 def _empty_summary(message: str) -> dict[str, Any]:
@@ -411,16 +429,14 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
     )
-    from pipeline.media.items import printable
-
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
-            _say(printable(str(output.output)))
+            _tell(str(output.output))
     if count > SHOWN:
         _say(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
-        _say(printable(f"failed: {failure.source}: {failure.error}"), err=True)
+        _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
         _say("run the same command again to go on where this stopped", err=True)
 

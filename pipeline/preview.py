@@ -27,6 +27,7 @@ from pipeline.media.encode import encode_video
 from pipeline.media.geometry import fit
 from pipeline.media.writing import writing
 from pipeline.packs import read_frames
+from pipeline.places import place_of
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock, folder_of
 from pipeline.segments import Segment
@@ -126,7 +127,7 @@ def to_json(seen: Sight, previews: Sequence[Preview]) -> dict[str, Any]:
 
 
 def _write(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) -> Path:
-    target = space.preview(source.name)
+    target = place_of(space.output, str(space.preview(source.name).relative_to(space.output)))
     partial = target.with_name(f".{secrets.token_hex(6)}.partial.mp4")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import Transfer
+from pipeline.costs import todo_cost
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
 from pipeline.parts import changes
@@ -115,12 +118,15 @@ def _place(source: str, kind: str, first: int, parts: Mapping[str, Any]) -> Plac
 
 
 def _parts_before(space: Workspace) -> dict[Place, dict[str, Any]]:
-    """The parts of the segments of the last plan, by place; none where it cannot be understood."""
-    try:
-        segments = space.read(space.plan)["segments"]
-        return {_place(s["source"], s["kind"], s["frames"][0], s["parts"]): s["parts"] for s in segments}
-    except (KeyError, TypeError, IndexError, AttributeError):
-        return {}
+    """The parts of the segments of the last plan, by place; those that cannot be understood are passed over."""
+    segments, found = space.read(space.plan).get("segments"), {}
+    for one in segments if isinstance(segments, list) else ():
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            first, stop = one["frames"]
+            place = _place(one["source"], one["kind"], first, one["parts"])
+            if tuple(map(type, (*place, stop))) == (str, str, int, int, int):
+                found[place] = {**one["parts"], "frames": [first, stop]}
+    return found
 
 
 def _reasons(
@@ -146,16 +152,17 @@ def _told(kind: str, parts: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**told, "frames of a blend": stop - first} if kind == "blend" else told
 
 
-def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:
-    """The segments with frames missing, as the scheduler wants them."""
+def todos(plan: Plan, stock: Stock, space: Workspace, transfer: Transfer) -> list[Todo]:
+    """The segments with frames missing, as the scheduler wants them; `transfer`: what they cost by."""
     found = []
     for source in plan.sources:
         missing = stock.missing(source)
         for segment in source.segments:
             if segment.key in missing:
                 needs = frozenset(other.key for other in segment.needs if other.key in missing)
-                job = _job(source, segment, space)
-                found.append(Todo(job, deque(missing[segment.key]), key=segment.key, needs=needs))
+                frames = missing[segment.key]
+                work = todo_cost(source, segment, frames, transfer)
+                found.append(Todo(_job(source, segment, space), deque(frames), 0, segment.key, needs, work))
     return found
 
 

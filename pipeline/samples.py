@@ -29,6 +29,7 @@ from pipeline.media.listing import list_inputs
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source
 from pipeline.packs import read_frame
+from pipeline.places import place_of
 from pipeline.plan import Plan, SourcePlan
 from pipeline.sheet import Cell, Row, save_sheet, sheet
 from pipeline.workspace import Workspace
@@ -314,7 +315,9 @@ def draw(
     paint: Paint = paint,
     watch: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Paint every sample in every way, and write the sheet; returns its path. Errors as of `paint`, `SpaceError`."""
+    """Paint every sample in every way, and write the sheet; returns its path. Errors as of `paint`, and `SpaceError`;
+    `MediaError` where a link leads it elsewhere."""
+    path = place_of(space.output, str(space.previews.relative_to(space.output) / "samples.png"))
     began, total = time.monotonic(), len(columns) * len(samples)
     paintings: dict[tuple[int, int], Frame] = {}
     for place, column in enumerate(columns):
@@ -331,7 +334,6 @@ def draw(
     title = (
         f"{transfer.size} px, {transfer.iterations} iterations, painted in {time.monotonic() - began:.0f} s"
     )
-    path = space.previews / "samples.png"
     save_sheet(path, sheet(rows, title, cell_px=max(256, min(transfer.size or 256, 512))))
     return path
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pipeline.media.window import Window
+
 T = TypeVar("T")
 
 
@@ -41,6 +43,8 @@ def moved(thing: T, move: Callable[[Path], Path]) -> T:
     found: Any = thing
     if isinstance(thing, Path):
         found = move(thing)
+    elif isinstance(thing, Window):
+        found = thing.map(lambda one: moved(one, move))
     elif isinstance(thing, tuple):
         parts = [moved(one, move) for one in thing]
         found = type(thing)(*parts) if hasattr(thing, "_fields") else tuple(parts)

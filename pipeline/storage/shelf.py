@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.durable import append_journal, append_line, read_journal
+from pipeline.durable import append_journal, append_lines, read_journal
 from pipeline.errors import MediaError, PipelineError
 from pipeline.records import FrameRecord, PictureRecord, State, digest_of
 from pipeline.shelf import Elsewhere, Shelf
@@ -215,7 +215,7 @@ class RemoteShelf(Shelf):
 
     def took(self, segment: Path, record: FrameRecord) -> None:
         segment.mkdir(parents=True, exist_ok=True)
-        append_line(segment / f"records-{record.worker}.jsonl", asdict(record))
+        append_lines(segment / f"records-{record.worker}.jsonl", [asdict(record)], synced=False)
         hollow(self._frame(segment, record.frame), record.bytes)
 
     def settle(self, segment: Path) -> None:

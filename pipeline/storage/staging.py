@@ -8,7 +8,7 @@ then on what the worker itself puts.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -91,15 +91,15 @@ class Folder:
 
 
 class Staging:
-    """One segment in work. `job`: with paths here; `urls`: of its folder and of its drafts', by their paths here;
-    one without is on a disk that all machines share. `sources`: URLs by their paths here."""
+    """One segment in work. `job`: with paths here. `url_of`: the URL of such a path; None: it stands for itself, on a
+    disk that all machines share."""
 
-    def __init__(self, job: SegmentJob, urls: dict[Path, str], sources: dict[Path, str], reach: int) -> None:
-        self.job, self._reach, self._sources = job, reach, sources
+    def __init__(self, job: SegmentJob, url_of: Callable[[Path], str | None], reach: int) -> None:
+        self.job, self._url_of, self._reach = job, url_of, reach
         self._held: set[Path] = set()  # sources that are here
-        self._own = Folder(job.folder, urls[job.folder]) if job.folder in urls else None
-        drafts = dict.fromkeys(stretch.folder for stretch in job.drafts)
-        self._drafts = [Folder(path, urls[path]) for path in drafts if path in urls]
+        self._own = self._folder(job.folder)
+        drafts = map(self._folder, dict.fromkeys(stretch.folder for stretch in job.drafts))
+        self._drafts = [folder for folder in drafts if folder]
         self._lines: list[bytes] = []
         self._chunk = 0
         if self._own:
@@ -117,6 +117,9 @@ class Staging:
         for folder in self._folders:
             folder.keep(index - self._reach - 1, index + self._reach + 1)
 
+    def _folder(self, path: Path) -> Folder | None:
+        return Folder(path, url) if (url := self._url_of(path)) else None
+
     @property
     def _folders(self) -> list[Folder]:
         return [*([self._own] if self._own else []), *self._drafts]
@@ -124,12 +127,12 @@ class Staging:
     def _have_sources(self, index: int) -> None:
         files = self.job.source.files
         first, stop = (max(0, index - BLOCK - self._reach), index + BLOCK + 1) if len(files) > 1 else (0, 1)
-        near = {path for path in files[first:stop] if path in self._sources}
-        for path in near - self._held:
-            bring(self._sources[path], path)
-        for path in self._held - near:
+        near = {path: url for path in files[first:stop] if (url := self._url_of(path))}
+        for path in near.keys() - self._held:
+            bring(near[path], path)
+        for path in self._held - near.keys():
             path.unlink(missing_ok=True)
-        self._held = near
+        self._held = set(near)
 
     def finish(self, record: FrameRecord, writer: str) -> FrameRecord | None:
         """Put a frame that was finished here; as `Folder.put`."""

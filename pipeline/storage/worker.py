@@ -126,21 +126,20 @@ class RemoteWorker:
             drafts=moved(job.drafts, self._place),
             direction=moved(job.direction, self._here),
         )
-        folders = (here.folder, *(stretch.folder for stretch in here.drafts))
-        urls = {folder: url for folder in folders if (url := self._url_of(folder))}
-        sources = {path: url for path in here.source.files if (url := self._url_of(path))}
-        self._check(here, sources)
-        return Staging(here, urls, sources, max((1, *self._settings.long_term)))
+        self._check(here)
+        return Staging(here, self._url_of, max((1, *self._settings.long_term)))
 
-    def _check(self, job: SegmentJob, sources: dict[Path, str]) -> None:
+    def _check(self, job: SegmentJob) -> None:
         """Raise `MediaError` where a film is not the one any more that the run has planned."""
-        for path, url in sources.items() if len(job.source.files) == 1 and job.digest else ():
-            bring(url, path)
-            if (url, job.digest or "") in self._checked:
-                continue
+        path = job.source.files[0]
+        url = self._url_of(path)
+        if len(job.source.files) > 1 or url is None or job.digest is None:
+            return
+        bring(url, path)
+        if (url, job.digest) not in self._checked:
             if hashlib.sha256(digest_of(path).encode()).hexdigest() != job.digest:
                 raise MediaError(f"{url} has changed since the job was planned; run again")
-            self._checked.add((url, job.digest or ""))
+            self._checked.add((url, job.digest))
 
     def _close_segment(self) -> None:
         if self._staging is not None:
