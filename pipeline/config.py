@@ -45,7 +45,7 @@ from pipeline.config_styles import absolute_keyframes, absolute_styles, style_tr
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
 from pipeline.storage.places import url_of, with_urls
-from pipeline.storage.remote import check_scheme
+from pipeline.storage.systems import check_scheme
 from pipeline.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 
 __all__ = [

@@ -1,17 +1,15 @@
 """A folder behind a URL: what is in it, its files to this machine and back; a file is whole or not there.
 
-Owns what is known of fsspec's file systems and of what goes wrong with them. Where to, how and with which
-credentials is the environment's business (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, FSSPEC_S3_…), never a config's.
+Where to, how and with which credentials is the environment's business (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+FSSPEC_S3_…), never a config's. What one kind of file system can and another cannot is in `systems`.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
-import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,21 +18,24 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.errors import ConfigError, SpaceError, StorageError
+from pipeline.errors import SpaceError, StorageError
 from pipeline.storage.places import is_safe
-
-CONDITIONAL = frozenset(("s3", "s3a", "gs", "gcs", "memory"))
-"""File systems that put a file only where there is none, in one step; with others we look first."""
-
-MATCHING = frozenset(("s3", "s3a"))
-"""Those that replace a file only where it still is the one that was seen."""
+from pipeline.storage.systems import (
+    CONDITIONAL,
+    MATCHING,
+    NO_ROOM,
+    PAGE,
+    file_system,
+    is_refusal,
+    one_page,
+    s3_pages,
+    why,
+)
 
 IN_PARTS_BYTES = 64 << 20
 """Files from about this size on are put in parts, for which s3fs passes no such condition on: we look first."""
 
 BLOCK_BYTES = 1 << 17
-_PAGE = 1000
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
@@ -123,7 +124,7 @@ class Remote:
         yield from (thing for thing in things if is_safe(thing.name))
 
     def _pages(self, path: str, stem: str = "") -> Iterator[dict[str, Any]]:
-        pages = _s3_pages(self._fs, path, stem) if self.scheme in MATCHING else _one_page(self._fs, path)
+        pages = s3_pages(self._fs, path, stem) if self.scheme in MATCHING else one_page(self._fs, path)
         while True:
             with self._asking(path):
                 try:
@@ -196,7 +197,7 @@ class Remote:
                 self._raise_without_bucket(error)
                 raise
             except OSError as error:
-                if _is_refusal(error):
+                if is_refusal(error):
                     return False
                 raise
         return True
@@ -217,7 +218,7 @@ class Remote:
                 self._raise_without_bucket(error)
                 return False
             except OSError as error:
-                if condition and _is_refusal(error):
+                if condition and is_refusal(error):
                     return False
                 raise
         return True
@@ -233,9 +234,9 @@ class Remote:
         paths = [self._path(name) for name in names]
         plain = [path for path in paths if not has_magic(path)]  # `rm` takes the others for patterns
         with self._asking(""):
-            for start in range(0, len(plain), _PAGE):
+            for start in range(0, len(plain), PAGE):
                 with suppress(FileNotFoundError):
-                    self._fs.rm(plain[start : start + _PAGE])
+                    self._fs.rm(plain[start : start + PAGE])
             for path in set(paths) - set(plain):
                 with suppress(FileNotFoundError):
                     self._fs.rm_file(path)
@@ -254,73 +255,12 @@ class Remote:
         except (FileNotFoundError, FileExistsError, StorageError):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and _is_refusal(error):
+            if isinstance(error, OSError) and is_refusal(error):
                 raise
-            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
                 where = "make room, or set TMPDIR to another disk"
                 raise SpaceError(f"{self.url}/{name} cannot be fetched: {error.strerror}; {where}") from error
-            raise StorageError(f"{self.url}: {_why(error, self.scheme)}") from error
-
-
-def file_system(url: str) -> Any:
-    """What fsspec has for a URL; `ConfigError` where its package is missing, or nobody knows its scheme."""
-    import fsspec
-
-    scheme = url.partition("://")[0]
-    try:
-        return fsspec.filesystem(scheme, use_listings_cache=False)
-    except ImportError as error:
-        package = 'pip install "stylize[s3]"' if scheme in MATCHING else str(error)
-        raise ConfigError(f"{url} needs a package that is not installed: {package}") from None
-    except ValueError:
-        raise ConfigError(
-            f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in"
-        ) from None
-    except Exception as error:
-        raise StorageError(f"{url}: {_why(error, scheme)}") from error
-
-
-def check_scheme(url: str) -> None:
-    """Raise `ConfigError` where a URL cannot be used on this machine; asks nobody."""
-    import fsspec
-
-    scheme = url.partition("://")[0]
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
-        package = 'pip install "stylize[s3]"' if scheme in MATCHING else str(error)
-        raise ConfigError(f"{url} needs a package that is not installed: {package}") from None
-    except ValueError:
-        raise ConfigError(
-            f"{url} is of a kind that fsspec does not know: {scheme}; for example s3://bucket/in"
-        ) from None
-
-
-def _why(error: Exception, scheme: str) -> str:
-    """What a file system complains of, and what to do about it."""
-    kind = type(error).__name__
-    environment = " (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)" if scheme in MATCHING else ""
-    if kind in ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound"):
-        return f"no credentials; set them in the environment{environment}, on every machine"
-    if isinstance(error, PermissionError):
-        return f"refused ({_line(error)}); check the credentials{environment}, and what they may do"
-    if "Endpoint" in kind or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
-        where = "AWS_ENDPOINT_URL and " if scheme in MATCHING else ""
-        return f"cannot be reached ({_line(error)}); check {where}the network, then run again"
-    return f"does not answer as it should ({kind}: {_line(error)}); run again, what is finished is kept"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _is_refusal(error: OSError) -> bool:
-    """Whether an error says that a condition did not hold: 412, or 409 where two put at once."""
-    code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", "")
-    return (
-        code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-        or error.errno == errno.EEXIST
-    )
+            raise StorageError(f"{self.url}: {why(error, self.scheme)}") from error
 
 
 def _version(text: str) -> int:
@@ -336,39 +276,3 @@ def _seconds(value: Any) -> float:
     with suppress(ValueError):
         return datetime.fromisoformat(str(value)).timestamp()
     return 0.0
-
-
-def _one_page(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
-    yield fs.ls(path, detail=True)
-
-
-def _s3_pages(fs: Any, path: str, stem: str) -> Iterator[list[dict[str, Any]]]:
-    """A folder's entries as S3 gives them, a thousand at a time; `ls` would gather all of them first."""
-    from fsspec.asyn import sync
-
-    bucket, key, _ = fs.split_path(path)
-    entries = fs._iterdir(bucket, prefix=f"{key}/{stem}" if key else stem)
-
-    async def page() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        async for entry in entries:
-            found.append(entry)
-            if len(found) == _PAGE:
-                break
-        return found
-
-    while found := sync(fs.loop, _translated(page)):
-        yield found
-
-
-def _translated(ask: Callable[[], Any]) -> Callable[[], Any]:
-    async def asked() -> Any:
-        from botocore.exceptions import ClientError
-        from s3fs.errors import translate_boto_error
-
-        try:
-            return await ask()
-        except ClientError as error:
-            raise translate_boto_error(error) from error
-
-    return asked

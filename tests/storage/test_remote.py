@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, StorageError
-from pipeline.storage import remote
+from pipeline.storage import remote, systems
 from pipeline.storage.remote import Remote, Thing
 from tests.storage.buckets import Bucket
 
@@ -68,7 +68,7 @@ def test_a_fetched_file_is_dated_by_its_version_and_a_missing_one_leaves_nothing
 
 
 def test_a_folder_is_listed_page_by_page(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_PAGE", 2)
+    monkeypatch.setattr(systems, "PAGE", 2)
     for name in ("in/a", "in/b", "in/c", "in/d/e", "in/f/g/h", "input/i"):
         bucket.put(name, b"")
     there = Remote(f"{bucket.url}/in")
