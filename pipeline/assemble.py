@@ -15,6 +15,7 @@ from pipeline.media.encode import encode_video
 from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
+from pipeline.originals import Originals
 from pipeline.packs import read_frames
 from pipeline.places import clear, place_of
 from pipeline.plan import Failure, Plan, SourcePlan
@@ -43,9 +44,10 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     """Write the output of a source whose frames are all finished.
 
     It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
-    where it differs or cannot be written, `SpaceError` without room.
+    where it differs or cannot be written, or the source has changed, `SpaceError` without room.
     """
-    target = place_of(space.output, source.output)
+    target, original = place_of(space.output, source.output), source.inspected.source
+    Originals(dict(zip(original.files, source.inspected.originals, strict=False))).check(original.files)
     short = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     partial = target.with_name(
         f".{short}.partial{target.suffix}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import typer
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
 from pipeline.storage.places import only_files, with_urls
+from pipeline.unbroken import outlive_readers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,6 +79,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def main() -> None:
     """The entry point of the `stylize` command."""
+    outlive_readers()
     app()
 
 
@@ -100,7 +103,7 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress)
+        summary = _run(loaded, progress, as_json)
         _print_summary(summary, as_json)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -299,8 +302,9 @@ def schema() -> None:
     _say(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, shown: HowShown) -> Summary:
+def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
     from pipeline.display import Display
+    from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher
     from pipeline.progress import Meter, Watchers
     from pipeline.run import run as run_job
@@ -313,8 +317,19 @@ def _run(config: Config, shown: HowShown) -> Summary:
     with Display(_console(shown=shown), meter) as display:
         interruption = _Interruption(display, meter)
         lines = JsonLines(meter, lambda line: _say(line, err=True)) if shown == "json" else Watcher()
+
+        def lose_head(words: str) -> None:
+            """End at once, since the run waits for an answer from the cluster that will not come."""
+            told.close("error")
+            display.close()
+            with suppress(typer.Exit):
+                _fail(words, UNABLE, as_json, debug=False)
+            sys.stdout.flush()
+            os._exit(UNABLE)
+
         try:
-            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+            with watching_head(config.execution.address, lose_head):
+                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
@@ -322,7 +337,10 @@ def _run(config: Config, shown: HowShown) -> Summary:
 
 
 class _Interruption:
-    """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once."""
+    """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once.
+
+    A terminal that closes may say so twice, the system to everybody and the shell to its jobs: that is no second one.
+    """
 
     def __init__(self, display: Display, meter: Meter) -> None:
         self._display, self._meter, self.was_asked = display, meter, False
@@ -341,13 +359,15 @@ class _Interruption:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
+        if self.was_asked and number == signal.SIGHUP:
+            return
         if self.was_asked:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
         if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
         self.was_asked = True
-        with suppress(OSError):  # a closed terminal takes no words
+        with suppress(OSError, RuntimeError):  # in the middle of other words there is no saying anything
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
 
 
@@ -365,12 +385,24 @@ def _reporting(
         yield
     except (typer.Exit, typer.Abort):
         raise
-    except KeyboardInterrupt:
+    except (
+        KeyboardInterrupt,
+        SystemExit,
+    ):  # the latter is Ray's answer to SIGTERM, for a moment as it starts
         _fail(*interrupted, as_json, debug)
     except PipelineError as error:
         _fail(str(error), _code(error), as_json, debug)
+    except (OSError, MemoryError) as error:
+        _fail(_refusal(error), UNABLE, as_json, debug)
     except Exception as error:  # a bug of ours: still one message, and where to find more
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the system does not let us do, such as to open one more file."""
+    what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    where = f" ({error.filename})" if isinstance(error, OSError) and error.filename is not None else ""
+    return f"the system refuses to go on: {what}{where}; nothing is lost: see to that, and run again"
 
 
 def _code(error: PipelineError) -> int:

@@ -4,6 +4,7 @@
     ├── ConfigError          the YAML or the command line is wrong                        exit 2
     ├── MediaError           one source cannot be read or written; the others go on        exit 3
     │   ├── FrameError       one frame of it cannot be stylized
+    │   │   └── DamagedFrameError  a finished frame is not as it was committed
     │   └── DivergenceError  the optimization cannot be kept finite
     ├── ResumeError          the run folder cannot be used: locked, or not ours            exit 5
     └── UnableError          this machine or cluster is not able to                        exit 5
@@ -16,6 +17,8 @@ A message says what, which value, where, and what to do. All of them pickle, sin
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class PipelineError(Exception):
@@ -39,6 +42,15 @@ class FrameError(MediaError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class DamagedFrameError(FrameError):
+    """A finished frame's file, or its place in a pack, is not what was committed. `folder` is its segment's."""
+
+    def __init__(self, message: str, frame: int, folder: Path) -> None:
+        super().__init__(message, frame)
+        self.args = (message, frame, folder)  # so that it pickles
+        self.folder = folder
 
 
 class DivergenceError(MediaError):

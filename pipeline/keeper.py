@@ -13,7 +13,7 @@ The previews that a person asks for are not counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -117,6 +117,12 @@ class Keeper:
                 source, segment = self._places[self._by_folder[job.folder].key]
                 self._running.discard(segment.key)
                 self._close_source(source)
+
+    def reopen(self, missing: Mapping[str, tuple[int, ...]]) -> None:
+        """Take back segments, by key, of which finished frames turned out damaged: those frames are yet to come."""
+        self._missing.update(missing)
+        self._finished -= missing.keys()
+        self._settled -= missing.keys()
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Have something done in the encoder's thread; as long as it is not, room may still come."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from sys import intern
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,7 @@ from pipeline.places import leads_out
 from pipeline.storage.hand import opened
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
+_SHARED = ("source", "segment", "start", "worker")  # what many records say alike is kept once
 
 State = tuple[int, int]
 """A file's size in bytes and its time of change in ns: what tells at a glance whether it is the one that it was."""
@@ -26,11 +28,12 @@ State = tuple[int, int]
 class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
+    `digest`: of the bytes of that file, see `frame_digest`; empty in records of before there were any.
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
     tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
     style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
-    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
-    `motion.measures.Look`.
+    later stage has its own version of the frame, by the plan that it was made for, see `resume`. `brightness`,
+    `saturation`, `sharpness`: see `motion.measures.Look`.
     """
 
     source: str
@@ -52,6 +55,7 @@ class FrameRecord:
     brightness: float | None = None
     saturation: float | None = None
     sharpness: float | None = None
+    digest: str = ""
 
     @property
     def base_loss(self) -> float:
@@ -75,7 +79,6 @@ class PictureRecord(FrameRecord):
     source_mtime_ns: int = 0
     source_digest: str | None = None
     mtime_ns: int = 0
-    digest: str = ""
     width_px: int = 0
     height_px: int = 0
     pages: int = 1
@@ -101,7 +104,8 @@ def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
 def to_record(kind: type[Record], entry: Mapping[str, Any]) -> Record:
     """The record that an entry of a journal is; raises KeyError, TypeError or ValueError where it is damaged."""
     lists = {name: tuple(entry[name]) for name in _LISTS if name in entry}
-    record = kind(**{**entry, **lists})
+    shared = {name: intern(entry[name]) for name in _SHARED if type(entry.get(name)) is str}
+    record = kind(**{**entry, **lists, **shared})
     for name, types in _TYPES[kind].items():
         value = getattr(record, name)
         if type(value) not in types or not _is_sound(value, is_name=name in _NAMES):
@@ -150,6 +154,11 @@ def state_of(path: Path) -> State | None:
     except OSError:
         return None
     return state.st_size, state.st_mtime_ns
+
+
+def frame_digest(data: bytes) -> str:
+    """What a finished frame's file is known by: the first 32 hexadecimal digits of the SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def digest_of(path: Path) -> str:

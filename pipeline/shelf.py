@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.durable import append_journal
+from pipeline.execute.meeting import Meeting
 from pipeline.records import FrameRecord, PictureRecord, State, state_of
 from pipeline.storage.hand import at_hand
 from pipeline.storage.places import url_of
@@ -33,6 +34,9 @@ class Shelf:
     """Whether frames may be packed, and how much room there is for them matters."""
 
     elsewhere: Elsewhere | None = None
+
+    meeting: Meeting | None = None
+    """Where the machines of a cluster meet; None: in the run folder, which they share."""
 
     arrived: Callable[[Path], bool] | None = None
     """See `dispatch.Arrived`; None: the dispatcher's own, which looks for the file here."""
@@ -103,6 +107,10 @@ class Shelf:
         """The pages of a picture as a journal has them, if its result is that very file; None: it is not."""
         found = state_of(output / pages[0].output) == (pages[0].bytes, pages[0].mtime_ns)
         return pages if found else None
+
+    def is_carried(self, path: Path) -> bool:
+        """Whether workers get a file with their work, so that it need not be on their machines."""
+        return url_of(path) is not None
 
     def carry(self, *things: object) -> None:
         """Take along the files that settings, directions and the like name, for workers that do not have them."""

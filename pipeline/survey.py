@@ -19,6 +19,7 @@ from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
@@ -62,11 +63,15 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Brief:
-    """What a job is told besides its sources: who judges the pictures, and the shot lists by source."""
+    """What a job is told besides its sources: who judges the pictures, and the shot lists by source.
+
+    `originals`: the files of the styles and masks, as they were.
+    """
 
     judges: Judges
     scripts: Mapping[str, Script]
     notebook: Notebook
+    originals: Mapping[Path, Original]
 
 
 def brief_of(config: Config, notebook: Notebook) -> Brief:
@@ -76,7 +81,8 @@ def brief_of(config: Config, notebook: Notebook) -> Brief:
     weights are not there.
     """
     scripts = read_shots(config.video.shots, config) if config.video.shots else {}
-    return Brief(_judges(config, scripts, notebook), scripts, notebook)
+    originals: dict[Path, Original] = {}
+    return Brief(_judges(config, scripts, notebook, originals), scripts, notebook, originals)
 
 
 def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch = lambda _: None) -> Plan:
@@ -100,7 +106,8 @@ def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch =
 
 def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool) -> Inspected:
     """`is_cut`: by a shot list, so that nobody need look for the cuts."""
-    digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
+    originals = tuple(_original(path, notebook) for path in source.files)
+    digest = hashlib.sha256("".join(one.digest for one in originals).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
 
@@ -110,7 +117,7 @@ def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool
 
     found = as_read(notebook.get(key, find, _probe_in), config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
-    return Inspected(source, found, digest, cuts)
+    return Inspected(source, found, digest, cuts, originals)
 
 
 def as_read(found: Probe, video: Video) -> Probe:
@@ -164,12 +171,19 @@ def _digest_in(value: Any) -> str:
     return value
 
 
-def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:
+def _judges(
+    config: Config, scripts: Mapping[str, Script], notebook: Notebook, originals: dict[Path, Original]
+) -> Judges:
+    """Takes down in `originals` what it looks at."""
+
     def digest(name: str, path: Path | None) -> str | None:
+        if path is None:
+            return None
         try:
-            return None if path is None else _digest(path, notebook)
+            originals[path] = _original(path, notebook)
         except MediaError as error:
             raise ConfigError(f"{name} {error}") from error
+        return originals[path].digest
 
     styles = tuple(
         StyleDigests(
@@ -189,8 +203,8 @@ def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -
     return Judges(styles, weights, mask, flow, files)
 
 
-def _digest(path: Path, notebook: Notebook) -> str:
-    """The SHA-256 of a file's bytes, computed again only where its size or its time of change differ."""
+def _original(path: Path, notebook: Notebook) -> Original:
+    """A file as it is; its bytes are read again only where its size or its time of change differ."""
     try:
         state = state_at(path)
 
@@ -198,6 +212,7 @@ def _digest(path: Path, notebook: Notebook) -> str:
             with at_hand([path]), path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return notebook.get(f"file {with_urls(str(path))} {state[0]} {state[1]}", read, _digest_in)
+        digest = notebook.get(f"file {with_urls(str(path))} {state[0]} {state[1]}", read, _digest_in)
+        return Original(state, digest)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -27,6 +27,7 @@ from pipeline.shelf import Elsewhere, Shelf
 from pipeline.storage.journals import Journals
 from pipeline.storage.lease import BEAT_S, LOCK, Lease
 from pipeline.storage.luggage import luggage_name, paths_in
+from pipeline.storage.meeting import RemoteMeeting
 from pipeline.storage.places import here, make_place, url_of
 from pipeline.storage.remote import Remote, Thing
 
@@ -56,6 +57,7 @@ class RemoteShelf(Shelf):
         self._carried: set[Path] = set()
         self._token = secrets.token_hex(8)
         self.arrived = self._has_arrived
+        self.meeting = RemoteMeeting(f"{url}/{RUN_FOLDER}/preflight")
         self.elsewhere = Elsewhere(here(), f"{url}/{RUN_FOLDER}/luggage/{self._token}")
 
     # --- the run folder ---
@@ -92,7 +94,7 @@ class RemoteShelf(Shelf):
         small: list[Thing] = []
         for thing in self._run_folder.below():
             path = self._root / thing.name
-            if thing.name.startswith((LOCK, "luggage/", "preview/")):
+            if thing.name.startswith((LOCK, "luggage/", "preview/", "preflight/")):
                 continue
             if path.suffix == ".png":
                 hollow(path, thing.bytes)
@@ -224,6 +226,9 @@ class RemoteShelf(Shelf):
             self._journals.put(dropped)
         gone = (self._frame(segment, int(entry.get("frame", -1))) for entry in read_journal(dropped))
         self._run_folder.remove(str(path.relative_to(self._root)) for path in gone if not path.exists())
+
+    def is_carried(self, path: Path) -> bool:
+        return super().is_carried(path) or path in self._carried
 
     def carry(self, *things: object) -> None:
         for path in paths_in(things):

@@ -55,6 +55,8 @@ class RemoteWorker:
         """Fetch what the settings name, and set the plain worker up."""
         make_place(self._root)
         settings = moved(replace(self._settings, elsewhere=None), self._here)
+        originals = {self._here(path): one for path, one in self._settings.originals.items()}
+        settings = replace(settings, originals=originals)
         self._worker = self._make(settings, name=self._name, courier=self._courier)
         info: WorkerInfo = self._worker.set_up()
         return info
@@ -125,6 +127,7 @@ class RemoteWorker:
             folder=self._place(job.folder),
             drafts=moved(job.drafts, self._place),
             direction=moved(job.direction, self._here),
+            originals={self._place(path): one for path, one in job.originals.items()},
         )
         self._check(here)
         return Staging(here, self._url_of, max((1, *self._settings.long_term)))
