@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
 from pipeline.places import leads_out
-from pipeline.storage.hand import opened
+from pipeline.storage.hand import opened, state_at
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
 _SHARED = ("source", "segment", "start", "worker")  # what many records say alike is kept once
@@ -150,10 +150,9 @@ def _is_sound(value: object, *, is_name: bool) -> bool:
 def state_of(path: Path) -> State | None:
     """The state of a file; None: there is none."""
     try:
-        state = path.stat()
+        return state_at(path)
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns
 
 
 def frame_digest(data: bytes) -> str:
