@@ -17,6 +17,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
+from pipeline.storage.places import only_files, with_urls
 from pipeline.unbroken import outlive_readers
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"stylize {__version__}")
+        _say(f"stylize {__version__}")
         raise typer.Exit
 
 
@@ -133,7 +134,7 @@ def plan(
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
-            typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
+            _say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, _console(stderr=False))
             if shots is not None:
@@ -153,7 +154,7 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
         found = read_status(Workspace(load_config(config, set_ or ()).output))
         if as_json:
-            typer.echo(json.dumps(found or {"status": "none"}))
+            _say(json.dumps(found or {"status": "none"}))
         else:
             for line in ("no run has worked on this job yet",) if found is None else lines(found):
                 _tell(line)
@@ -207,12 +208,11 @@ def preview(
             if finished or (wish == Wish() and is_begun(seen)):
                 previews = partial_videos(loaded, seen)
             else:
+                only_files("a sheet", loaded.input, loaded.output)
                 reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
                 sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
-            typer.echo(
-                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
-            )
+            _say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
             for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
                 _tell(line)
@@ -230,6 +230,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         from pipeline.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
+        only_files("reconstruct", loaded.input, loaded.output)
         console = _console()
         console.print("loading VGG19", style="dim")
         from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
@@ -298,7 +299,7 @@ def schema() -> None:
     """Print the JSON Schema of the YAML, for completion in editors."""
     from pipeline.config import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    _say(json.dumps(json_schema(), indent=2))
 
 
 def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
@@ -315,7 +316,7 @@ def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
     ended = "error"
     with Display(_console(shown=shown), meter) as display:
         interruption = _Interruption(display, meter)
-        lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
+        lines = JsonLines(meter, lambda line: _say(line, err=True)) if shown == "json" else Watcher()
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
@@ -370,6 +371,11 @@ class _Interruption:
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
 
 
+def _say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print, with URLs instead of the paths that stand for them."""
+    typer.echo(with_urls(text), err=err, nl=nl)
+
+
 @contextmanager
 def _reporting(
     as_json: bool, debug: bool, interrupted: tuple[str, int] = (BEFORE_WORK, INTERRUPTED)
@@ -410,7 +416,7 @@ def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     if as_json:
-        typer.echo(json.dumps(_empty_summary(message)))
+        _say(json.dumps(_empty_summary(message)))
     _tell(f"stylize: {message}", err=True)
     raise typer.Exit(code)
 
@@ -419,7 +425,7 @@ def _tell(text: str, *, err: bool = False) -> None:
     """Print lines in which something may be quoted: a name of a file must not drive the terminal."""
     from pipeline.media.items import printable
 
-    typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+    _say("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
@@ -450,7 +456,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         _print_json(summary.to_json())
         return
     frames = summary.frames
-    typer.echo(
+    _say(
         f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
@@ -460,21 +466,21 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         if count <= SHOWN:
             _tell(str(output.output))
     if count > SHOWN:
-        typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
+        _say(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
         _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
-        typer.echo("run the same command again to go on where this stopped", err=True)
+        _say("run the same command again to go on where this stopped", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:
     """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
     outputs = data.pop("outputs")
-    typer.echo(f"{json.dumps(data)[:-1]}, ", nl=False)
-    typer.echo('"outputs": [', nl=False)
+    _say(f"{json.dumps(data)[:-1]}, ", nl=False)
+    _say('"outputs": [', nl=False)
     for index, output in enumerate(outputs):
-        typer.echo(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
-    typer.echo("]}")
+        _say(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+    _say("]}")
 
 
 def _console(stderr: bool = True, shown: HowShown = HowShown.auto) -> Console:

@@ -214,6 +214,7 @@ def _job(source: SourcePlan, segment: Segment, space: Workspace) -> SegmentJob:
         drafts=tuple(Stretch(h.first, h.stop, folder_of(h.segment, space)) for h in segment.drafts),
         own=source.own.get(segment.key, (segment.first, segment.first)),
         direction=source.direction(segment),
+        digest=found.digest,
         originals=_originals(found, segment),
     )
 

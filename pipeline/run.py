@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.archive.job import stream_of
 from pipeline.archive.stream import Stream
@@ -29,6 +29,8 @@ from pipeline.originals import Original
 from pipeline.plan import Plan
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
+from pipeline.shelf import Elsewhere
+from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.workspace import Workspace, rebuild_journal
 
@@ -57,7 +59,7 @@ def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: Fal
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
         watcher = watcher or Watcher()
-        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, brief, stack, watcher))
+        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, space, brief, stack, watcher))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -87,6 +89,7 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
+            self.space.shelf.carry(*(todo.job.direction for todo in missing))
             self._stylize(Queue(missing, keeper.choose, stream), len(missing) + stream.waiting, ledger)
         while not self.stop() and (damaged := ledger.mend(self.config.transfer)):
             self._stylize(Queue(damaged, keeper.choose), len(damaged), ledger)
@@ -119,8 +122,10 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, brief: Brief, stack: ExitStack, watcher: Watcher) -> None:
-        self._config, self._originals = config, brief.originals
+    def __init__(
+        self, config: Config, space: Workspace, brief: Brief, stack: ExitStack, watcher: Watcher
+    ) -> None:
+        self._config, self._originals, self._shelf = config, brief.originals, space.shelf
         self._stack, self._watcher = stack, watcher
         self._farm: Farm | None = None
 
@@ -128,19 +133,29 @@ class _Crew:
         """The farm, with at most so many workers."""
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config, self._originals)
+            self._shelf.carry(settings)
             preflight = None
             if execution.address is None:
                 stay_local()
             else:
                 use_token()
-                preflight = self._stack.enter_context(Preflight(errand_of(self._config)))
+                errand = errand_of(self._config, self._shelf.meeting, self._shelf.is_carried)
+                preflight = self._stack.enter_context(Preflight(errand))
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(execution, settings, most, preflight=preflight)
+            settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
+            options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
+            farm = Farm(execution, settings, most, preflight=preflight, **options)
             self._farm = self._stack.enter_context(farm)
             if preflight and (idle := self._farm.idle_machines):
                 self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm
+
+
+def elsewhere_of(config: Config) -> Elsewhere | None:
+    """What workers are to know of an input behind URLs; None: all of it is on disks that they share."""
+    is_remote = any(url_of(Path(text)) for text in config.input)
+    return Elsewhere(here(), None) if is_remote else None
 
 
 def worker_settings(config: Config, originals: Mapping[Path, Original] | None = None) -> WorkerSettings:
