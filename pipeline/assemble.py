@@ -52,7 +52,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        notes = _write(source, partial, space)
+        notes, checks = _write(source, partial, space)
         if source.output not in written(space).outputs and target.exists():
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours = {"source": source.name, "output": source.output}
@@ -62,7 +62,8 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     finally:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-    stamp = {**_stamp(source), **_state(target), "digest": _digest(target), "notes": notes}
+    found = {"digest": _digest(target), "notes": notes, "checks": checks}
+    stamp = {**_stamp(source), **_state(target), **found}
     append_journal(space.outputs, {**ours, **stamp})
     with suppress(OSError):
         space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
@@ -164,7 +165,8 @@ def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[s
     }
 
 
-def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
+def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Encode the frames, and compare the result with the source: what was left out, and what was compared."""
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
@@ -173,12 +175,12 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
         notes = write_pictures(_frames(source, space), partial, *part)
     else:
         notes = encode_video(_frames(source, space), partial, *part, source.coding)
-    differences = certify_output(source, partial).differences
-    if differences:
+    certificate = certify_output(source, partial)
+    if certificate.differences:
         raise MediaError(
-            f"{source.name} was encoded, but is not true to its source: {'; '.join(differences)}"
+            f"{source.name} was encoded, but is not true to its source: {'; '.join(certificate.differences)}"
         )
-    return notes
+    return notes, certificate.checks
 
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:

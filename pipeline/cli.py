@@ -98,7 +98,7 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress)
+        summary = _run(loaded, progress, _command(config, set_))
         _print_summary(summary, as_json)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -214,6 +214,17 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 
 @app.command()
+def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
+    """Write the HTML page of what runs have made so far, and say where it is."""
+    with _reporting(False, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.report import write_report
+
+        path = write_report(load_config(config, set_ or ()), _command(config, set_))
+        typer.echo(f"wrote {path}; open it in a browser")
+
+
+@app.command()
 def doctor(debug: Debug = False) -> None:
     """Say what of this machine works, and what to do about what does not."""
     with _reporting(False, debug):
@@ -257,7 +268,12 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, shown: HowShown) -> Summary:
+def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
+    """What the report shows to run the job again with: the config, and what overrides it."""
+    return (str(config), *(part for text in overrides or () for part in ("--set", text)))
+
+
+def _run(config: Config, shown: HowShown, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
     from pipeline.ledger import Watcher
     from pipeline.progress import Meter, Watchers
@@ -272,7 +288,7 @@ def _run(config: Config, shown: HowShown) -> Summary:
         interruption = _Interruption(display, meter)
         lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
         try:
-            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)

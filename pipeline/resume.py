@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
+from pipeline.media.sources import Source
 from pipeline.parts import changes
 from pipeline.plan import Plan, SourcePlan
 from pipeline.segments import Segment
@@ -171,7 +172,29 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         }
         for s in plan.segments
     ]
-    return {"segments": segments}
+    return {
+        "sources": [_source_to_json(source.inspected.source) for source in plan.sources],
+        "segments": segments,
+    }
+
+
+def _source_to_json(source: Source) -> dict[str, Any]:
+    """Where a source is; of a sequence the names of its pictures, which lie in its folder."""
+    told = {"kind": source.kind, "path": str(source.path), "name": source.name, "output": source.output}
+    return {**told, "files": [path.name for path in source.files] if source.kind == "sequence" else None}
+
+
+def planned_sources(space: Workspace) -> tuple[Source, ...] | None:
+    """The films of the last plan, as they were found; None: no run here has written down any."""
+    found = []
+    try:
+        for one in space.read(space.plan)["sources"]:
+            path = Path(one["path"])
+            files = (path,) if one["files"] is None else tuple(path / name for name in one["files"])
+            found.append(Source(one["kind"], path, one["name"], files, None, one["output"]))
+    except (KeyError, TypeError):
+        return None
+    return tuple(found)
 
 
 def folder_of(segment: Segment, space: Workspace) -> Path:
