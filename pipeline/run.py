@@ -26,6 +26,7 @@ from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.progress import Watchers
+from pipeline.report import fits, is_current, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
 from pipeline.survey import Brief, Notebook, brief_of, survey
@@ -61,6 +62,8 @@ def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str]) 
     space = Workspace(config.output)
     with space.locked(), ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
+        if not fits(config, space):
+            space.report.unlink(missing_ok=True)  # it can be made again at once, so it is the first to go
         chronicle = stack.enter_context(Chronicle(space, _told(config, brief, command)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
@@ -84,12 +87,10 @@ def _told(config: Config, brief: Brief, command: Sequence[str]) -> Mapping[str, 
 def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
     """Write the page of the run, unless it is there and nothing has changed since."""
     try:
-        from pipeline.report import is_current, write_report
-
         if not is_current(Workspace(config.output)):
             write_report(config, command)
     except Exception as error:  # the results are there, whatever becomes of their page
-        watcher.warned(f"the report could not be written ({error}); try again: stylize report")
+        watcher.warned(f"the report could not be written ({error}); to try again: stylize report")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
-from pipeline.errors import ResumeError
+from pipeline.durable import bytes_below, size_of
+from pipeline.errors import ResumeError, SpaceError
 from pipeline.plan import Plan
 from pipeline.report.album import album
 from pipeline.report.figures import read_figures
@@ -24,11 +25,12 @@ from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
 from pipeline.report.words import shown
 from pipeline.resume import planned_sources
+from pipeline.room import budget_bytes
 from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, replace
 
-__all__ = ["is_current", "write_report"]
+__all__ = ["fits", "is_current", "write_report"]
 
 MOST_FILMS = 20
 """Films with pictures and charts of their own; of more, the first."""
@@ -38,7 +40,8 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     """Write the page of what runs have made of a job so far, and say where it is.
 
     `command`: the config's path and the options that it was loaded with, for the commands that are shown; without it
-    those of the last run. Raises `ResumeError` where no run has worked on the job.
+    those of the last run. Raises `ResumeError` where no run has worked on the job, `SpaceError` where the page has no
+    room in the budget.
     """
     space = Workspace(config.output)
     sources = planned_sources(space)
@@ -46,8 +49,22 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
         raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
     brief = brief_of(config, Notebook(space.read(space.probes)))
     plan = without_blocked(survey(config, brief, sources or ()), space)
-    replace(space.report, _page(config, space, plan, brief.judges.weights, command))
+    page = _page(config, space, plan, brief.judges.weights, command)
+    if not fits(config, space, len(page)):
+        raise SpaceError(
+            f"the report takes {len(page) / 1e6:.1f} MB, for which disk.budget_gib leaves no room; raise it"
+        )
+    replace(space.report, page)
     return space.report
+
+
+def fits(config: Config, space: Workspace, wanted: int | None = None) -> bool:
+    """Whether the run folder is within the budget, with a page of `wanted` bytes; None: with the one that is there."""
+    budget = budget_bytes(config.disk)
+    if budget is None:
+        return True
+    old = 0 if wanted is None else size_of(space.report)
+    return bytes_below(space.root) - old + (wanted or 0) <= budget
 
 
 def is_current(space: Workspace) -> bool:
@@ -67,7 +84,7 @@ def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: S
         film(s, figures.films.get(s.name, {}), journal.get(s.name, {}), space)
         for s in plan.sources[:MOST_FILMS]
     ]
-    failed, failures = failed_in(plan, runs)
+    failed, failures = failed_in(plan, runs, config)
     last = runs[-1] if runs else None
     command = command or (last.command if last else ())
     return render(

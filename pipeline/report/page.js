@@ -34,7 +34,10 @@ function player(box) {
     return low;
   };
   const end = () => (times ? times[times.length - 1] + 1 / rate : result.duration || 0);
-  let leader = result;
+  let leader = result, isUsed = false;
+  // Until the files are read: the first pictures of the strip, which are in the page anyway.
+  const [first, painted] = film.querySelectorAll(".strip .cell:first-child img");
+  if (painted) { source.poster = first.src; result.poster = painted.src; }
 
   const align = (video, slack) => {
     const other = video === source ? result : source;
@@ -53,12 +56,14 @@ function player(box) {
       const cursor = svg.querySelector(".cursor");
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
+      cursor.classList.toggle("shown", isUsed);
     }
   };
   const go = (frame) => { // into the middle of a frame, where rounding cannot reach its neighbors
     const at = Math.min(frames() - 1, Math.max(0, frame));
     const next = at + 1 < frames() ? begin(at + 1) : begin(at) + 1 / rate;
     const t = (begin(at) + next) / 2;
+    isUsed = true;
     source.currentTime = t + offset;
     result.currentTime = t;
     output.textContent = `frame ${at}`;
@@ -72,6 +77,7 @@ function player(box) {
   for (const video of [source, result]) {
     const other = video === source ? result : source;
     video.addEventListener("play", () => {
+      isUsed = true;
       if (other.paused) { leader = video; align(video, 0.5 / rate); other.play().catch(() => {}); }
       requestAnimationFrame(keep);
       show();

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.config import Archive, Config, Disk, Encoding, Execution, Transfer, Video, plain
+from pipeline.config_paths import root_of
 from pipeline.plan import Failure, Plan
 from pipeline.report.album import Album
 from pipeline.report.commands import command_for
@@ -94,17 +95,29 @@ def numbers(figures: Figures, plan: Plan, runs: Sequence[Run], failures: int) ->
     return told
 
 
-def failed_in(plan: Plan, runs: Sequence[Run]) -> tuple[list[Failed], int]:
+def failed_in(plan: Plan, runs: Sequence[Run], config: Config) -> tuple[list[Failed], int]:
     """What failed in the last run, or cannot be used now; and how many that are, told or not."""
     found = list(runs[-1].failed) if runs else []
     known = {one.failure.source for one in found}
     found += [Failed(failure) for failure in plan.failures if failure.source not in known]
-    return found, max(len(found), runs[-1].failures if runs else 0)
+    count = max(len(found), runs[-1].failures if runs else 0)
+    return [
+        one if one.path else replace(one, path=_path_of(one, config)) for one in found[:MOST_FAILURES]
+    ], count
+
+
+def _path_of(failed: Failed, config: Config) -> str | None:
+    """The file that could not even be read, by its name below the inputs."""
+    for text in config.input:
+        path = root_of(text) / failed.failure.source
+        if "\0" not in failed.failure.source and path.is_file():
+            return str(path)
+    return None
 
 
 def failings(failed: Sequence[Failed], command: Sequence[str], space: Workspace) -> Iterator[Failing]:
-    """The first failures for the page."""
-    for one in failed[:MOST_FAILURES]:
+    """Failures for the page."""
+    for one in failed:
         yield Failing(_place(one.failure), shown(one.failure.error), command_for(one, command, space.output))
 
 
