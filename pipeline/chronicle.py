@@ -6,7 +6,7 @@ A line each, with `what` and `at`, in seconds since 1970:
     worked    worker, source, segment, began, frames: so long a worker was at one segment; of photographs, at some
     lost      worker, reason
     failed    source, path, frames (the first and the stop of its segment, or null), frame, error
-    ended     status, frames, iterations, wall_s, failures (how many)
+    ended     status, frames, iterations, megapixel_iterations, wall_s, failures (how many)
 
 A run that finds nothing to do and nothing new that failed writes nothing. What cannot be written is not told: no run
 stops for it.
@@ -119,6 +119,7 @@ class Chronicle(Watcher):
                 "status": summary.status,
                 "frames": dict(summary.frames),
                 "iterations": summary.iterations,
+                "megapixel_iterations": summary.megapixel_iterations,
                 "wall_s": round(summary.wall_s, 3),
                 "failures": len(summary.failures),
             }

@@ -47,10 +47,11 @@ class Shot:
 
 @dataclass(frozen=True)
 class Player:
-    """Source and result as media beside the page; `offset_s`: where in the source the result begins."""
+    """Source and result as media beside the page; `first` and `offset_s`: where in the source the result begins."""
 
     source: str
     result: str
+    first: int
     offset_s: float
     rate: float
     times: str  # of the result's frames, in s, separated by blanks; empty: by the rate
@@ -161,7 +162,12 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
     if source.frames <= MOST_TIMES:
         times = " ".join(f"{float(probe.time_s(i) - start):.4f}" for i in range(source.first, source.stop))
     return Player(
-        address(found.path, space.root), address(target, space.root), float(start), float(probe.rate), times
+        address(found.path, space.root),
+        address(target, space.root),
+        source.first,
+        float(start),
+        float(probe.rate),
+        times,
     )
 
 

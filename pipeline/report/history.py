@@ -61,6 +61,11 @@ class Run:
         wall_s = self.ended.get("wall_s")
         return float(wall_s) if _is_number(wall_s) else max(0.0, self.last_s - self.began_s)
 
+    def took(self, what: str) -> float:
+        """How many iterations or megapixel_iterations it took, those of drafts included; 0 where nobody said."""
+        amount = self.ended.get(what)
+        return float(amount) if _is_number(amount) else 0.0
+
     @property
     def status(self) -> str:
         """How it ended: done, incomplete, interrupted, error, or unfinished, where nobody said."""

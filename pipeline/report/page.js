@@ -17,7 +17,8 @@ for (const stage of document.querySelectorAll(".stage")) {
 function player(box) {
   const source = box.querySelector(".source"), result = box.querySelector(".result");
   const toggle = box.querySelector(".toggle"), seek = box.querySelector(".seek"), output = box.querySelector("output");
-  const offset = Number(box.dataset.offset), rate = Number(box.dataset.rate) || 25;
+  const number = Number(box.dataset.first), offset = Number(box.dataset.offset);
+  const rate = Number(box.dataset.rate) || 25;
   const times = box.dataset.times ? box.dataset.times.split(" ").map(Number) : null;
   const film = box.closest(".film");
   const shift = (video) => (video === source ? offset : 0);
@@ -46,9 +47,9 @@ function player(box) {
   };
   const show = () => {
     const frame = frameAt(time(leader));
-    output.textContent = `frame ${frame}`;
+    output.textContent = `frame ${number + frame}`;
     seek.value = Math.round((1000 * frame) / Math.max(1, frames() - 1));
-    seek.setAttribute("aria-valuetext", `frame ${frame} of ${frames()}`);
+    seek.setAttribute("aria-valuetext", `frame ${number + frame}, the ${frame + 1}. of ${frames()}`);
     toggle.textContent = leader.paused ? "Play" : "Pause";
     for (const svg of film.querySelectorAll(".chart svg")) {
       const d = svg.dataset, first = Number(d.first), last = Number(d.last), left = Number(d.left);
@@ -66,7 +67,7 @@ function player(box) {
     isUsed = true;
     source.currentTime = t + offset;
     result.currentTime = t;
-    output.textContent = `frame ${at}`;
+    output.textContent = `frame ${number + at}`;
   };
   const step = (by) => {
     leader.pause();

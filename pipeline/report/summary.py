@@ -80,13 +80,18 @@ def headline(plan: Plan, album: Album | None, config: Config) -> str:
 
 
 def numbers(figures: Figures, plan: Plan, runs: Sequence[Run], failures: int) -> list[tuple[str, str]]:
-    """What it all came to: a label and a value each."""
+    """What it all came to, in all runs: a label and a value each.
+
+    A run that was killed has not said what it took, but what it finished is in the records; these lack drafts.
+    """
+    iterations = max(figures.iterations, round(sum(run.took("iterations") for run in runs)))
+    megapixels = max(figures.megapixel_iterations, sum(run.took("megapixel_iterations") for run in runs))
     done = sum(len(figures.films.get(source.name, {})) for source in plan.sources) + figures.pages
     wall_s = sum(run.wall_s for run in runs)
     told = [
         ("frames" if plan.sources or not figures.pages else "photographs", f"{done:,}"),
-        ("iterations", f"{figures.iterations:,}"),
-        ("megapixel-iterations", number(round(figures.megapixel_iterations, 3))),
+        ("iterations", f"{iterations:,}"),
+        ("megapixel-iterations", number(round(megapixels, 3))),
         ("wall time", duration(wall_s) if runs else "not recorded"),
         ("failures", f"{failures:,}"),
     ]

@@ -41,7 +41,11 @@ class FiguredFarm(TextureFarm):
             if isinstance(event, FrameFinished):
                 place += 1
                 worker = names.setdefault(event.job.name, f"host-{1 + len(names) % 2}")
-                event = replace(event, record=replace(figured(event.record), worker=worker))
+                job, index = event.job, event.record.frame
+                start = "cold" if job.kind == "paint" and index == job.first else "warm"
+                event = replace(
+                    event, record=replace(figured(replace(event.record, start=start)), worker=worker)
+                )
                 if place == 5:
                     yield WorkerLost(worker, "killed by the kernel")
                     names[event.job.name] = "host-3"
