@@ -126,6 +126,7 @@ class Chronicle(Watcher):
         )
 
     def _worked(self, worker: str, source: str, segment: str, seconds: float) -> None:
+        self._begin()
         now_s = time.time()
         if worker in self._stints and self._stints[worker].segment != segment:
             self._close(worker)
@@ -163,12 +164,16 @@ class Chronicle(Watcher):
         self._lines = 0
         self._tell("ended", **told)
 
-    def _tell(self, what: str, **more: Any) -> None:
+    def _begin(self) -> None:
+        """Say that there is something to do; once."""
         if not self._is_begun:
             self._is_begun = True
             with suppress(SpaceError):
                 _shorten(self._space)
             self._append({"what": "started", "at": round(self._began_s, 3), **self._started})
+
+    def _tell(self, what: str, **more: Any) -> None:
+        self._begin()
         if self._lines < MOST_LINES:
             self._lines += 1
             self._append({"what": what, "at": round(time.time(), 3), **more})

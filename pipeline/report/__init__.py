@@ -16,9 +16,9 @@ from pipeline.config import Config, plain
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.plan import Plan
-from pipeline.report.album import album
+from pipeline.report.album import album_of
 from pipeline.report.figures import read_figures
-from pipeline.report.films import address, film
+from pipeline.report.films import address, film_of
 from pipeline.report.history import read_runs
 from pipeline.report.lanes import timeline
 from pipeline.report.page import render
@@ -79,9 +79,9 @@ def is_current(space: Workspace) -> bool:
 
 def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: Sequence[str]) -> bytes:
     figures, runs = read_figures(space.records), read_runs(space)
-    pictures, journal = album(config, space), written(space).last
+    pictures, journal = album_of(config, space), written(space).last
     films = [
-        film(s, figures.films.get(s.name, {}), journal.get(s.name, {}), space)
+        film_of(s, figures.films.get(s.name, {}), journal.get(s.name, {}), space)
         for s in plan.sources[:MOST_FILMS]
     ]
     failed, failures = failed_in(plan, runs, config)

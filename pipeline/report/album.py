@@ -45,7 +45,7 @@ class Album:
     notes: tuple[tuple[str, int], ...]
 
 
-def album(config: Config, space: Workspace) -> Album | None:
+def album_of(config: Config, space: Workspace) -> Album | None:
     """What was painted of photographs; None where there are none. The table is walked through twice, row by row."""
     if not space.index.exists():
         return None

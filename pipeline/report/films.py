@@ -70,7 +70,7 @@ class Film:
     charts: tuple[Chart, ...]
 
 
-def film(
+def film_of(
     source: SourcePlan, figures: Mapping[int, FrameFigures], entry: Mapping[str, Any], space: Workspace
 ) -> Film:
     """The section of a film; `entry`: the last line of its output in the journal of outputs."""
