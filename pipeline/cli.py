@@ -100,6 +100,7 @@ def run(
         loaded = load_config(config, set_ or ())
         summary = _run(loaded, progress, _command(config, set_))
         _print_summary(summary, as_json)
+        _print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
         )
@@ -394,6 +395,15 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         typer.echo(printable(f"failed: {failure.source}: {failure.error}"), err=True)
     if summary.status == "interrupted":
         typer.echo("run the same command again to go on where this stopped", err=True)
+
+
+def _print_report(config: Config) -> None:
+    """Where the page of the run is, if there is one."""
+    from pipeline.workspace import Workspace
+
+    page = Workspace(config.output).report
+    if page.is_file():
+        typer.echo(f"report: {page}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:

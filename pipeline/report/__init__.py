@@ -80,9 +80,10 @@ def is_current(space: Workspace) -> bool:
 def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: Sequence[str]) -> bytes:
     figures, runs = read_figures(space.records), read_runs(space)
     pictures, journal = album_of(config, space), written(space).last
+    sources = plan.sources[:MOST_FILMS]
     films = [
-        film_of(s, figures.films.get(s.name, {}), journal.get(s.name, {}), space)
-        for s in plan.sources[:MOST_FILMS]
+        film_of(s, figures.films.get(s.name, {}), journal.get(s.name, {}), space, len(sources))
+        for s in sources
     ]
     failed, failures = failed_in(plan, runs, config)
     last = runs[-1] if runs else None

@@ -12,8 +12,11 @@ from pipeline.report.words import number
 
 WIDTH, HEIGHT = 540, 220
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 20, 30
-MOST_POINTS = 5000
-"""Of one chart; frames beyond are sampled."""
+MOST_POINTS, LEAST_POINTS, POINTS_OF_PAGE = 5000, 500, 20_000
+"""Of one chart; of a longer film, or of many films, frames are sampled."""
+
+MOST_MARKS = 60
+"""Of cuts, and of segment boundaries; of more, every second one is drawn, or third …"""
 
 _SPARSE, _DENSE = 200, 1500  # points up to which they are dots of 3 and of 2 px
 
@@ -71,6 +74,7 @@ class Axes:
     stop: int
     cuts: tuple[int, ...]
     seams: tuple[int, ...]
+    most_points: int = MOST_POINTS
 
     def x(self, frame: float) -> float:
         """Where a frame is, in px."""
@@ -97,6 +101,15 @@ class Axes:
 Value = Callable[[FrameFigures], float | None]
 
 
+def points_of(films: int) -> int:
+    """How many points a chart may have on a page of so many films.
+
+    >>> points_of(1), points_of(10), points_of(1000)
+    (5000, 2000, 500)
+    """
+    return min(MOST_POINTS, max(LEAST_POINTS, POINTS_OF_PAGE // max(1, films)))
+
+
 def chart(
     key: str, title: str, caption: str, frames: Sequence[FrameFigures], value: Value, axes: Axes, **kind: bool
 ) -> Chart | None:
@@ -107,7 +120,7 @@ def chart(
     known = [(one, v) for one in frames if (v := value(one)) is not None and math.isfinite(v)]
     if not known:
         return None
-    shown = known[:: math.ceil(len(known) / MOST_POINTS)]
+    shown = known[:: math.ceil(len(known) / axes.most_points)]
     values = [v for _, v in known]
     with_spans = kind.get("spans", False)
     ends = [end for one, _ in known for end in (one.low, one.high)] if with_spans else values
@@ -187,7 +200,7 @@ def _spans(frames: Sequence[FrameFigures], scale: Scale, axes: Axes) -> str:
 
 def _thinned(marks: Sequence[Mark]) -> Sequence[Mark]:
     """No more marks than can be told apart."""
-    return marks[:: math.ceil(len(marks) / (WIDTH // 4))] if marks else marks
+    return marks[:: math.ceil(len(marks) / MOST_MARKS)] if marks else marks
 
 
 def _round_numbers(low: float, high: float, count: int) -> list[float]:

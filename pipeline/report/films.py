@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.plan import SourcePlan
-from pipeline.report.charts import Axes, Chart, chart
+from pipeline.report.charts import Axes, Chart, chart, points_of
 from pipeline.report.figures import FrameFigures
 from pipeline.report.thumbnails import Thumbnail, result_pictures, source_pictures, thumbnail
 from pipeline.report.words import count, duration, shown
@@ -71,9 +71,13 @@ class Film:
 
 
 def film_of(
-    source: SourcePlan, figures: Mapping[int, FrameFigures], entry: Mapping[str, Any], space: Workspace
+    source: SourcePlan,
+    figures: Mapping[int, FrameFigures],
+    entry: Mapping[str, Any],
+    space: Workspace,
+    films: int = 1,
 ) -> Film:
-    """The section of a film; `entry`: the last line of its output in the journal of outputs."""
+    """The section of a film; `entry`: the last line of its output in the journal of outputs; `films`: on the page."""
     middle = (source.first + source.stop - 1) // 2
     aspect = source.inspected.probe.sample_aspect
     pairs = _pictures(source, [middle], PAIR_PX, aspect, space)
@@ -86,7 +90,7 @@ def film_of(
         pair=pair if pair.before and pair.after else None,
         player=_player(source, space),
         strip=strip,
-        charts=charts_of(source, figures),
+        charts=charts_of(source, figures, films),
     )
 
 
@@ -183,10 +187,10 @@ def address(path: Path, folder: Path) -> str:
 # --- charts ---
 
 
-def charts_of(source: SourcePlan, figures: Mapping[int, FrameFigures]) -> tuple[Chart, ...]:
-    """The charts of a film whose frames are painted."""
+def charts_of(source: SourcePlan, figures: Mapping[int, FrameFigures], films: int = 1) -> tuple[Chart, ...]:
+    """The charts of a film, one of `films` on the page."""
     frames = [one for index, one in sorted(figures.items()) if source.first <= index < source.stop]
-    axes = Axes(source.first, source.stop, _cuts(source), source.seams)
+    axes = Axes(source.first, source.stop, _cuts(source), source.seams, points_of(films))
     painted = [one for one in frames if one.start != "skipped"]
     drawn = (
         chart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeline.media.sources import natural
 from pipeline.report.charts import Tick
 from pipeline.report.history import Run, Stint, joined
 from pipeline.report.words import count, duration
@@ -60,7 +61,7 @@ def timeline(runs: Sequence[Run]) -> Timeline | None:
     worked = [run for run in runs if run.stints or run.losses]
     if not worked:
         return None
-    names = list(dict.fromkeys(name for run in worked for name in _workers(run)))
+    names = sorted({name for run in worked for name in _workers(run)}, key=natural)
     places = {name: TOP + LANE * (place + 0.5) for place, name in enumerate(names[:MOST_LANES])}
     clock = _Clock.of(worked)
     stints = sum(len(joined(run.stints)) for run in worked)
@@ -117,9 +118,8 @@ def _last_s(run: Run) -> float:
 
 
 def _workers(run: Run) -> Iterator[str]:
-    """The names of a run's workers, in the order in which they began."""
-    seen = [(one.began_s, one.worker) for one in run.stints] + [(one.at_s, one.worker) for one in run.losses]
-    yield from (name for _, name in sorted(seen))
+    yield from (one.worker for one in run.stints)
+    yield from (one.worker for one in run.losses)
 
 
 def _bars(run: Run, clock: _Clock, places: dict[str, float], *, across: bool) -> Iterator[Bar]:

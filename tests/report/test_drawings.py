@@ -88,9 +88,14 @@ def test_20_000_frames_are_sampled_and_the_caption_says_so() -> None:
     assert "of 20,000 frames: median" in found[0].description  # counted over all
 
 
+def test_on_a_page_of_many_films_each_has_fewer_points() -> None:
+    found = charts_of(planned(inspected(frames=3000)), {n: figure(n) for n in range(3000)}, films=20)
+    assert [len(one.points) for one in found] == [1000, 1000]
+
+
 def test_marks_that_could_not_be_told_apart_are_thinned() -> None:
     axes = Axes(0, 10_000, (), tuple(range(10, 10_000, 10)))
-    assert 100 < len(axes.marks) <= charts.WIDTH // 4
+    assert charts.MOST_MARKS / 2 < len(axes.marks) <= charts.MOST_MARKS
     assert [mark.kind for mark in Axes(0, 9, (3,), (6,)).marks] == ["seam", "cut"]
 
 
