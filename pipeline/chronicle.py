@@ -8,15 +8,15 @@ A line each, with `what` and `at`, in seconds since 1970:
     failed    source, path, frames (the first and the stop of its segment, or null), frame, error
     ended     status, frames, iterations, megapixel_iterations, wall_s, failures (how many)
 
-A run that finds nothing to do and nothing new that failed writes nothing. What cannot be written is not told: no run
-stops for it.
+A run that gets nothing done, and in which nothing fails but what failed in the last one, writes nothing. What cannot
+be written is not told: no run stops for it.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -75,7 +75,7 @@ class Chronicle(Watcher):
         self._is_begun = self._is_over = False
         self._lines = 0
         self._stints: dict[str, _Stint] = {}
-        self._failed: list[Failure] = []
+        self._failed: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -108,12 +108,12 @@ class Chronicle(Watcher):
     def ended(self, summary: Summary) -> None:
         """Take down how the run ended, and what failed without any work."""
         self._is_over = True
-        known = {(one.source, one.error) for one in self._failed}
-        others = [one for one in summary.failures if (one.source, one.error) not in known]
-        if not self._is_begun and others == last_failures(self._space):
+        known = {(one["source"], one["error"]) for one in self._failed}
+        for failure in summary.failures:
+            if (failure.source, failure.error) not in known:
+                self._fail(failure)
+        if not self._is_begun and {_key(one) for one in self._failed} == _last_failures(self._space):
             return
-        for failure in others[: MOST_FAILURES - len(self._failed)]:
-            self._fail(failure)
         self._end(
             {
                 "status": summary.status,
@@ -153,10 +153,13 @@ class Chronicle(Watcher):
             )
 
     def _fail(self, failure: Failure, path: str | None = None, frames: tuple[int, int] | None = None) -> None:
-        if len(self._failed) < MOST_FAILURES:
-            self._failed.append(failure)
-            told = {"source": failure.source, "frame": failure.frame, "error": failure.error}
-            self._tell("failed", **told, path=path, frames=frames)
+        """Tell a failure; one that comes before any work waits for it, since it may be that of the last run again."""
+        if len(self._failed) == MOST_FAILURES:
+            return
+        told = {"source": failure.source, "frame": failure.frame, "error": failure.error}
+        self._failed.append({**told, "path": path, "frames": frames})
+        if self._is_begun:
+            self._tell("failed", **self._failed[-1])
 
     def _end(self, told: Mapping[str, Any]) -> None:
         for worker in list(self._stints):
@@ -171,6 +174,8 @@ class Chronicle(Watcher):
             with suppress(SpaceError):
                 _shorten(self._space)
             self._append({"what": "started", "at": round(self._began_s, 3), **self._started})
+            for failed in self._failed:
+                self._tell("failed", **failed)
 
     def _tell(self, what: str, **more: Any) -> None:
         self._begin()
@@ -183,14 +188,19 @@ class Chronicle(Watcher):
             append_journal(self._space.events, entry)
 
 
-def last_failures(space: Workspace) -> Sequence[Failure]:
+def _key(failed: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes two failures the same."""
+    return tuple(str(failed.get(name)) for name in ("source", "frame", "error"))
+
+
+def _last_failures(space: Workspace) -> set[tuple[Any, ...]]:
     """What failed in the last run that told anything."""
-    found: list[Failure] = []
+    found: set[tuple[Any, ...]] = set()
     for entry in read_journal(space.events):
         if entry.get("what") == "started":
-            found = []
+            found = set()
         elif entry.get("what") == "failed":
-            found.append(Failure(entry.get("source", ""), entry.get("frame"), entry.get("error", "")))
+            found.add(_key(entry))
     return found
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline import chronicle as module
-from pipeline.chronicle import Chronicle, last_failures
+from pipeline.chronicle import Chronicle
 from pipeline.errors import ClusterError
 from pipeline.execute.events import FrameFinished, SegmentFailed, WorkerLost
 from pipeline.ledger import Outputs, Summary
-from pipeline.plan import Failure, Plan
+from pipeline.plan import Plan
 from pipeline.resume import take_stock, todos
 from pipeline.run import run
 from pipeline.workspace import Workspace, read_journal
@@ -104,7 +104,21 @@ def test_a_failure_is_told_with_its_file_and_its_segment(
     assert failed["path"] == str(clip)
     assert failed["frames"] == [4, 8]
     assert failed["frame"] == 5
-    assert last_failures(Workspace(config.output)) == [Failure("clip.mp4", 5, FailingFarm.ERROR)]
+    assert (failed["source"], failed["error"]) == ("clip.mp4", FailingFarm.ERROR)
+
+
+def test_a_failure_that_comes_again_before_anything_is_done_changes_nothing(
+    job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.execute.scheduler.Farm", FailingFarm)
+    config = job(clip, video=VIDEO)
+    run(config)
+    before = tree(config.output)
+    run(config)
+    assert tree(config.output) == before
+    monkeypatch.setattr(FailingFarm, "ERROR", "another reason")
+    run(config)
+    assert [one["error"] for one in told(Workspace(config.output), "failed")][1:] == ["another reason"]
 
 
 def test_a_death_is_told_and_ends_the_workers_stint(
@@ -173,6 +187,7 @@ def test_the_lines_of_a_run_are_limited_and_its_end_is_told_all_the_same(
 def test_failures_are_limited(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_FAILURES", 3)
     one, work = Chronicle(space, {}), a_job(space)
+    one.happened(WorkerLost("host-1", "so that something has happened"))
     for index in range(10):
         one.happened(SegmentFailed(work, index, "no"))
     assert [entry["frame"] for entry in told(space, "failed")] == [0, 1, 2]
