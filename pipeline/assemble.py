@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -17,9 +16,10 @@ from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
 from pipeline.packs import read_frames
+from pipeline.places import clear, place_of
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import Workspace, append_journal, read_journal
+from pipeline.workspace import FOLDER, Workspace, append_journal, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
@@ -44,13 +44,14 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
     where it differs or cannot be written, `SpaceError` without room.
     """
-    target = space.output / source.output
+    target = place_of(space.output, source.output)
     short = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     partial = target.with_name(
         f".{short}.partial{target.suffix}"
     )  # short, since a name may have its full 255 bytes
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+    clear(partial)  # what a killed run left
     try:
         notes, checks = _write(source, partial, space)
         if source.output not in written(space).outputs and target.exists():
@@ -60,8 +61,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         with writing(target):
             _put(partial, target, source)
     finally:
-        with suppress(OSError):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+        clear(partial)
     found = {"digest": _digest(target), "notes": notes, "checks": checks}
     stamp = {**_stamp(source), **_state(target), **found}
     append_journal(space.outputs, {**ours, **stamp})
@@ -138,12 +138,21 @@ def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Stand
 
 
 def without_blocked(plan: Plan, space: Workspace) -> Plan:
-    """The plan, where sources whose output's place is taken by a file that no run of ours put there have failed."""
+    """The plan, where sources have failed whose output's place is taken by a file that no run of ours put there, or
+    lies elsewhere by a link."""
     ours = written(space).outputs
-    taken = [s for s in plan.sources if s.output not in ours and (space.output / s.output).exists()]
-    failures = [Failure(source.name, None, _occupied(space.output / source.output)) for source in taken]
-    sources = tuple(source for source in plan.sources if source not in taken) if taken else plan.sources
-    return replace(plan, sources=sources, failures=(*plan.failures, *failures))
+    failures, sources = list(plan.failures), []
+    for source in plan.sources:
+        try:
+            target = place_of(space.output, source.output)
+            if source.output.split("/")[0].casefold() == FOLDER:
+                raise MediaError(f"{target} would be in the run folder; rename the folder of the source")
+            if source.output not in ours and target.exists():
+                raise MediaError(_occupied(target))
+            sources.append(source)
+        except MediaError as error:
+            failures.append(Failure(source.name, None, str(error)))
+    return replace(plan, sources=tuple(sources), failures=tuple(failures))
 
 
 def _occupied(target: Path) -> str:
@@ -158,11 +167,16 @@ def current_outputs(sources: tuple[SourcePlan, ...], space: Workspace) -> dict[s
             source.name,
             space.output / source.output,
             source.frames,
-            tuple(journal.last[source.name].get("notes", ())),
+            _notes_in(journal.last[source.name].get("notes")),
         )
         for source in sources
         if standing_of(source, space, journal) == "current"
     }
+
+
+def _notes_in(value: object) -> tuple[str, ...]:
+    """The notes of an entry; of a damaged one, none."""
+    return tuple(note for note in value if isinstance(note, str)) if isinstance(value, list) else ()
 
 
 def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -171,7 +185,6 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[s
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
     if source.is_folder:
-        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
         notes = write_pictures(_frames(source, space), partial, *part)
     else:
         notes = encode_video(_frames(source, space), partial, *part, source.coding)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, MediaError, PipelineError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from pipeline.config import Config
     from pipeline.display import Display
@@ -66,8 +67,8 @@ class HowShown(StrEnum):
 Shown = Annotated[
     HowShown,
     typer.Option(
-        help="What is shown on standard error meanwhile: a panel on a terminal and else lines (auto), lines, JSON "
-        "lines, or nothing."
+        metavar="auto|lines|json|none",
+        help="What standard error shows meanwhile: a panel on a terminal and else lines, lines, JSON lines, nothing.",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -126,7 +127,7 @@ def plan(
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
         with _console().status("looking") as status:  # seen on a terminal only
-            seen = look(loaded, lambda what: status.update(f"looking at {what}"))
+            seen = look(loaded, _shown_by(status))
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
@@ -134,9 +135,7 @@ def plan(
         else:
             show(found, _console(stderr=False))
             if shots is not None:
-                typer.echo(
-                    f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}"
-                )
+                _tell(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
         if found["disk_refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
@@ -155,27 +154,68 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
             typer.echo(json.dumps(found or {"status": "none"}))
         else:
             for line in ("no run has worked on this job yet",) if found is None else lines(found):
-                typer.echo(line)
+                _tell(line)
 
 
 @app.command()
 def preview(
-    config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False
+    config: ConfigPath,
+    set_: Overrides = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
+        ),
+    ] = None,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Write a partial video of what is finished so far, while a run goes on or after it was interrupted."""
+    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+
+    With --at, --grid, --frames or --size it is always a sheet.
+    """
     with _reporting(as_json, debug, interrupted=("stopped; run again to start over", STOPPED)):
         from pipeline.config import load_config
-        from pipeline.preview import lines, to_json
-        from pipeline.preview import preview as show_finished
+        from pipeline.look import look
+        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.samples import FRAMES, Grid, Wish, make_sheet, parse_times
 
-        seen, previews = show_finished(load_config(config, set_ or ()))
+        wish = Wish(
+            parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size
+        )
+        loaded, sheet = load_config(config, set_ or ()), None
+        previews: list[Preview] = []
+        with _console().status("looking") as status:  # seen on a terminal only
+            seen = look(loaded, _shown_by(status))
+            if finished or (wish == Wish() and is_begun(seen)):
+                previews = partial_videos(loaded, seen)
+            else:
+                reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
+                sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
-            typer.echo(json.dumps(to_json(seen, previews)))
+            typer.echo(
+                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
+            )
         else:
-            for line in lines(seen, previews):
-                typer.echo(line)
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
+                _tell(line)
             for failure in seen.failures:
-                typer.echo(f"cannot be used: {failure.source}: {failure.error}", err=True)
+                _tell(f"cannot be used: {failure.source}: {failure.error}", err=True)
         failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
@@ -194,7 +234,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
-        typer.echo(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
+        _tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
 @app.command()
@@ -209,8 +249,8 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         for verdict in judge(load_config(config, set_ or ())):
             verdicts.append(verdict)
             if not as_json:
-                typer.echo(verdict.line)
-        typer.echo(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
+                _tell(verdict.line)
+        _tell(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 
 
@@ -222,7 +262,7 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
         from pipeline.report import write_report
 
         path = write_report(load_config(config, set_ or ()), _command(config, set_))
-        typer.echo(f"wrote {path}; open it in a browser")
+        _tell(f"wrote {path}; open it in a browser")
 
 
 @app.command()
@@ -232,14 +272,15 @@ def doctor(debug: Debug = False) -> None:
         from rich.text import Text
 
         from pipeline.doctor import examine
+        from pipeline.media.items import printable
 
         console, healthy = _console(stderr=False), True
         for finding in examine(Path.cwd()):
             healthy &= finding.works
             mark = Text("ok   ", "green") if finding.works else Text("FAIL ", "red")
-            console.print(mark + Text(f"{finding.name:8} {finding.seen}"), soft_wrap=True)
+            console.print(mark + Text(printable(f"{finding.name:8} {finding.seen}")), soft_wrap=True)
             if not finding.works:
-                console.print(Text(f"              → {finding.remedy}"), soft_wrap=True)
+                console.print(Text(printable(f"              → {finding.remedy}")), soft_wrap=True)
         raise typer.Exit(DONE if healthy else UNABLE)
 
 
@@ -258,7 +299,7 @@ def init(path: Annotated[Path, typer.Argument(metavar="[PATH]")] = Path("stylize
             ) from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-        typer.echo(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
+        _tell(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
 
 
 @app.command()
@@ -355,8 +396,24 @@ def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
         traceback.print_exc()
     if as_json:
         typer.echo(json.dumps(_empty_summary(message)))
-    typer.echo(f"stylize: {message}", err=True)
+    _tell(f"stylize: {message}", err=True)
     raise typer.Exit(code)
+
+
+def _tell(text: str, *, err: bool = False) -> None:
+    """Print lines in which something may be quoted: a name of a file must not drive the terminal."""
+    from pipeline.media.items import printable
+
+    typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
+def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
+    """What tells a terminal's status line something; not as plain text, in which Rich takes brackets for markup."""
+    from rich.text import Text
+
+    from pipeline.media.items import printable
+
+    return lambda what: status.update(Text(printable(before + what)))
 
 
 def _empty_summary(message: str) -> dict[str, Any]:
@@ -383,16 +440,14 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
     )
-    from pipeline.media.items import printable
-
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
-            typer.echo(printable(str(output.output)))
+            _tell(str(output.output))
     if count > SHOWN:
         typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
-        typer.echo(printable(f"failed: {failure.source}: {failure.error}"), err=True)
+        _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
         typer.echo("run the same command again to go on where this stopped", err=True)
 
@@ -403,7 +458,7 @@ def _print_report(config: Config) -> None:
 
     page = Workspace(config.output).report
     if page.is_file():
-        typer.echo(f"report: {page}", err=True)
+        _tell(f"report: {page}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:

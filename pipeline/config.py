@@ -222,10 +222,10 @@ def check_files(config: Config, document: Placed | None = None) -> None:
     if config.content_mask and (trouble := mask_trouble(config.content_mask)):
         problems.append(f"content_mask must be an image; {config.content_mask} {trouble}{at('content_mask')}")
     if isinstance(config.weights, Path) and (kind := kind_of(config.weights)) != "file":
-        trouble = "is a folder" if kind == "folder" else "does not exist"
+        trouble = {"folder": "is a folder", "special": "is a device or a pipe"}.get(kind, "does not exist")
         problems.append(f"weights must be a file; {config.weights} {trouble}{at('weights')}")
     existing = next(path for path in (config.output, *config.output.parents) if kind_of(path) != "nothing")
-    if kind_of(existing) == "file":
+    if kind_of(existing) != "folder":
         problems.append(f"output must be a folder, {existing} is a file{at('output')}")
     output = realpath(config.output)
     if output in {realpath(root_of(text)) for text in config.input}:

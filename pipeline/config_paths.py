@@ -6,7 +6,7 @@ import warnings
 from glob import escape, has_magic
 from os.path import normpath, realpath
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import Literal
 
 from pipeline.errors import MediaError
@@ -30,12 +30,13 @@ def absolute_pattern(base: Path, text: str) -> str:
     return str(absolute(Path(escape(str(base))) if is_pattern else base, text))
 
 
-def kind_of(path: Path) -> Literal["file", "folder", "nothing"]:
-    """What is at a path; also nothing if the system will not say."""
+def kind_of(path: Path) -> Literal["file", "folder", "special", "nothing"]:
+    """What is at a path, special being a device or a pipe; also nothing if the system will not say."""
     try:
-        return "folder" if S_ISDIR(path.stat().st_mode) else "file"
+        mode = path.stat().st_mode
     except OSError:
         return "nothing"
+    return "folder" if S_ISDIR(mode) else "file" if S_ISREG(mode) else "special"
 
 
 def root_of(text: str) -> Path:
@@ -55,14 +56,17 @@ def image_trouble(path: Path) -> str:
     """Why Pillow cannot read a picture, to follow its path in a sentence; nothing if it can."""
     from PIL import Image  # 40 ms that `stylize --help` need not wait for
 
-    from pipeline.media.photo_formats import UNREADABLE
+    from pipeline.media.photo_formats import UNREADABLE, open_limited
+
+    if kind_of(path) == "special":  # to open a pipe would wait for ever
+        return "is a device or a pipe"
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", Image.DecompressionBombWarning
             )  # paintings are scanned at 100 Mpx
-            with Image.open(path) as image:
+            with open_limited(path) as image:
                 image.load()  # all of it: one that is cut off would stop the workers later
     except FileNotFoundError:
         return "does not exist"

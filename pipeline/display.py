@@ -26,6 +26,7 @@ from pipeline.execute.events import (
     WorkerLost,
 )
 from pipeline.ledger import Watcher
+from pipeline.media.items import printable
 from pipeline.plan import Plan
 from pipeline.progress import Meter, worker_line
 from pipeline.resume import Stock
@@ -62,12 +63,14 @@ class Display(Watcher):
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line that stays."""
-        self._console.print(Text(text, style=style or ""), soft_wrap=True)
+        self._console.print(Text(printable(text), style=style or ""), soft_wrap=True)
 
     def looking_at(self, source: str) -> None:
         """Only on a terminal: a log needs no line per photograph."""
         if self._is_live:
-            self._console.print(Text(f"looking at {source}", style="dim"), end="\r", soft_wrap=True)
+            self._console.print(
+                Text(printable(f"looking at {source}"), style="dim"), end="\r", soft_wrap=True
+            )
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Say what there is to do, what is reused, and why the rest is not."""
@@ -139,7 +142,7 @@ class Display(Watcher):
         workers = [f"{'●' if one.busy else '○'} {worker_line(one, width - 2)}" for one in now.workers]
         more = [f"… and {len(workers) - shown} more workers"] if len(workers) > shown else []
         for text in (*now.lines, *workers[:shown], *more):
-            lines.add_row(Text(text, overflow="ellipsis", no_wrap=True))
+            lines.add_row(Text(printable(text), overflow="ellipsis", no_wrap=True))
         return lines
 
 

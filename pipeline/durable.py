@@ -16,10 +16,10 @@ from typing import Any
 from pipeline.errors import SpaceError
 
 
-def append_journal(path: Path, entry: Mapping[str, Any]) -> None:
-    """Add one line to a journal, whole and synced."""
+def append_journal(path: Path, entry: Mapping[str, Any], *, synced: bool = True) -> None:
+    """Add one line to a journal, whole and, but for one that can be rebuilt, synced."""
     with writing(path.parent):
-        append_line(path, entry)
+        append_lines(path, [entry], synced=synced)
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
@@ -90,17 +90,23 @@ def append_line(path: Path, entry: Mapping[str, Any]) -> None:
     append_lines(path, [entry])
 
 
-def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """One write of some lines, synced; the same."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+def append_lines(path: Path, entries: Iterable[Mapping[str, Any]], *, synced: bool = True) -> None:
+    """One write of some lines; the same."""
+    descriptor = no_link(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         with os.fdopen(os.dup(descriptor), "ab") as file:  # writes all of it, where os.write may write a part
             file.write(b"\n" * torn + b"".join(line_of(entry) for entry in entries))
-        os.fsync(descriptor)
+        if synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def no_link(path: Path | str, flags: int) -> int:
+    """Open a file by its descriptor, unless its name is a link's; OSError where it is."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def write_synced(path: Path, parts: Iterable[bytes]) -> None:

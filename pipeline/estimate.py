@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.archive.summary import Pictures
 from pipeline.config import Config, Transfer
+from pipeline.costs import FrameCost, averaged, segment_cost, warm_cost
 from pipeline.plan import Plan
 from pipeline.resume import Stock
 
@@ -41,13 +42,8 @@ def estimate(
                 continue
             direction = source.direction(segment)
             own = direction.transfer if direction else transfer
-            cold = cold_work(source.size, own)
-            warm = (max(1, own.warm_iterations) + _last(own)) * area / 1e6
-            if segment.kind == "paint":
-                colds = len(frames) if not source.is_warm else int(segment.first in frames)
-                work += colds * cold * segment.effort + (len(frames) - colds) * warm
-            else:
-                work += len(frames) * warm * segment.effort
+            cost = FrameCost(cold_work(source.size, own), warm_cost(area / 1e6, own))
+            work += segment_cost(source, segment, frames, cost)
     for (size, look), pages in pictures.work.items():
         work += pages * cold_work(size, pictures.looks[look].transfer)
     seconds = None if seconds_per_unit is None else work * seconds_per_unit
@@ -63,13 +59,8 @@ def cold_work(size: tuple[int, int], transfer: Transfer) -> float:
     area = size[0] * size[1] / 1e6
     *coarser, _ = schedule(longest, transfer.scales)
     coarse = style_settings(transfer).coarse
-    coarse_work = sum((coarse + _last(transfer)) * (px / longest) ** 2 for px in coarser)
-    return area * (transfer.iterations + _last(transfer) + coarse_work)
-
-
-def _last(transfer: Transfer) -> int:
-    """Evaluations of the average of the iterates, at the end of a size."""
-    return 1 if transfer.averaging else 0
+    coarse_work = sum((coarse + averaged(transfer)) * (px / longest) ** 2 for px in coarser)
+    return area * (transfer.iterations + averaged(transfer) + coarse_work)
 
 
 def try_out(config: Config) -> float:

@@ -20,6 +20,8 @@ def flow_file(choice: Path | None) -> tuple[Path, str]:
     Raises `WeightsError` where it is not there, or is not what its name says.
     """
     path = choice or _cached()
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise WeightsError(f"video.flow_weights: {path} is no file; {_remedy(_cache())}")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,8 +7,10 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.errors import MediaError
+from pipeline.media.photo_formats import UNREADABLE, open_limited
 
 Frame = NDArray[np.uint8]
 
@@ -24,6 +26,9 @@ def encode_frame(frame: Frame) -> bytes:
 def decode_frame(path: Path) -> Frame:
     """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged."""
     try:
-        return np.asarray(iio.imread(path, plugin="pillow"), dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
+        with open_limited(path, "PNG") as picture:
+            if picture.mode != "RGB":
+                raise ValueError(f"its mode is {picture.mode}")
+            return np.array(picture, dtype=np.uint8)
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

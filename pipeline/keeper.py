@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -89,11 +88,17 @@ class Keeper:
             return next(ready, None)
         self._raise_what_failed()
         blocked: Todo | None = None
+        refused: set[str] = (
+            set()
+        )  # sources that have no room as a whole: a long film has thousands of segments
         for todo in ready:
-            if self._admit(todo):
+            name = self._places[todo.key][0].name
+            if name not in refused and self._admit(todo):
                 self._running.add(todo.key)
                 return todo
-            if blocked is None and self._alone in (None, self._places[todo.key][0].name):
+            if self._alone is None:
+                refused.add(name)
+            if blocked is None and self._alone in (None, name):
                 blocked = todo
         if blocked is not None and all(job.done() for job in self._jobs):
             self._unblock(blocked)
@@ -102,10 +107,9 @@ class Keeper:
     def note(self, event: Event) -> None:
         """Count what has come, and have it packed, or drafts thrown away, where it is time for that."""
         match event:
-            case FrameFinished(record, job):
-                self._count_frame(
-                    self._by_folder[job.folder], record.bytes + 2 * len(line_of(asdict(record)))
-                )
+            case FrameFinished(record, job) if self._budget is not None:
+                size = record.bytes + 2 * len(line_of(vars(record)))
+                self._count_frame(self._by_folder[job.folder], size)
             case SegmentFinished(job):
                 self._finish(self._by_folder[job.folder])
             case SegmentFailed(job):

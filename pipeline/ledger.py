@@ -104,7 +104,8 @@ class Ledger:
         """Take down what happened."""
         if isinstance(event, FrameFinished):  # a frame that was there already may be of another plan
             is_draft = event.job.is_draft(event.record.frame)
-            event = replace(event, record=replace(event.record, draft=is_draft))
+            if event.record.draft != is_draft:
+                event = replace(event, record=replace(event.record, draft=is_draft))
         self._watcher.happened(event)
         self._keeper.note(event)
         self._stream.note(event)
@@ -114,7 +115,8 @@ class Ledger:
                 self._megapixel_iterations += record.megapixel_iterations
                 if not record.draft:
                     self._stylized += 1
-                    append_journal(self._space.records, asdict(record))
+                    # Not synced, since a run begins by rebuilding it: some ms in which no worker gets its next frame.
+                    append_journal(self._space.records, vars(record), synced=False)
             case SegmentFinished(job):
                 name = job.source.name
                 self._open[name] -= 1

@@ -14,6 +14,7 @@ from rich.text import Text
 from pipeline.config import Config
 from pipeline.estimate import estimate, try_out
 from pipeline.look import Sight
+from pipeline.media.items import printable
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock
 from pipeline.room import foresee
@@ -60,22 +61,22 @@ def show(found: dict[str, Any], console: Console) -> None:
         width, height = source["size"]
         cells = (source["source"], source["kind"], source["frames"], len(source["shots"]),
                  f"{width}×{height}", source["reused"])  # fmt: skip
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
     console.print(table)
     more = len(found["sources"]) + found["pictures"]["total"] - found["pictures"]["listed"] - SHOWN
     if more > 0:
         console.print(Text(f"… and {more} more"))
     for line, color in _remarks(found):
-        console.print(Text(line, color), soft_wrap=True)
+        console.print(Text(printable(line), color), soft_wrap=True)
     console.print(Text(_cost(found)), soft_wrap=True)
     if found["frames"]["left"] and any(source["kind"] != "still" for source in found["sources"]):
         peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
         text = f"peak disk: {peak:.1f} MB of the run folder at most; with a disk.budget_gib, {least:.1f} MB would do"
         console.print(Text(text), soft_wrap=True)
     if found["disk_refusal"]:
-        console.print(Text(f"does not fit: {found['disk_refusal']}", "red"), soft_wrap=True)
+        console.print(Text(printable(f"does not fit: {found['disk_refusal']}"), "red"), soft_wrap=True)
     if found["disk_warning"]:
-        console.print(Text(f"may not fit: {found['disk_warning']}", "yellow"), soft_wrap=True)
+        console.print(Text(printable(f"may not fit: {found['disk_warning']}"), "yellow"), soft_wrap=True)
 
 
 def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

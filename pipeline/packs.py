@@ -24,6 +24,7 @@ import av
 from pipeline.durable import append_journal, sync_folder
 from pipeline.errors import MediaError
 from pipeline.frames import Frame, decode_frame
+from pipeline.media.container import open_container
 from pipeline.media.writing import writing
 from pipeline.packed import Packed, packed_frames, packs_of
 from pipeline.workspace import finished_frames, frame_path
@@ -176,7 +177,7 @@ class _Packs:
     def _decode(self, packed: Packed) -> Frame:
         if packed.pack != self._path:
             self.close()
-            self._container = av.open(str(packed.pack), "r")
+            self._container = open_container(packed.pack)
             self._path, self._next = packed.pack, 0
             self._frames = self._container.decode(video=0)
         if not 0 <= packed.place - self._next < GROUP:

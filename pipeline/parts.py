@@ -13,6 +13,7 @@ from pipeline.direction import Direction, direct
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.shotlist import Script, Shot
+from pipeline.yaml_lines import one_line
 
 ALGORITHM = 4
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""
@@ -170,7 +171,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     is_left = before.get("skip") != after.get("skip")  # then everything else is different, too
     names = ["skip"] if is_left else sorted({*before, *after})
     return [
-        f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
+        one_line(f"{name}: {_short(before.get(name))} → {_short(after.get(name))}")
         for name in names
         if before.get(name) != after.get(name)
     ]

@@ -133,7 +133,9 @@ def frame_range(config: Config, probe: Probe) -> tuple[int, int]:
         return 0, probe.frames
     first, stop = config.video.frames
     if first >= probe.frames:
-        raise MediaError(f"video.frames starts at {first}, but the source has {probe.frames} frames")
+        raise MediaError(
+            f"video.frames starts at {first}, but the source has {probe.frames} frames, counted from 0; ask for others"
+        )
     return first, min(stop, probe.frames)
 
 

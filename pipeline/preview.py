@@ -27,6 +27,7 @@ from pipeline.media.encode import encode_video
 from pipeline.media.geometry import fit
 from pipeline.media.writing import writing
 from pipeline.packs import read_frame
+from pipeline.places import place_of
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock, folder_of
 from pipeline.segments import Segment
@@ -52,10 +53,16 @@ class Preview:
 
 def preview(config: Config) -> tuple[Sight, list[Preview]]:
     """Write the partial videos of a job, and say what is finished of each source; starts no work."""
-    seen, space = look(config), Workspace(config.output)
+    seen = look(config)
+    return seen, partial_videos(config, seen)
+
+
+def partial_videos(config: Config, seen: Sight) -> list[Preview]:
+    """The same after a look."""
+    space = Workspace(config.output)
     outputs = current_outputs(seen.plan.sources, space)
     films = [show(source, seen.stock, space, outputs.get(source.name)) for source in seen.plan.sources]
-    return seen, [*films, *pictures_of(seen.pictures)]
+    return [*films, *pictures_of(seen.pictures)]
 
 
 def pictures_of(pictures: Pictures) -> list[Preview]:
@@ -88,6 +95,11 @@ def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
     }
 
 
+def is_begun(seen: Sight) -> bool:
+    """Whether anything of a job is finished."""
+    return seen.reused > 0
+
+
 def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
     """What a person is told: a line per video, and one for all photographs."""
     for one in previews:
@@ -115,7 +127,7 @@ def to_json(seen: Sight, previews: Sequence[Preview]) -> dict[str, Any]:
 
 
 def _write(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) -> Path:
-    target = space.preview(source.name)
+    target = place_of(space.output, str(space.preview(source.name).relative_to(space.output)))
     partial = target.with_name(f".{secrets.token_hex(6)}.partial.mp4")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

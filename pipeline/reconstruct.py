@@ -28,6 +28,7 @@ from pipeline.media.geometry import fit, output_size
 from pipeline.media.listing import Listing, list_sources
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
+from pipeline.places import place_of
 from pipeline.plan import frame_range
 from pipeline.sheet import Cell, Row, save_sheet, sheet
 from pipeline.style import Iterate, Settings, Style, Stylizer, Weights
@@ -129,6 +130,7 @@ def reconstruct(config: Config, watcher: Watcher) -> Path:
     Raises `ConfigError`, `MediaError` where a picture cannot be read, `WeightsError`, `DivergenceError`, and
     `SpaceError`. Until all pictures are done nothing is written.
     """
+    place_of(config.output, f"{FOLDER}/{SHEET}")
     _check_room(config.output / FOLDER)
     content, style = _content(config), _style(config)
     torch.set_num_threads(available_cores())

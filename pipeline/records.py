@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
+from pipeline.places import leads_out
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
 
@@ -88,10 +89,10 @@ def is_of_picture(line: bytes) -> bool:
 
 
 def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
-    """The photographs' records among a journal's entries."""
+    """The photographs' records among a journal's entries; one whose result would lie elsewhere is damaged."""
     for entry in entries:
-        with suppress(KeyError, TypeError, ValueError):
-            if "look" in entry:
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            if "look" in entry and not leads_out(entry["output"]):
                 yield to_record(PictureRecord, entry)
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from pipeline.config import Transfer
+from pipeline.costs import todo_cost
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
-from pipeline.media.sources import Source
+from pipeline.media.sources import Kind, Source
 from pipeline.parts import changes
 from pipeline.plan import Plan, SourcePlan
 from pipeline.segments import Segment
@@ -116,12 +119,15 @@ def _place(source: str, kind: str, first: int, parts: Mapping[str, Any]) -> Plac
 
 
 def _parts_before(space: Workspace) -> dict[Place, dict[str, Any]]:
-    """The parts of the segments of the last plan, by place; none where it cannot be understood."""
-    try:
-        segments = space.read(space.plan)["segments"]
-        return {_place(s["source"], s["kind"], s["frames"][0], s["parts"]): s["parts"] for s in segments}
-    except (KeyError, TypeError, IndexError, AttributeError):
-        return {}
+    """The parts of the segments of the last plan, by place; those that cannot be understood are passed over."""
+    segments, found = space.read(space.plan).get("segments"), {}
+    for one in segments if isinstance(segments, list) else ():
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            first, stop = one["frames"]
+            place = _place(one["source"], one["kind"], first, one["parts"])
+            if tuple(map(type, (*place, stop))) == (str, str, int, int, int):
+                found[place] = {**one["parts"], "frames": [first, stop]}
+    return found
 
 
 def _reasons(
@@ -147,16 +153,17 @@ def _told(kind: str, parts: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**told, "frames of a blend": stop - first} if kind == "blend" else told
 
 
-def todos(plan: Plan, stock: Stock, space: Workspace) -> list[Todo]:
-    """The segments with frames missing, as the scheduler wants them."""
+def todos(plan: Plan, stock: Stock, space: Workspace, transfer: Transfer) -> list[Todo]:
+    """The segments with frames missing, as the scheduler wants them; `transfer`: what they cost by."""
     found = []
     for source in plan.sources:
         missing = stock.missing(source)
         for segment in source.segments:
             if segment.key in missing:
                 needs = frozenset(other.key for other in segment.needs if other.key in missing)
-                job = _job(source, segment, space)
-                found.append(Todo(job, deque(missing[segment.key]), key=segment.key, needs=needs))
+                frames = missing[segment.key]
+                work = todo_cost(source, segment, frames, transfer)
+                found.append(Todo(_job(source, segment, space), deque(frames), 0, segment.key, needs, work))
     return found
 
 
@@ -185,16 +192,27 @@ def _source_to_json(source: Source) -> dict[str, Any]:
 
 
 def planned_sources(space: Workspace) -> tuple[Source, ...] | None:
-    """The films of the last plan, as they were found; None: no run here has written down any."""
-    found = []
+    """The films of the last plan, as they were found; None: no run here has written down any.
+
+    The run folder may be a stranger's: whoever reads these files makes sure that they are the job's.
+    """
     try:
-        for one in space.read(space.plan)["sources"]:
-            path = Path(one["path"])
-            files = (path,) if one["files"] is None else tuple(path / name for name in one["files"])
-            found.append(Source(one["kind"], path, one["name"], files, None, one["output"]))
-    except (KeyError, TypeError):
+        return tuple(_source_from_json(one) for one in space.read(space.plan)["sources"])
+    except (KeyError, TypeError, ValueError):
         return None
-    return tuple(found)
+
+
+def _source_from_json(told: Mapping[str, Any]) -> Source:
+    kind, path, name, output, files = (told[key] for key in ("kind", "path", "name", "output", "files"))
+    texts = (path, name, *([] if output is None else [output]), *(files or ()))
+    if kind not in get_args(Kind) or not all(isinstance(text, str) and "\0" not in text for text in texts):
+        raise ValueError(f"no source: {told!r}")
+    if any(Path(file).name != file for file in files or ()):
+        raise ValueError("pictures of a sequence lie in its folder")
+    folder = Path(path)
+    return Source(
+        kind, folder, name, tuple(folder / file for file in files) if files else (folder,), None, output
+    )
 
 
 def folder_of(segment: Segment, space: Workspace) -> Path:

@@ -109,7 +109,7 @@ class _Job:
         """Do what is missing of films, where they are known, and of the photographs in the stream."""
         plan, stock = (Plan(), Stock({}, {})) if films is None else self._look(films)
         self.watcher.planned(plan, stock, stream.tally)
-        missing = todos(plan, stock, self.space)
+        missing = todos(plan, stock, self.space, self.config.transfer)
         if missing:
             self._check_room(plan, stock)
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)

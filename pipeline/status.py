@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.assemble import Output
+from pipeline.durable import no_link
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -25,12 +26,15 @@ from pipeline.execute.events import (
     WorkerLost,
 )
 from pipeline.ledger import Watcher
-from pipeline.media.items import printable
 from pipeline.progress import Meter, Snapshot, worker_line
 from pipeline.workspace import Workspace
+from pipeline.yaml_lines import one_line
 
 EVERY_S = 2.0
 """The file is written this often, and a line of progress comes."""
+
+LATEST_S = 1e11
+"""No time of a run is later: then a year has five digits."""
 
 SILENT_S = 120.0
 """A run on another machine that has not written for so long is taken for dead."""
@@ -120,7 +124,8 @@ class StatusFile(Watcher):
         path = self._space.status
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):  # not synced: after a power cut it would be wrong anyway
-            temporary.write_text(json.dumps(entry), "utf-8")
+            with os.fdopen(no_link(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
+                file.write(json.dumps(entry))
             temporary.replace(path)
 
 
@@ -141,14 +146,22 @@ def read_status(space: Workspace) -> dict[str, Any] | None:
 def _lives(found: dict[str, Any]) -> bool:
     """Whether the process that wrote this still works."""
     if found.get("host") != os.uname().nodename:
-        return abs(time.time() - float(found.get("updated", 0))) < SILENT_S
+        return abs(time.time() - _number(found.get("updated"))) < SILENT_S
+    process = int(_number(found.get("process")))
     try:
-        os.kill(int(found.get("process", 0)) or -1, 0)
+        if process < 1:  # those are groups of processes
+            return False
+        os.kill(process, 0)
     except PermissionError:  # another user's
         return True
-    except (OSError, ValueError, OverflowError):
+    except (OSError, OverflowError):
         return False
     return True
+
+
+def _number(value: object) -> float:
+    """A time or a number of a process; 0 where the file is damaged."""
+    return value if isinstance(value, int | float) and abs(value) < LATEST_S else 0.0
 
 
 TOLD = {
@@ -162,16 +175,18 @@ TOLD = {
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """A status for a person."""
-    since = time.strftime("%F %T", time.localtime(found.get("began", 0)))
-    ago = max(0, round(time.time() - found.get("updated", 0)))
+    since = time.strftime("%F %T", time.localtime(_number(found.get("began"))))
+    ago = max(0, round(time.time() - _number(found.get("updated"))))
     if found["status"] == "running":
-        yield f"running since {since}, process {found.get('process')} on {found.get('host')}, seen {ago} s ago"
+        who = one_line(f"process {found.get('process')} on {found.get('host')}")
+        yield f"running since {since}, {who}, seen {ago} s ago"
     else:
-        yield f"{TOLD.get(found['status'], found['status'])} (begun {since}, last seen {ago} s ago)"
+        ended = TOLD.get(found["status"], one_line(found["status"]))
+        yield f"{ended} (begun {since}, last seen {ago} s ago)"
     with suppress(ValueError):  # of another version of us: the first line is enough
         now = Snapshot.from_json(found)
         yield from now.lines
         if found["status"] == "running":
             yield from (worker_line(worker) for worker in now.workers)
         for failure in now.failures:
-            yield printable(f"failed: {failure.source}: {failure.error}")
+            yield one_line(f"failed: {failure.source}: {failure.error}")

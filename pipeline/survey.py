@@ -6,10 +6,12 @@ What it finds is kept by the caller in a `Notebook`, by digest, so that a second
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.config import Config, Video
 from pipeline.errors import ConfigError, MediaError
@@ -25,21 +27,30 @@ from pipeline.weights import weights_file
 CUTS = 2
 """Counts up where cuts are found in another way, so that those of earlier runs are not taken for them."""
 
+Parsed = TypeVar("Parsed")
 Watch = Callable[[str], None]
 
 
 class Notebook:
-    """What earlier looks found: digests by path, size and time of a file, probes and cuts by digest."""
+    """What earlier looks found: digests by path, size and time of a file, probes and cuts by digest.
+
+    It comes out of a file, so what is damaged is found again.
+    """
 
     def __init__(self, data: dict[str, Any] | None = None) -> None:
         self._old = data or {}
         self.data: dict[str, Any] = {}  # only what this look used, so that it does not grow for ever
 
-    def get(self, key: str, find: Callable[[], Any]) -> Any:
-        """The value under `key`, found by `find` if it is new."""
+    def get(self, key: str, find: Callable[[], Any], parse: Callable[[Any], Parsed]) -> Parsed:
+        """What `parse` makes of the value under `key`, found by `find` if it is new or `parse` raises ValueError."""
+        if key not in self.data and key in self._old:
+            with suppress(ValueError):
+                parsed = parse(self._old[key])
+                self.data[key] = self._old[key]
+                return parsed
         if key not in self.data:
-            self.data[key] = self._old[key] if key in self._old else find()
-        return self.data[key]
+            self.data[key] = find()
+        return parse(self.data[key])
 
     @property
     def changed(self) -> bool:
@@ -90,8 +101,8 @@ def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool
     digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
-    data = notebook.get(key, lambda: probe(source, rate=config.rate).to_json())
-    found = as_read(Probe.from_json(data), config.video)
+    seen = notebook.get(key, lambda: probe(source, rate=config.rate).to_json(), _probe_in)
+    found = as_read(seen, config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
     return Inspected(source, found, digest, cuts)
 
@@ -124,7 +135,26 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
         return [first + index for index in find_cuts(frames, found.rate)]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
-    return tuple(notebook.get(f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}", find))
+    key = f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}"
+    return notebook.get(key, find, lambda value: _cuts_in(value, first, stop))
+
+
+def _probe_in(value: Any) -> Probe:
+    if not isinstance(value, dict):
+        raise ValueError(f"no probe: {value!r:.99}")
+    return Probe.from_json(value)
+
+
+def _cuts_in(value: Any, first: int, stop: int) -> tuple[int, ...]:
+    if not isinstance(value, list) or any(type(cut) is not int or not first <= cut <= stop for cut in value):
+        raise ValueError(f"no cuts: {value!r:.99}")
+    return tuple(value)
+
+
+def _digest_in(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError(f"no SHA-256: {value!r:.99}")
+    return value
 
 
 def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:
@@ -161,6 +191,6 @@ def _digest(path: Path, notebook: Notebook) -> str:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return str(notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read))
+        return notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read, _digest_in)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

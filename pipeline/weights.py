@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import WeightsError
 
@@ -41,7 +41,11 @@ def load_weights(choice: str | Path) -> Weights:
     from pipeline.style.weights import from_packaged, from_torchvision
 
     path, sha256 = weights_file(choice)
-    state = _read(path)
+    with path.open("rb") as file:
+        state = _read(path, file)
+        file.seek(0)
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise WeightsError(f"weights: {path} was changed while it was read; run again")
     return from_packaged(state, sha256) if choice == "packaged" else from_torchvision(state, sha256)
 
 
@@ -78,11 +82,11 @@ def _fetch_torchvision() -> Path:
     return path
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, file: BinaryIO) -> dict[str, Any]:
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds here, from KeyError to UnpicklingError
         raise WeightsError(f"weights: {path} cannot be read as tensors ({type(error).__name__})") from error
     if not isinstance(state, dict):

@@ -45,6 +45,7 @@ from pipeline.durable import (
     append_line,
     line_of,
     link,
+    no_link,
     read_journal,
     replace,
     rewrite,
@@ -55,6 +56,7 @@ from pipeline.durable import (
 )
 from pipeline.errors import ResumeError
 from pipeline.packed import packed_frames
+from pipeline.places import refuse_links
 from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
 
 __all__ = [
@@ -109,14 +111,16 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run folder, creating it if need be; `ResumeError` where another run does.
+        """Hold the run folder, creating it if need be; `ResumeError` where another run does, or where links are in it.
 
         What was created is removed again where the run ends in an error before it has kept anything.
         """
         created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            file = (self.root / "lock").open("a+", encoding="utf-8")
+            refuse_links(self.root, self.segments)
+            descriptor = no_link(self.root / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            file = os.fdopen(descriptor, "a+", encoding="utf-8")
         with file:
             self._hold(file)
             try:
@@ -148,7 +152,7 @@ class Workspace:
     def read(self, path: Path) -> dict[str, Any]:
         """A small JSON file of the run folder; empty where it is missing or torn, since all can be redone."""
         try:
-            data = json.loads(path.read_text("utf-8"))
+            data = json.loads(path.read_text("utf-8")) if path.is_file() else {}  # a pipe would be waited for
         except (OSError, ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}

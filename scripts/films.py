@@ -180,7 +180,7 @@ def make(
         worker.set_up()
         chains: dict[str, float] = {}
         found: list[FrameRecord] = []
-        for todo in todos(plan, stock, space):
+        for todo in todos(plan, stock, space, config.transfer):
             if opening and not found:
                 found.append(_commit_opening(opening, todo.job, todo.missing.popleft()))
             records = [worker.stylize_frame(index, todo.job) for index in todo.missing]

@@ -1,12 +1,15 @@
 """Damaged input for every reader: whatever it is, the answer is a result or one clear error, never a crash.
 
-    .venv/bin/python scripts/fuzz.py [--only config manifest journal index photo prober] [--cases N] [--minutes M]
-                                     [--seed S] [--case K] [--jobs J] [--findings FOLDER]
+    .venv/bin/python scripts/fuzz.py [--only TARGET …] [--cases N] [--minutes M] [--seed S] [--case K] [--jobs J]
+                                     [--findings FOLDER]
 
     config     a job's YAML and its `--set` texts           load_config
     manifest   a list of pictures, CSV or JSON lines        read_manifest: also, no name leads out of the output folder
     journal    records, packs, drops and outputs of a run   read_journal, finished_frames, dropped_frames, written
     index      records.jsonl and a damaged pictures.sqlite  PictureIndex
+    shots      a shot list                                  read_shots, check_frames
+    folder     the small JSON files of a run folder         look: the plan, what is finished, why the rest is not
+    command    the command line with its `--set`            stylize status
     photo      19 small photographs                         read_photo_header, read_photo, image_trouble, read_still
     prober     11 small films and animations                probe
 
@@ -15,7 +18,8 @@ overwritten. Case K of seed S is always the same, and `--seed S --case K --only 
 processes of their own, so that one that libav or Pillow brings down, or that takes more than a minute, is a finding
 too. A finding is a folder with the input and the traceback; with one or more the exit code is 1.
 
-`--cases` is per target. Without it, 300 000 of each text reader and of the index, 10 000 of each reader of media.
+`--cases` is per target. Without it, 300 000 of each text reader and of the index, 100 000 of shots, 20 000 of folder
+and of command, 10 000 of each reader of media.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from pathlib import Path
 from fuzzing.cases import Case, case_of
 from fuzzing.processes import TARGETS, Finding, run_apart
 
-CASES = {"photo": 10_000, "prober": 10_000}
+CASES = {"shots": 100_000, "folder": 20_000, "command": 20_000, "photo": 10_000, "prober": 10_000}
 TEXT_CASES = 300_000
 MOST_FINDINGS = 100  # of one target: more of them are the same again
 

@@ -164,7 +164,7 @@ def test_what_a_killed_run_left_of_a_folder_gets_into_no_result(folder: Path) ->
     plan, space = painted(folder, encoding={"container": "png"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.assemble.append_journal", lambda *_: pytest.fail("killed"))
-        patch.setattr("pipeline.assemble.shutil.rmtree", lambda *_, **__: None)
+        patch.setattr("pipeline.places.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(pytest.fail.Exception):
             assemble(named(plan, "clip.mp4"), space)
     assert list((folder / "out").glob(".*.partial/000005.png"))

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import chronicle as module
 from pipeline.chronicle import Chronicle
+from pipeline.config import Transfer
 from pipeline.errors import ClusterError
 from pipeline.execute.events import FrameFinished, SegmentFailed, WorkerLost
 from pipeline.ledger import Outputs, Summary
@@ -53,7 +54,7 @@ def told(space: Workspace, what: str | None = None) -> list[dict[str, Any]]:
 
 def a_job(space: Workspace) -> Any:
     plan = Plan((planned(),))
-    return todos(plan, take_stock(plan, space), space)[0].job
+    return todos(plan, take_stock(plan, space), space, Transfer())[0].job
 
 
 def finished(space: Workspace, worker: str, segment: str, frame: int = 0) -> FrameFinished:

@@ -15,7 +15,17 @@ import pytest
 from pipeline.errors import MediaError
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-CASES = {"config": 150, "manifest": 300, "journal": 300, "index": 300, "photo": 300, "prober": 200}
+CASES = {
+    "config": 150,
+    "manifest": 300,
+    "journal": 300,
+    "index": 300,
+    "shots": 300,
+    "folder": 150,
+    "command": 100,
+    "photo": 300,
+    "prober": 200,
+}
 SEED = 1
 
 

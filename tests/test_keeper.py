@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ from pipeline.config import Config, Disk, Transfer
 from pipeline.durable import bytes_below
 from pipeline.errors import SpaceError
 from pipeline.execute.events import Event, SegmentFinished
+from pipeline.keeper import Keeper
 from pipeline.ledger import Summary, Watcher
 from pipeline.look import look
 from pipeline.outline import outline
-from pipeline.plan import Plan
-from pipeline.resume import THROWN_AWAY, folder_of
+from pipeline.plan import Plan, SourcePlan, plan_source
+from pipeline.resume import THROWN_AWAY, Stock, folder_of, todos
 from pipeline.room import GIB, Demand, all_bytes, demand, foresee, output_bytes, refusal, warning
 from pipeline.run import run
 from pipeline.workspace import Workspace
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm, painted
 from tests.media.clips import write_clip
-from tests.plans import planned
+from tests.plans import JUDGES, config, inspected, planned
 
 SETTINGS: dict[str, Any] = {
     "transfer": {"size": 96, "iterations": 4, "warm_iterations": 2},
@@ -145,6 +147,30 @@ def test_a_source_that_never_fits_as_a_whole_is_made_alone_and_packed_as_it_come
     assert scale.most <= budget
     assert list((tmp_path / "out").rglob("*.mkv"))
     assert shows(tmp_path / "out/long.mp4", 40)
+
+
+def test_a_long_source_that_has_no_room_is_asked_for_once_and_not_segment_by_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def whole(keeper: Keeper, source: SourcePlan) -> dict[str, int]:
+        asked.append(source.name)
+        return {source.name: 2**40}
+
+    monkeypatch.setattr(Keeper, "_whole", whole)
+    job = config(disk={"budget_gib": 1}, output=tmp_path, video={"segment_frames": 4, "blend_frames": 2})
+    plan = Plan(
+        (plan_source(job, inspected(400), JUDGES), plan_source(job, inspected(9, name="b.mp4"), JUDGES))
+    )
+    stock = Stock({segment.key: {} for segment in plan.segments}, {})
+    with ThreadPoolExecutor(1) as encoder:
+        keeper = Keeper(plan, stock, Workspace(tmp_path), job, encoder)
+        ready = [todo for todo in todos(plan, stock, Workspace(tmp_path), TRANSFER) if not todo.needs]
+        assert len(ready) > 100
+        monkeypatch.setattr(Keeper, "_unblock", lambda *_: None)
+        assert keeper.choose(iter(ready)) is None
+    assert asked == ["clip.mp4", "b.mp4"]
 
 
 def test_drafts_are_thrown_away_once_nothing_needs_them_where_there_is_a_budget(

@@ -100,8 +100,8 @@ def test_the_page_is_made_by_jinja_in_one_place_and_asked_for_by_runs_and_people
 
 
 ARCHIVE = {
-    "archive", "config", "direction", "durable", "errors", "execute", "media", "parts", "plan", "records", "survey",
-    "workspace",
+    "archive", "config", "direction", "durable", "errors", "execute", "media", "parts", "places", "plan", "records",
+    "survey", "workspace",
 }  # fmt: skip
 
 

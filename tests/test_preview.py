@@ -236,7 +236,7 @@ def test_where_nothing_is_finished_the_command_says_what_to_do(
 ) -> None:
     path = write_job(clip, **SETTINGS)
     before = tree(tmp_path)
-    result = CliRunner().invoke(app, ["preview", str(path)])
+    result = CliRunner().invoke(app, ["preview", str(path), "--finished"])
     assert result.exit_code == 0
     assert "clip.mp4: 0 of 12 frames painted\n" in result.stdout
     assert "nothing is finished yet; start the job with: stylize run" in result.stdout

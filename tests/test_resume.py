@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import Transfer
 from pipeline.plan import Plan
 from pipeline.resume import THROWN_AWAY, folder_of, plan_to_json, take_stock, todos
 from pipeline.workspace import Workspace, commit_frame, drop_frames
 from tests.plans import JUDGES, inspected, planned, record
+
+TRANSFER = Transfer()
 
 
 @pytest.fixture
@@ -37,7 +40,10 @@ def test_without_an_earlier_run_everything_is_to_do_and_nothing_is_again(space: 
     stock = take_stock(plan, space)
     assert stock.reused == 0
     assert stock.reasons == {}
-    assert [list(todo.missing) for todo in todos(plan, stock, space)] == [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9]]
+    assert [list(todo.missing) for todo in todos(plan, stock, space, TRANSFER)] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7, 8, 9],
+    ]
     assert not space.root.exists()
 
 
@@ -49,7 +55,7 @@ def test_what_is_finished_is_used_again_and_the_rest_is_to_do(space: Workspace) 
     assert stock.reasons == {}
     assert [r.frame for r in stock.records] == [0, 1, 2, 3, 4, 5]
     assert len(stock.missing(plan.sources[0])) == 1
-    (todo,) = todos(plan, stock, space)
+    (todo,) = todos(plan, stock, space, TRANSFER)
     assert list(todo.missing) == [6, 7, 8, 9]
     assert (todo.job.name, todo.job.first, todo.job.stop) == ("clip.mp4[4-9]", 4, 10)
     assert todo.job.folder == folder_of(plan.segments[1], space)
@@ -60,7 +66,7 @@ def test_a_finished_plan_leaves_nothing_to_do(space: Workspace) -> None:
     finish(plan, space, 0, 1, 2)
     stock = take_stock(plan, space)
     assert stock.reused == plan.frames == 5
-    assert todos(plan, stock, space) == []
+    assert todos(plan, stock, space, TRANSFER) == []
     assert [len(stock.missing(source)) for source in plan.sources] == [0, 0]
 
 
@@ -135,11 +141,11 @@ def test_frames_that_were_thrown_away_are_finished_as_long_as_their_output_is_th
     drop_frames(folder_of(plan.segments[0], space))
     stock = take_stock(plan, space, written=["clip.mp4"])
     assert stock == before
-    assert todos(plan, stock, space) == []
+    assert todos(plan, stock, space, TRANSFER) == []
     gone = take_stock(plan, space, written=["b.mp4"])
     assert gone.reused == 3
     assert gone.reasons == {"clip.mp4": (THROWN_AWAY,)}
-    assert [list(todo.missing) for todo in todos(plan, gone, space)] == [[0, 1, 2, 3, 4]]
+    assert [list(todo.missing) for todo in todos(plan, gone, space, TRANSFER)] == [[0, 1, 2, 3, 4]]
 
 
 def test_a_changed_setting_is_the_reason_where_the_frames_were_thrown_away_too(space: Workspace) -> None:
@@ -172,13 +178,13 @@ def test_what_was_the_result_is_a_draft_with_one_pass_more_and_the_result_again_
     make(once, space, "paint")
     more = take_stock(twice, space)
     assert (more.reused, list(more.records)) == (0, [])
-    assert [list(todo.missing) for todo in todos(twice, more, space)] == [list(range(8))[::-1]]
+    assert [list(todo.missing) for todo in todos(twice, more, space, TRANSFER)] == [list(range(8))[::-1]]
     make(twice, space, "pass")
     done = take_stock(twice, space)
-    assert (done.reused, done.reused_of(twice.sources[0]), todos(twice, done, space)) == (8, 8, [])
+    assert (done.reused, done.reused_of(twice.sources[0]), todos(twice, done, space, TRANSFER)) == (8, 8, [])
     assert [r.frame for r in done.records] == list(range(8))
     back = take_stock(once, space)
-    assert (back.reused, back.reused_of(once.sources[0]), todos(once, back, space)) == (8, 8, [])
+    assert (back.reused, back.reused_of(once.sources[0]), todos(once, back, space, TRANSFER)) == (8, 8, [])
     assert [r.frame for r in back.records] == list(range(8))
 
 

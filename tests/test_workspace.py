@@ -215,6 +215,17 @@ def test_a_journal_cut_off_at_any_byte_loses_its_last_line_only(tmp_path: Path, 
         assert list(read_journal(journal)) == [entries[0], {"after": 1}], length
 
 
+def test_a_journal_waits_for_the_disk_unless_it_can_be_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    append_journal(tmp_path / "a.jsonl", {"a": 1}, synced=False)
+    assert not synced and list(read_journal(tmp_path / "a.jsonl")) == [{"a": 1}]
+    append_journal(tmp_path / "a.jsonl", {"b": 2})
+    assert len(synced) == 1
+
+
 def test_a_missing_journal_is_empty(tmp_path: Path) -> None:
     assert list(read_journal(tmp_path / "none.jsonl")) == []
 

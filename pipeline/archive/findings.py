@@ -146,7 +146,7 @@ class _Clerk:
         """Why a result that was made once is not the one that is asked for; nothing: it is."""
         if row.look != look.fingerprint:
             before = self._before.get(row.look)
-            told = None if before is None else changes(before, look.parts)
+            told = changes(before, look.parts) if isinstance(before, dict) else None
             yield from told or ["it was painted with other settings"]
         is_touched = (entry.bytes, entry.mtime_ns) != (row.source_bytes, row.source_mtime_ns)
         if is_touched and not self._same_content(entry, row):

@@ -26,8 +26,10 @@ from pipeline.archive.table import (
     UPSERT,
     VERSION,
     Row,
+    beside,
     connect,
     is_unable,
+    names_a_file,
     row_of,
     version_of,
 )
@@ -55,13 +57,15 @@ class PictureIndex:
         self._lock = RLock()
         self._seen = bytearray()
         self._is_kept = space.index.exists()  # else the table vanishes, until there is something to be kept
+        if writable and names_a_file(space.index):
+            self._remove()
         try:
             self._start()
         except (*DAMAGED, ResumeError) as error:  # the journal has it all
             if writable and is_unable(error):
                 raise _space_error(space, error) from error
             if writable:
-                space.index.unlink(missing_ok=True)
+                self._remove()
             self._is_kept = False
             self._start()
 
@@ -156,6 +160,11 @@ class PictureIndex:
             raise ResumeError(
                 f"{index} is damaged ({error}); remove it, and run again: it is made anew from {journal}"
             ) from error
+
+    def _remove(self) -> None:
+        self._is_kept = False
+        for path in (*beside(self._space.index), self._space.index):
+            path.unlink(missing_ok=True)
 
     def _start(self) -> None:
         self._connection = self._open()

@@ -6,12 +6,21 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from pipeline.places import leads_out
 
 VERSION = 3
 """Counts up where the table is to be made anew."""
 
+MAX_BYTES = 1 << 22
+"""Of one value; ours are names, and notes of some sentences."""
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _UNABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
 
 TABLE = f"""
@@ -65,17 +74,56 @@ def is_unable(error: Exception) -> bool:
 def connect(name: str) -> sqlite3.Connection:
     """Open a table by the name of its file, or by a URI; "" is one that vanishes."""
     connection = sqlite3.connect(name, check_same_thread=False, timeout=60.0, uri=name.startswith("file:"))
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """Of the table; 0 where there is none."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Of the table; 0 where there is none. Raises DatabaseError where there is more than our tables, or other ones."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == VERSION and _schema(connection) != _our_schema():
+        raise sqlite3.DatabaseError("its tables are not as they were made")
+    return version
+
+
+def _schema(connection: sqlite3.Connection) -> list[Any]:
+    """Everything that is defined: tables, and what a stranger may have added, views and triggers."""
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+@cache
+def _our_schema() -> list[Any]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(TABLE)
+        return _schema(connection)
+
+
+def beside(index: Path) -> tuple[Path, ...]:
+    """Where SQLite keeps what it has not yet written into a table, or wants to undo in it."""
+    return tuple(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))
+
+
+def names_a_file(index: Path) -> bool:
+    """Whether there is something to undo in a table that says at its end that it is a part of more.
+
+    SQLite undoes it as the table is opened, and then removes the file that is named there. Nothing of ours has such an
+    end, but a stranger's may (sqlite.org/fileformat2.html, 3).
+    """
+    journal, *_ = beside(index)
+    try:
+        with journal.open("rb") as file:
+            file.seek(max(0, journal.stat().st_size - len(_JOURNAL_MAGIC)))
+            return file.read() == _JOURNAL_MAGIC
+    except FileNotFoundError:
+        return False
 
 
 def row_of(values: Sequence[Any]) -> Row:
     """A row as it is selected; names are kept as bytes, since they need not be Unicode."""
     row_id, name, output, *others, notes = values
+    if leads_out(os.fsdecode(output)):
+        raise ValueError("a result would lie elsewhere")
     given: list[Any] = [row_id, os.fsdecode(name), os.fsdecode(output), *others, tuple(json.loads(notes))]
     return Row(*given)

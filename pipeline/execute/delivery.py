@@ -7,7 +7,6 @@ its name. So a result never lacks its line, and one that a killed worker had fin
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -17,8 +16,8 @@ from pathlib import Path
 from pipeline.durable import append_lines, link, read_journal, sync_folder, write_synced
 from pipeline.errors import MediaError, SpaceError
 from pipeline.execute.job import Batch, Painted, Picture, Unpainted
-from pipeline.media.items import is_in
 from pipeline.media.writing import writing
+from pipeline.places import place_of
 from pipeline.records import PictureRecord, State, records_in, state_of
 
 
@@ -87,27 +86,16 @@ def _write(batch: Batch, ready: Ready) -> _Written:
 def _give_name(batch: Batch, one: _Written) -> tuple[PictureRecord, ...]:
     """The records of the result that is there in the end: this one's, or those of a worker that was faster."""
     picture = batch.pictures[one.ready.index]
-    target = batch.output / picture.output
+    target = place_of(batch.output, picture.output)
     with writing(target):
-        _make_folder(target.parent, batch.output)
+        target.parent.mkdir(parents=True, exist_ok=True)
         there = state_of(target)
-        if target.is_symlink():
-            raise MediaError(f"{target} is a link, through which nothing is written; move it away")
         if there is None and link(one.path, target):
             return one.records
         if there is not None and there == picture.replaces:
             one.path.replace(target)
             return one.records
         return _made_by_another(batch, picture, target)
-
-
-def _make_folder(folder: Path, output: Path) -> None:
-    """Make a folder below the output folder; one that a link leads out of it is refused."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    root, real = os.path.realpath(output), os.path.realpath(existing)
-    if not is_in(real, root):
-        raise MediaError(f"{existing} leads out of the output folder, to {real}; nothing is written there")
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _made_by_another(batch: Batch, picture: Picture, target: Path) -> tuple[PictureRecord, ...]:

@@ -83,7 +83,8 @@ Event = FrameFinished | SegmentFinished | SegmentFailed | PictureFinished | Pict
 class Todo:
     """A segment with the frames that are still missing, in order, and how often its next frame killed a worker.
 
-    `needs`: the keys of the segments that have to be finished before this one can begin.
+    `needs`: the keys of the segments that have to be finished before this one can begin. `work`: what the missing
+    frames take at most, in megapixel-iterations.
     """
 
     job: SegmentJob
@@ -91,6 +92,7 @@ class Todo:
     deaths: int = 0
     key: str = ""
     needs: frozenset[str] = frozenset()
+    work: float = 0.0
 
 
 @dataclass

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.config import StyleImage, Transfer
 from pipeline.direction import Direction, Moment
 from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.media.window import Window
 from pipeline.segments import Kind
 from pipeline.workspace import PictureRecord
+
+AROUND = 512
+"""How many frames before and after a segment may be asked for: a seek begins up to 320 before, see `media.decode`, and
+what is made in reverse is read in blocks. All the timestamps of a two-hour film would be 0.9 MB and 11 ms a segment."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,15 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: of the film's timestamps and files only those that its frames may be found by."""
+        first, stop = max(0, self.first - AROUND), self.stop + AROUND
+        probe = replace(self.probe, pts=Window(self.probe.pts, first, stop))
+        source = self.source
+        if len(source.files) > 1:
+            source = replace(source, files=Window(source.files, first, stop))
+        return {**vars(self), "probe": probe, "source": source}
 
     def is_draft(self, index: int) -> bool:
         """Whether a later stage will have its own version of a frame."""

@@ -16,10 +16,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.errors import MediaError
+from pipeline.media.photo_formats import open_limited
 from pipeline.media.stills import reading_picture, to_srgb
 
 DEFAULT_MS = 100
 """What a frame without a duration is shown for: as in every browser."""
+
+MOST_PIXELS = 2 * 10**10
+"""Of all frames together: a GIF of a few kB can promise more than a computer composes in a day."""
 
 _WEBP_ALPHA = 0x10  # a flag of the chunk VP8X
 
@@ -69,20 +73,24 @@ def _open(path: Path) -> Image.Image:
     picture; what none of them covers would come out black.
     """
     if path.suffix.lower() != ".webp":
-        return Image.open(path)
+        return open_limited(path)
     data = bytearray(path.read_bytes())
     if data[12:16] == b"VP8X":
         data[20] |= _WEBP_ALPHA
-    return Image.open(BytesIO(data))
+    return open_limited(BytesIO(data))
 
 
 def _frames(picture: Image.Image, path: Path) -> Iterator[Image.Image]:
     """The same picture again and again, each time showing its next frame."""
+    most = MOST_PIXELS // max(1, picture.width * picture.height)
     for index in count():
         try:
             picture.seek(index)
         except EOFError:
             return
+        if index >= most:
+            size = f"{picture.width}x{picture.height} px"
+            raise MediaError(f"{path} has more than {most} frames of {size}; cut it shorter")
         try:
             picture.load()
         except (OSError, ValueError, SyntaxError, EOFError) as error:

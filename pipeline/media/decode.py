@@ -62,7 +62,7 @@ def decode_frames(source: Source, probe: Probe, first: int, stop: int) -> Iterat
 
 def _decode_pictures(source: Source, probe: Probe, first: int, stop: int) -> Iterator[Rgb]:
     """The pictures of a sequence, or the one of a still."""
-    for path in source.files[first:stop]:
+    for path in map(source.files.__getitem__, range(first, min(stop, len(source.files)))):
         rgb = read_still(path)
         if rgb.shape != (probe.height_px, probe.width_px, 3):
             raise MediaError(

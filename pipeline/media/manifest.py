@@ -35,6 +35,12 @@ KEYS = ("path", "style", "strength", "mask")
 
 MAX_LINE_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_TROUBLES = {
+    "file": "",
+    "folder": "is a folder",
+    "special": "is a device or a pipe",
+    "nothing": "does not exist",
+}
 _KNOWN = 1024  # answers that are kept, of questions that many lines ask
 
 
@@ -285,7 +291,7 @@ def _own(reading: _Reading, number: int, cells: dict[str, Any]) -> Own | None:
 
 def _trouble(path: Path) -> str:
     """Why a path leads to no file; nothing if it does. Whether it is a picture is known when it is read."""
-    return {"file": "", "folder": "is a folder", "nothing": "does not exist"}[kind_of(path)]
+    return _TROUBLES[kind_of(path)]
 
 
 def _strength(value: Any) -> float | None:

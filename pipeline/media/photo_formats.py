@@ -1,7 +1,8 @@
 """Which format a photograph has by its content, how it is opened, and what a person may ask its result to be.
 
 Only the formats of photographs are opened, by their own readers and whatever their names say: no file can start
-Pillow's rarer plugins. Knows headers, never pixels.
+Pillow's rarer plugins, of which that for EPS runs Ghostscript. So nothing else of the pipeline opens a picture by
+Pillow. Knows headers, never pixels.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 from PIL import Image, ImageCms, ImageFile, features
@@ -111,6 +113,23 @@ def open_picture(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     if kind == "PNG" and "exif" not in picture.info:
         picture.info["exif"] = _odd_exif(picture, file)
     return picture
+
+
+def open_limited(file: Path | BinaryIO, *formats: str) -> ImageFile.ImageFile:
+    """The same within Pillow's own limit of pixels, of styles, masks, stills and animations; HEIC is not among them.
+
+    `formats`: by Pillow's names, those that it may have; none: all of them. Raises what Pillow raises.
+    """
+    return Image.open(file, formats=formats or _plain_formats())
+
+
+@cache
+def _plain_formats() -> tuple[str, ...]:
+    """The formats that Pillow itself reads, by its names, their plugins loaded."""
+    names = tuple(name for name in _READERS if name != "HEIF")
+    for name in names:
+        import_module(_READERS[name][0])
+    return names
 
 
 def _odd_exif(picture: ImageFile.ImageFile, file: BinaryIO) -> bytes:

@@ -31,6 +31,8 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
+MOST_PAGES = 2000
+
 _BYTES = "the picture"  # what a photograph without a path is called
 _SUBFILE_TYPE, _NO_PAGE = 254, 0b101  # of a TIFF: a smaller version of another page, or a mask of one
 
@@ -163,7 +165,10 @@ def _page_indices(picture: ImageFile.ImageFile) -> Iterator[int]:
     yield 0
     if picture.format != "TIFF":
         return
-    for index in range(1, getattr(picture, "n_frames", 1)):
+    count = getattr(picture, "n_frames", 1)
+    if count > MOST_PAGES:  # each is looked for from the first on
+        raise ValueError(f"it has {count} pages, and at most {MOST_PAGES} are painted")
+    for index in range(1, count):
         picture.seek(index)
         if not getattr(picture, "tag_v2", {}).get(_SUBFILE_TYPE, 0) & _NO_PAGE:
             yield index

@@ -6,15 +6,18 @@ converted to RGB. Of pictures only the headers are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import accumulate
-from typing import Any, Self
+from functools import cache
+from itertools import accumulate, pairwise
+from typing import Any
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from pydantic import TypeAdapter
 
 from pipeline.errors import MediaError
 from pipeline.media.animation import read_timing
@@ -51,7 +54,7 @@ class Probe:
     rotation_deg: int  # the clockwise turn that makes it upright: 0, 90, 180, 270
     sample_aspect: Fraction  # of the upright picture; 1 where unknown
     time_base: Fraction  # in seconds; 1 for stills
-    pts: tuple[int, ...]  # one per decoded frame, strictly increasing, in units of time_base
+    pts: Sequence[int]  # one per decoded frame, strictly increasing, in units of time_base
     rate: Fraction  # average, in frames per second
     color: ColorTags
     audio_streams: int
@@ -102,11 +105,34 @@ class Probe:
         return {**asdict(self), **exact, "pts": list(self.pts), "notes": list(self.notes)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """The probe that `to_json` wrote."""
-        fractions = {name: Fraction(data[name]) for name in ("sample_aspect", "time_base", "rate")}
-        lists = {name: tuple(data[name]) for name in ("pts", "notes")}
-        return cls(**{**data, **fractions, **lists, "color": ColorTags(**data["color"])})
+    def from_json(cls, data: dict[str, Any]) -> Probe:
+        """The probe that `to_json` wrote; ValueError for what no probe can be."""
+        fractions = {name: _fraction(data.get(name)) for name in ("sample_aspect", "time_base", "rate")}
+        found = _adapter().validate_python({**data, **fractions})
+        sides, times = (found.width_px, found.height_px), found.pts
+        if min(sides) < 1 or max(sides) > 1 << 16 or found.rotation_deg not in (0, 90, 180, 270):
+            raise ValueError(f"no frame: {sides}, {found.rotation_deg}°")
+        if not times or max(map(abs, times)) >= 1 << 63 or any(a >= b for a, b in pairwise(times)):
+            raise ValueError("no times of frames")
+        if not 1 <= found.bits <= 32 or not 0 <= found.last_duration < 1 << 63:
+            raise ValueError(
+                f"no frames of {found.bits} bits, or none that are shown for {found.last_duration}"
+            )
+        return found
+
+
+@cache
+def _adapter() -> TypeAdapter[Probe]:
+    """What checks the types of a probe's fields; it takes some ms to be made."""
+    return TypeAdapter(Probe)
+
+
+def _fraction(text: object) -> Fraction:
+    """A fraction above 0 as `to_json` writes it; ValueError for anything else, such as "1e999999999"."""
+    match = re.fullmatch(r"(\d{1,20})/(\d{1,20})", text) if isinstance(text, str) else None
+    if match is None or not int(match[1]) or not int(match[2]):
+        raise ValueError(f"no fraction: {text!r:.99}")
+    return Fraction(int(match[1]), int(match[2]))
 
 
 def probe(source: Source, *, rate: Fraction) -> Probe:

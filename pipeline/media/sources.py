@@ -16,7 +16,7 @@ from typing import Literal
 
 from PIL import Image
 
-from pipeline.media.photo_formats import UNREADABLE
+from pipeline.media.photo_formats import UNREADABLE, open_limited
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
@@ -46,7 +46,7 @@ class Source:
     kind: Kind
     path: Path  # absolute; the file, or the folder of a sequence
     name: str  # below the output folder, posix style: "a/clip.mp4"; the same whatever it is encoded as
-    files: tuple[Path, ...]  # the pictures of a sequence in order; else (path,)
+    files: Sequence[Path]  # the pictures of a sequence in order; else (path,)
     guess: str | None = None  # of a folder in `auto`: why it was taken as a sequence
     output: str | None = None  # the output's own name, where its container is another one; None: `name`
 
@@ -73,7 +73,7 @@ def moves(path: Path) -> bool:
     if not may_move(path.name):
         return False
     try:
-        with Image.open(path) as picture:
+        with open_limited(path) as picture:
             return bool(getattr(picture, "is_animated", False))
     except (*UNREADABLE, Image.DecompressionBombError):
         return False
@@ -128,7 +128,7 @@ def look_like_frames(paths: Iterable[Path]) -> bool:
     sizes = set()
     for path in paths:
         try:
-            with Image.open(path) as picture:
+            with open_limited(path) as picture:
                 sizes.add(picture.size)
                 exif = picture.getexif()
                 is_film = may_move(path.name) and getattr(picture, "is_animated", False)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from pipeline.errors import MediaError
-from pipeline.media.photo_formats import UNREADABLE
+from pipeline.media.photo_formats import UNREADABLE, open_limited
 from pipeline.media.writing import writing
 
 _EXIF_ORIENTATION = 274
@@ -58,7 +58,7 @@ def read_header(path: Path) -> tuple[int, int, int]:
     Decodes pixels only of a PNG without EXIF before them. Raises MediaError if the header cannot be read, or promises
     an absurd size.
     """
-    with reading_picture(path), Image.open(path) as picture:
+    with reading_picture(path), open_limited(path) as picture:
         width, height = upright_size(picture)
         return width, height, _TURN_DEG.get(orientation_of(picture), 0)
 
@@ -70,7 +70,7 @@ def read_still(path: Path) -> npt.NDArray[np.uint8]:
     transparency is laid over white. Of an animation, the first picture.
     Raises MediaError if the file is cut off, damaged, no picture, or absurdly large.
     """
-    with reading_picture(path), Image.open(path) as picture:
+    with reading_picture(path), open_limited(path) as picture:
         return np.array(to_srgb(upright(picture)), dtype=np.uint8)
 
 

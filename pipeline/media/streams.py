@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from pipeline.media.container import decoding, is_picture
+from pipeline.media.container import decoding, is_picture, open_container
 from pipeline.media.probe import Probe
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def stored_tags(metadata: dict[str, str], format_name: str) -> dict[str, str]:
             packet.pts = packet.dts = 0
             out.mux(packet)
         trial.seek(0)
-        with av.open(trial, metadata_errors="replace") as read:
+        with open_container(trial) as read:
             return {key.lower(): value for key, value in kept_tags(read.metadata).items()}
     except (av.FFmpegError, ValueError):
         return {}

@@ -35,7 +35,7 @@ def load_raft(path: Path, device: torch.device | str = "cpu") -> Estimate:
     """
     state = _read(path)
     first = state.get(FIRST_LAYER)
-    maker = MAKERS.get(len(first)) if isinstance(first, Tensor) else None
+    maker = MAKERS.get(len(first)) if isinstance(first, Tensor) and first.ndim else None
     if maker is None:
         raise WeightsError(f"video.flow_weights: {path} holds no RAFT of torchvision's: no {FIRST_LAYER}")
     network = maker()
@@ -85,8 +85,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise WeightsError(
             f"video.flow_weights: {path} cannot be read as tensors ({type(error).__name__}); fetch it again"
         ) from error
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or any(
+        type(name) is not str or not isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise WeightsError(
-            f"video.flow_weights: {path} holds a {type(state).__name__}, not a table of tensors"
+            f"video.flow_weights: {path} holds a {type(state).__name__}, not a table of tensors by name"
         )
     return state

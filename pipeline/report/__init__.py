@@ -15,15 +15,17 @@ from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
+from pipeline.places import refuse_links
 from pipeline.plan import Plan
 from pipeline.report.album import album_of
 from pipeline.report.figures import read_figures
 from pipeline.report.films import address, film_of
 from pipeline.report.history import read_runs
+from pipeline.report.inputs import sources_of
 from pipeline.report.lanes import timeline
 from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
-from pipeline.report.words import shown
+from pipeline.report.words import shown, texts_in
 from pipeline.resume import planned_sources
 from pipeline.room import budget_bytes
 from pipeline.survey import Notebook, brief_of, survey
@@ -47,8 +49,10 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     sources = planned_sources(space)
     if sources is None and not space.index.exists():
         raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+    refuse_links(space.root, space.segments)
+    sources = sources_of(config, sources or ())
     brief = brief_of(config, Notebook(space.read(space.probes)))
-    plan = without_blocked(survey(config, brief, sources or ()), space)
+    plan = without_blocked(survey(config, brief, sources), space)
     page = _page(config, space, plan, brief.judges.weights, command)
     if not fits(config, space, len(page)):
         raise SpaceError(
@@ -120,7 +124,7 @@ def _outputs(plan: Plan, journal: Mapping[str, Mapping[str, Any]], space: Worksp
             {
                 "name": shown(source.output),
                 "address": address(target, space.root) if is_there else None,
-                "checks": [str(check) for check in entry.get("checks") or ()] if is_there else [],
+                "checks": texts_in(entry.get("checks")) if is_there else (),
             }
         )
     return found

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from pipeline.archive.findings import max_pixels
 from pipeline.archive.index import PictureIndex
 from pipeline.archive.table import Row
 from pipeline.config import Config
-from pipeline.config_paths import root_of
-from pipeline.records import state_of
 from pipeline.report.films import Pair, edge_px, sample
+from pipeline.report.inputs import file_of
 from pipeline.report.thumbnails import photograph
 from pipeline.report.words import shown
 from pipeline.workspace import Workspace
@@ -90,17 +88,8 @@ def _pairs(rows: Sequence[Row], config: Config, space: Workspace) -> Iterator[Pa
     """One after the other, so that one picture at a time is in memory."""
     longest_px, most = edge_px(len(rows)), max_pixels(config)
     for row in rows:
-        path = source_of(row, config)
+        path = file_of(row.name, config, (row.source_bytes, row.source_mtime_ns))
         before = None if path is None else photograph(path, longest_px, most)
         after = photograph(space.output / row.output, longest_px, most)
         if before or after:
             yield Pair(shown(row.name), before, after)
-
-
-def source_of(row: Row, config: Config) -> Path | None:
-    """The file that a result was made from, by its name below the inputs; None where that is another one now."""
-    for text in config.input:
-        path = root_of(text) / PurePosixPath(row.name)
-        if state_of(path) == (row.source_bytes, row.source_mtime_ns):
-            return path
-    return None

@@ -15,7 +15,7 @@ from pipeline.plan import SourcePlan
 from pipeline.report.charts import Axes, Chart, chart, points_of
 from pipeline.report.figures import FrameFigures
 from pipeline.report.thumbnails import Thumbnail, result_pictures, source_pictures, thumbnail
-from pipeline.report.words import count, duration, shown
+from pipeline.report.words import count, duration, shown, texts_in
 from pipeline.workspace import Workspace
 
 STRIP, STRIP_PX = 12, 200
@@ -86,7 +86,7 @@ def film_of(
     return Film(
         name=shown(source.name),
         facts=_facts(source),
-        notes=(*source.notes, *map(str, entry.get("notes") or ())),
+        notes=(*source.notes, *texts_in(entry.get("notes"))),
         pair=pair if pair.before and pair.after else None,
         player=_player(source, space),
         strip=strip,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.config import Archive, Config, Disk, Encoding, Execution, Transfer, Video, plain
-from pipeline.config_paths import root_of
 from pipeline.plan import Failure, Plan
 from pipeline.report.album import Album
 from pipeline.report.commands import command_for
 from pipeline.report.figures import Figures
 from pipeline.report.history import Failed, Run
+from pipeline.report.inputs import file_of
 from pipeline.report.words import count, duration, number, shown
 from pipeline.workspace import Workspace
 
@@ -113,11 +113,8 @@ def failed_in(plan: Plan, runs: Sequence[Run], config: Config) -> tuple[list[Fai
 
 def _path_of(failed: Failed, config: Config) -> str | None:
     """The file that could not even be read, by its name below the inputs."""
-    for text in config.input:
-        path = root_of(text) / failed.failure.source
-        if "\0" not in failed.failure.source and path.is_file():
-            return str(path)
-    return None
+    path = file_of(failed.failure.source, config)
+    return None if path is None else str(path)
 
 
 def failings(failed: Sequence[Failed], command: Sequence[str], space: Workspace) -> Iterator[Failing]:

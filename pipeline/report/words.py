@@ -46,3 +46,8 @@ def duration(seconds: float) -> str:
 def shown(path: str | PurePath) -> str:
     """A name as it can be printed and encoded: odd characters are escaped."""
     return printable(str(path))
+
+
+def texts_in(value: object) -> tuple[str, ...]:
+    """The texts of a list out of a journal; of anything else, none."""
+    return tuple(shown(text) for text in value if isinstance(text, str)) if isinstance(value, list) else ()

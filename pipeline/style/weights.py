@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -69,16 +70,27 @@ def from_torchvision(state: Mapping[str, Tensor], sha256: str) -> Weights:
     for (name, (inputs, outputs)), position in layers:
         weight, bias = state.get(f"features.{position}.weight"), state.get(f"features.{position}.bias")
         if (
-            not (isinstance(weight, Tensor) and isinstance(bias, Tensor))
+            not (_is_plain(weight) and _is_plain(bias))
             or weight.shape != (outputs, inputs, 3, 3)
             or bias.shape != (outputs,)
         ):
             raise WeightsError(
                 f"weights: this is no VGG19 of torchvision's: features.{position} should be {name}, "
-                f"({outputs}, {inputs}, 3, 3) with a bias of {outputs}"
+                f"({outputs}, {inputs}, 3, 3) with a bias of {outputs}, in finite floats"
             )
         convs[name] = (weight.float().contiguous(), bias.float())
     return Weights(convs, sha256)
+
+
+def _is_plain(value: object) -> TypeGuard[Tensor]:
+    """Whether a value out of a file is a tensor of finite floats in memory: a file may hold sparse ones, or NaN."""
+    return (
+        isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and bool(value.isfinite().all())
+    )
 
 
 def _from_caffe_input(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,10 @@ from typing import Any
 from .cases import Target, case_of, finding_in
 from .journals import JOURNALS
 from .media import MEDIA
+from .runs import RUNS
 from .texts import TEXTS
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*TEXTS, *JOURNALS, *MEDIA)}
+TARGETS: dict[str, Target] = {target.name: target for target in (*TEXTS, *JOURNALS, *RUNS, *MEDIA)}
 
 PATIENCE_S = 60.0  # for one case, on a machine that has other things to do
 _LOOK_EVERY_S = 0.1

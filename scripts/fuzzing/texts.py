@@ -21,7 +21,7 @@ from .cases import Case, Target, WrongError
 from .damage import TOKENS, damaged_bytes, damaged_value, json_line, odd_value
 
 
-def _small_picture(path: Path) -> None:
+def small_picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4), "white").save(path)
 
@@ -58,7 +58,7 @@ def _job(rng: Random) -> Case:
     if rng.random() < 0.3:
         text = damaged_bytes(rng, text, TOKENS)
     count = rng.choice((0, 0, 0, 1, 2))
-    return Case({"job.yaml": text}, tuple(_override(rng) for _ in range(count)))
+    return Case({"job.yaml": text}, tuple(override(rng) for _ in range(count)))
 
 
 def _yaml(job: dict[str, Any]) -> bytes:
@@ -70,7 +70,7 @@ def _yaml(job: dict[str, Any]) -> bytes:
     return "\n".join([*lines, ""]).encode("utf-8", "surrogatepass")
 
 
-def _override(rng: Random) -> str:
+def override(rng: Random) -> str:
     key = rng.choice(KEYS)
     value = _settings().get(key, "")
     text = f"{key}={json.dumps(odd_value(rng) if rng.random() < 0.5 else damaged_value(rng, value))}"
@@ -87,8 +87,8 @@ def _read_job(folder: Path, case: Case) -> Iterator[str]:
 
 
 def _prepare_job(folder: Path) -> None:
-    _small_picture(folder / "s.png")
-    _small_picture(folder / "in/a.png")
+    small_picture(folder / "s.png")
+    small_picture(folder / "in/a.png")
 
 
 # --- manifests ---
@@ -150,7 +150,7 @@ def _check_name(name: str) -> None:
 
 def _prepare_manifest(folder: Path) -> None:
     for name in ("m/a.png", "m/sub/b.png", "m/s.png", "elsewhere.png", "out/c.png"):
-        _small_picture(folder / name)
+        small_picture(folder / name)
     (folder / "m/film.mp4").touch()
 
 

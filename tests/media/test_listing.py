@@ -91,8 +91,8 @@ def test_headers_are_read_up_to_the_first_that_differs(
     write_pictures(tmp_path / "in", ["1.png"], size=(9, 9))
     write_pictures(tmp_path / "in", [f"{i}.png" for i in range(2, 30)])
     opened: list[Path] = []
-    real = sources.Image.open
-    monkeypatch.setattr(sources.Image, "open", lambda path: opened.append(path) or real(path))
+    real = sources.open_limited
+    monkeypatch.setattr(sources, "open_limited", lambda path: opened.append(path) or real(path))
     assert len(names(stream(tmp_path))) == 29
     assert [path.name for path in opened] == ["1.png", "2.png"]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,46 @@ def test_an_unfinished_film_is_shown_as_far_as_it_is(
     assert len(re.findall(r'alt="painted, frame \d"', html)) == 4
     assert "clip.mp4: not written yet" in found
     assert "<video" not in html
+
+
+def test_what_a_strangers_run_folder_names_outside_of_the_input_is_not_shown(
+    made: Made, tmp_path: Path
+) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    write_clip(tmp_path / "secret.mp4", frames=4, size=(64, 48))
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    plan = space.read(space.plan)
+    film = {**plan["sources"][0], "path": str(tmp_path / "secret.mp4"), "name": "secret.mp4", "output": None}
+    for damaged in ({"kind": 1}, {"path": None}, {"kind": "sequence", "files": ["../../secret.png"]}):
+        space.write(space.plan, {**plan, "sources": [{**film, **damaged}]})
+        assert "secret" not in write_report(load_config(job)).read_text("utf-8")
+    space.write(space.plan, {**plan, "sources": [film]})
+    assert "secret" not in write_report(load_config(job)).read_text("utf-8")
+    film["path"] = f"{tmp_path}/copy/in/../../secret.mp4"
+    space.write(space.plan, {**plan, "sources": [film]})
+    assert "secret" not in write_report(load_config(job)).read_text("utf-8")
+
+
+def test_damaged_journals_make_a_page_all_the_same(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    space.events.write_text(
+        '{"what":"ended","at":1}\n{"what":"started","at":1,"settings":[],"versions":7}\nx'
+    )
+    space.outputs.write_text(
+        space.outputs.read_text().replace('"notes":[]', '"notes":5').replace('"checks":[', '"checks":7,"x":[')
+    )
+    space.records.write_bytes(space.records.read_bytes()[:-30])
+    page = write_report(load_config(job))
+    assert "clip.mp4 and 3 photographs" in text(page)
+
+
+def test_the_films_and_photographs_of_a_manifest_are_found(tmp_path: Path, style_image: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", frames=4, size=(96, 72))
+    Image.fromarray(picture(1, 96, 72)).save(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("path\nclip.mp4\na.png\n")
+    sections = {"input": "list.csv", "style": str(style_image), "transfer": {"size": 96}}
+    html = do(tmp_path, sections).page.read_text("utf-8")
+    assert re.findall(r'alt="source: ([^"]*)"', html) == ["clip.mp4, frame 1", "a.png"]
