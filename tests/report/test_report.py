@@ -1,4 +1,4 @@
-"""What the page tells of a run, as text; the browser's part is in test_page."""
+"""What the page tells of a run, as text; the browser's part is in test_in_browser."""
 
 from __future__ import annotations
 
