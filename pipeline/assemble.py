@@ -56,7 +56,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     clear(partial)  # what a killed run left
     try:
-        notes = _write(source, partial, space)
+        notes, checks = _write(source, partial, space)
         if _is_strange(source, space):
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours, digest = {"source": source.name, "output": source.output}, _digest(partial)
@@ -65,7 +65,8 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
             _put(partial, target, source, space.shelf)
     finally:
         clear(partial)
-    stamp = {**_stamp(source), **_state(target, space.shelf), "digest": digest, "notes": notes}
+    found = {"digest": digest, "notes": notes, "checks": checks}
+    stamp = {**_stamp(source), **_state(target, space.shelf), **found}
     space.shelf.note(space.outputs, {**ours, **stamp})
     with suppress(OSError):
         space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
@@ -189,7 +190,8 @@ def _notes_in(value: object) -> tuple[str, ...]:
     return tuple(note for note in value if isinstance(note, str)) if isinstance(value, list) else ()
 
 
-def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ...]:
+def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Encode the frames, and compare the result with the source: what was left out, and what was compared."""
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
@@ -198,12 +200,12 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[str, ..
             notes = write_pictures(_frames(source, space), partial, *part)
         else:
             notes = encode_video(_frames(source, space), partial, *part, source.coding)
-        differences = certify_output(source, partial).differences
-    if differences:
+        certificate = certify_output(source, partial)
+    if certificate.differences:
         raise MediaError(
-            f"{source.name} was encoded, but is not true to its source: {'; '.join(differences)}"
+            f"{source.name} was encoded, but is not true to its source: {'; '.join(certificate.differences)}"
         )
-    return notes
+    return notes, certificate.checks
 
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:

@@ -103,8 +103,9 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, as_json)
+        summary = _run(loaded, progress, as_json, _command(config, set_))
         _print_summary(summary, as_json)
+        _print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
         )
@@ -258,6 +259,17 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 
 @app.command()
+def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
+    """Write the HTML page of what runs have made so far, and say where it is."""
+    with _reporting(False, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.report import write_report
+
+        path = write_report(load_config(config, set_ or ()), _command(config, set_))
+        _tell(f"wrote {path}; open it in a browser")
+
+
+@app.command()
 def doctor(debug: Debug = False) -> None:
     """Say what of this machine works, and what to do about what does not."""
     with _reporting(False, debug):
@@ -302,7 +314,12 @@ def schema() -> None:
     _say(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
+def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
+    """What the report shows to run the job again with: the config, and what overrides it."""
+    return (str(config), *(part for text in overrides or () for part in ("--set", text)))
+
+
+def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
     from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher
@@ -329,7 +346,7 @@ def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
 
         try:
             with watching_head(config.execution.address, lose_head):
-                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
@@ -471,6 +488,15 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
         _say("run the same command again to go on where this stopped", err=True)
+
+
+def _print_report(config: Config) -> None:
+    """Where the page of the run is, if there is one."""
+    from pipeline.workspace import Workspace
+
+    page = Workspace(config.output).report
+    if page.is_file():
+        _tell(f"report: {page}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A whole job: look → plan → stylize → assemble and verify. Everything that happens, in the order it happens.
+"""A whole job: look → plan → stylize → assemble and verify → report. Everything that happens, in the order it happens.
 
 Photographs are painted as they are listed, and films when the listing is over, which for most inputs is at once.
 """
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.archive.job import stream_of
 from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
-from pipeline.config import Config
+from pipeline.chronicle import Chronicle
+from pipeline.config import Config, plain
 from pipeline.errors import SpaceError
 from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.job import WorkerSettings, style_files
@@ -27,11 +28,14 @@ from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.media.sources import Source
 from pipeline.originals import Original
 from pipeline.plan import Plan
+from pipeline.progress import Watchers
+from pipeline.report import fits, is_current, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
 from pipeline.shelf import Elsewhere
 from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
+from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
 
 if TYPE_CHECKING:
@@ -45,26 +49,56 @@ IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU
 Stop = Callable[[], bool]
 
 
-def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False) -> Summary:
+def run(
+    config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False, command: Sequence[str] = ()
+) -> Summary:
     """Do a job, or what is left of it; a finished one is a no-op.
 
     `watcher` sees what happens; once `stop()` is true, every worker finishes what it has in work and the rest is left
-    for the next run. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the
-    summary.
+    for the next run. `command`: the config's path and options, for the report. Raises the `PipelineError`s that
+    concern the job as a whole; those of one source are in the summary.
     """
+    watcher = watcher or Watcher()
+    summary = _work(config, watcher, stop, command)
+    _report(config, watcher, command)
+    return summary
+
+
+def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str]) -> Summary:
     began = time.monotonic()
     space = Workspace(config.output)
     with space.locked(), ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
+        if not fits(config, space):
+            space.report.unlink(missing_ok=True)  # it can be made again at once, so it is the first to go
+        chronicle = stack.enter_context(Chronicle(space, _told(config, brief, command)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        watcher = watcher or Watcher()
+        watcher = Watchers(chronicle, watcher)
         job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, space, brief, stack, watcher))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
             films = None if stop() else stream.films()
-        return job.work(films, stream).close(interrupted=stop(), wall_s=time.monotonic() - began)
+        ledger = job.work(films, stream)
+        summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
+        chronicle.ended(summary)
+        return summary
+
+
+def _told(config: Config, brief: Brief, command: Sequence[str]) -> Mapping[str, Any]:
+    """What the chronicle says of a run as it begins."""
+    told = {"settings": plain(config), "versions": versions(brief.judges.weights)}
+    return {"command": list(command), **told}
+
+
+def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
+    """Write the page of the run, unless it is there and nothing has changed since."""
+    try:
+        if not is_current(Workspace(config.output)):
+            write_report(config, command)
+    except Exception as error:  # the results are there, whatever becomes of their page
+        watcher.warned(f"the report could not be written ({error}); to try again: stylize report")
 
 
 @dataclass(frozen=True)

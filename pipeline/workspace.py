@@ -9,6 +9,8 @@
     ├── pictures.sqlite          of each photograph, what it was painted from and into; an index of records.jsonl
     ├── looks.json               what the photographs were painted with, by fingerprint
     ├── pictures/<token>.jsonl   lines of photographs that are not in records.jsonl yet, a file per batch in work
+    ├── events.jsonl             who worked when, who died, what failed, see `chronicle`
+    ├── report.html              the page that shows the run, see `report`
     ├── status.json              how far the run is, or was, for `stylize status`
     ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
@@ -87,6 +89,8 @@ class Workspace:
         self.root = output / FOLDER
         self.plan = self.root / "plan.json"
         self.status = self.root / "status.json"
+        self.events = self.root / "events.jsonl"
+        self.report = self.root / "report.html"
         self.probes = self.root / "probes.json"
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"

@@ -80,6 +80,7 @@ def test_the_plan_is_pure() -> None:
         ("motion/", {"style", "execute", "config", "plan", "workspace", "run", "cli", "media"}),
         ("execute/", {"run", "cli", "assemble", "ledger", "display", "archive"}),
         ("archive/", {"run", "cli", "ledger", "display"}),
+        ("report/", {"run", "cli", "ledger", "display", "chronicle", "execute", "style", "motion"}),
         ("plan.py", {"style", "execute", "workspace", "run", "cli"}),
         ("workspace.py", {"style", "motion", "execute", "plan", "run", "cli", "media"}),
     ],
@@ -88,6 +89,14 @@ def test_dependencies_point_one_way(package: str, forbidden: set[str]) -> None:
     for name in (name for name in MODULES if name.startswith(package)):
         ours = {found.split(".")[1] for found in imports(name) if found.startswith("pipeline.")}
         assert not ours & forbidden, name
+
+
+def test_the_page_is_made_by_jinja_in_one_place_and_asked_for_by_runs_and_people_only() -> None:
+    assert [name for name in MODULES if top(imports(name)) & {"jinja2", "markupsafe"}] == ["report/page.py"]
+    asking = {
+        name for name in MODULES if any(found.startswith("pipeline.report.") for found in imports(name))
+    }
+    assert {name for name in asking if not name.startswith("report/")} == {"cli.py", "run.py"}
 
 
 ARCHIVE = {
@@ -130,7 +139,7 @@ def heavy_after(code: str) -> list[str]:
     "name",
     [
         "cli", "config", "run", "look", "verify", "survey", "resume", "plan", "workspace", "weights",
-        "archive.stream", "archive.summary", "execute.queue", "execute.delivery",
+        "archive.stream", "archive.summary", "report", "chronicle", "execute.queue", "execute.delivery",
     ],
 )  # fmt: skip
 def test_importing_is_quick(name: str) -> None:
