@@ -17,6 +17,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
+from pipeline.storage.places import only_files, with_urls
 from pipeline.unbroken import outlive_readers
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"stylize {__version__}")
+        _say(f"stylize {__version__}")
         raise typer.Exit
 
 
@@ -102,8 +103,9 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, as_json)
+        summary = _run(loaded, progress, as_json, _command(config, set_))
         _print_summary(summary, as_json)
+        _print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
         )
@@ -133,7 +135,7 @@ def plan(
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
-            typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
+            _say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, _console(stderr=False))
             if shots is not None:
@@ -153,7 +155,7 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
         found = read_status(Workspace(load_config(config, set_ or ()).output))
         if as_json:
-            typer.echo(json.dumps(found or {"status": "none"}))
+            _say(json.dumps(found or {"status": "none"}))
         else:
             for line in ("no run has worked on this job yet",) if found is None else lines(found):
                 _tell(line)
@@ -207,12 +209,11 @@ def preview(
             if finished or (wish == Wish() and is_begun(seen)):
                 previews = partial_videos(loaded, seen)
             else:
+                only_files("a sheet", loaded.input, loaded.output)
                 reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
                 sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
-            typer.echo(
-                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
-            )
+            _say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
             for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
                 _tell(line)
@@ -230,6 +231,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         from pipeline.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
+        only_files("reconstruct", loaded.input, loaded.output)
         console = _console()
         console.print("loading VGG19", style="dim")
         from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
@@ -254,6 +256,17 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
                 _tell(verdict.line)
         _tell(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
+
+
+@app.command()
+def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
+    """Write the HTML page of what runs have made so far, and say where it is."""
+    with _reporting(False, debug, interrupted=("stopped; run again to start over", STOPPED)):
+        from pipeline.config import load_config
+        from pipeline.report import write_report
+
+        path = write_report(load_config(config, set_ or ()), _command(config, set_))
+        _tell(f"wrote {path}; open it in a browser")
 
 
 @app.command()
@@ -298,10 +311,15 @@ def schema() -> None:
     """Print the JSON Schema of the YAML, for completion in editors."""
     from pipeline.config import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    _say(json.dumps(json_schema(), indent=2))
 
 
-def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
+def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
+    """What the report shows to run the job again with: the config, and what overrides it."""
+    return (str(config), *(part for text in overrides or () for part in ("--set", text)))
+
+
+def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
     from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher
@@ -315,7 +333,7 @@ def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
     ended = "error"
     with Display(_console(shown=shown), meter) as display:
         interruption = _Interruption(display, meter)
-        lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
+        lines = JsonLines(meter, lambda line: _say(line, err=True)) if shown == "json" else Watcher()
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
@@ -328,7 +346,7 @@ def _run(config: Config, shown: HowShown, as_json: bool) -> Summary:
 
         try:
             with watching_head(config.execution.address, lose_head):
-                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked)
+                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
@@ -368,6 +386,11 @@ class _Interruption:
         self.was_asked = True
         with suppress(OSError, RuntimeError):  # in the middle of other words there is no saying anything
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+
+
+def _say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print, with URLs instead of the paths that stand for them."""
+    typer.echo(with_urls(text), err=err, nl=nl)
 
 
 @contextmanager
@@ -410,7 +433,7 @@ def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     if as_json:
-        typer.echo(json.dumps(_empty_summary(message)))
+        _say(json.dumps(_empty_summary(message)))
     _tell(f"stylize: {message}", err=True)
     raise typer.Exit(code)
 
@@ -419,7 +442,7 @@ def _tell(text: str, *, err: bool = False) -> None:
     """Print lines in which something may be quoted: a name of a file must not drive the terminal."""
     from pipeline.media.items import printable
 
-    typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+    _say("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
@@ -450,7 +473,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         _print_json(summary.to_json())
         return
     frames = summary.frames
-    typer.echo(
+    _say(
         f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
@@ -460,21 +483,30 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         if count <= SHOWN:
             _tell(str(output.output))
     if count > SHOWN:
-        typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
+        _say(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
         _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
-        typer.echo("run the same command again to go on where this stopped", err=True)
+        _say("run the same command again to go on where this stopped", err=True)
+
+
+def _print_report(config: Config) -> None:
+    """Where the page of the run is, if there is one."""
+    from pipeline.workspace import Workspace
+
+    page = Workspace(config.output).report
+    if page.is_file():
+        _tell(f"report: {page}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:
     """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
     outputs = data.pop("outputs")
-    typer.echo(f"{json.dumps(data)[:-1]}, ", nl=False)
-    typer.echo('"outputs": [', nl=False)
+    _say(f"{json.dumps(data)[:-1]}, ", nl=False)
+    _say('"outputs": [', nl=False)
     for index, output in enumerate(outputs):
-        typer.echo(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
-    typer.echo("]}")
+        _say(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+    _say("]}")
 
 
 def _console(stderr: bool = True, shown: HowShown = HowShown.auto) -> Console:

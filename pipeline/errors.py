@@ -10,7 +10,8 @@
     └── UnableError          this machine or cluster is not able to                        exit 5
         ├── ClusterError     no such cluster, too few devices, workers that keep dying
         ├── WeightsError     no weights, or not the ones that were asked for
-        └── SpaceError       no room or no right to write
+        ├── SpaceError       no room or no right to write
+        └── StorageError     a URL cannot be reached, or not be used
 
 A message says what, which value, where, and what to do. All of them pickle, since they cross Ray.
 """
@@ -74,3 +75,7 @@ class WeightsError(UnableError):
 
 class SpaceError(UnableError):
     """There is no room, or no permission, to write where the job writes."""
+
+
+class StorageError(UnableError):
+    """What is behind a URL is not there, cannot be reached, or may not be read or written."""

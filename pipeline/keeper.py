@@ -49,7 +49,8 @@ class Keeper:
         config: Config,
         encoder: ThreadPoolExecutor,
     ) -> None:
-        self._disk, self._transfer, self._space, self._encoder = config.disk, config.transfer, space, encoder
+        self._disk = config.disk if space.shelf.can_pack else config.disk.model_copy(update={"pack": "never"})
+        self._transfer, self._space, self._encoder = config.transfer, space, encoder
         self._budget = budget_bytes(config.disk)
         self._lock = Lock()
         self._used = 0 if self._budget is None else bytes_below(space.root, besides=space.previews)
@@ -313,10 +314,12 @@ class Keeper:
         """Pack or throw away in one folder, and count what that freed."""
         if self._budget is None:
             change(folder)
+            self._space.shelf.settle(folder)
             return
         before = bytes_below(folder)
         try:
             change(folder)
+            self._space.shelf.settle(folder)
         finally:
             freed = before - bytes_below(folder)
             with self._lock:

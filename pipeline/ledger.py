@@ -113,7 +113,8 @@ class Ledger:
         self._keeper.note(event)
         self._stream.note(event)
         match event:
-            case FrameFinished(record, _):
+            case FrameFinished(record, job):
+                self._space.shelf.took(job.folder, record)
                 self._iterations += record.iterations
                 self._megapixel_iterations += record.megapixel_iterations
                 if not record.draft:

@@ -7,13 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from sys import intern
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
 from pipeline.places import leads_out
+from pipeline.storage.hand import opened, state_at
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
 _SHARED = ("source", "segment", "start", "worker")  # what many records say alike is kept once
@@ -148,10 +150,9 @@ def _is_sound(value: object, *, is_name: bool) -> bool:
 def state_of(path: Path) -> State | None:
     """The state of a file; None: there is none."""
     try:
-        state = path.stat()
+        return state_at(path)
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns
 
 
 def frame_digest(data: bytes) -> str:
@@ -162,7 +163,7 @@ def frame_digest(data: bytes) -> str:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with opened(path, block_bytes=8 << 20) as file:
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

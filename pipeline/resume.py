@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.config import Transfer
 from pipeline.costs import todo_cost
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
+from pipeline.media.sources import Kind, Source
 from pipeline.originals import Original
 from pipeline.parts import Inspected, changes
 from pipeline.plan import Plan, SourcePlan
@@ -190,7 +191,40 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         }
         for s in plan.segments
     ]
-    return {"segments": segments}
+    return {
+        "sources": [_source_to_json(source.inspected.source) for source in plan.sources],
+        "segments": segments,
+    }
+
+
+def _source_to_json(source: Source) -> dict[str, Any]:
+    """Where a source is; of a sequence the names of its pictures, which lie in its folder."""
+    told = {"kind": source.kind, "path": str(source.path), "name": source.name, "output": source.output}
+    return {**told, "files": [path.name for path in source.files] if source.kind == "sequence" else None}
+
+
+def planned_sources(space: Workspace) -> tuple[Source, ...] | None:
+    """The films of the last plan, as they were found; None: no run here has written down any.
+
+    The run folder may be a stranger's: whoever reads these files makes sure that they are the job's.
+    """
+    try:
+        return tuple(_source_from_json(one) for one in space.read(space.plan)["sources"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _source_from_json(told: Mapping[str, Any]) -> Source:
+    kind, path, name, output, files = (told[key] for key in ("kind", "path", "name", "output", "files"))
+    texts = (path, name, *([] if output is None else [output]), *(files or ()))
+    if kind not in get_args(Kind) or not all(isinstance(text, str) and "\0" not in text for text in texts):
+        raise ValueError(f"no source: {told!r}")
+    if any(Path(file).name != file for file in files or ()):
+        raise ValueError("pictures of a sequence lie in its folder")
+    folder = Path(path)
+    return Source(
+        kind, folder, name, tuple(folder / file for file in files) if files else (folder,), None, output
+    )
 
 
 def folder_of(segment: Segment, space: Workspace) -> Path:
@@ -214,6 +248,7 @@ def _job(source: SourcePlan, segment: Segment, space: Workspace) -> SegmentJob:
         drafts=tuple(Stretch(h.first, h.stop, folder_of(h.segment, space)) for h in segment.drafts),
         own=source.own.get(segment.key, (segment.first, segment.first)),
         direction=source.direction(segment),
+        digest=found.digest,
         originals=_originals(found, segment),
     )
 

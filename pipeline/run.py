@@ -1,4 +1,4 @@
-"""A whole job: look → plan → stylize → assemble and verify. Everything that happens, in the order it happens.
+"""A whole job: look → plan → stylize → assemble and verify → report. Everything that happens, in the order it happens.
 
 Photographs are painted as they are listed, and films when the listing is over, which for most inputs is at once.
 """
@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.archive.job import stream_of
 from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
-from pipeline.config import Config
+from pipeline.chronicle import Chronicle
+from pipeline.config import Config, plain
 from pipeline.errors import SpaceError
 from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.job import WorkerSettings, style_files
@@ -27,9 +28,14 @@ from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.media.sources import Source
 from pipeline.originals import Original
 from pipeline.plan import Plan
+from pipeline.progress import Watchers
+from pipeline.report import fits, is_current, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
+from pipeline.shelf import Elsewhere
+from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
+from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
 
 if TYPE_CHECKING:
@@ -43,26 +49,56 @@ IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU
 Stop = Callable[[], bool]
 
 
-def run(config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False) -> Summary:
+def run(
+    config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False, command: Sequence[str] = ()
+) -> Summary:
     """Do a job, or what is left of it; a finished one is a no-op.
 
     `watcher` sees what happens; once `stop()` is true, every worker finishes what it has in work and the rest is left
-    for the next run. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the
-    summary.
+    for the next run. `command`: the config's path and options, for the report. Raises the `PipelineError`s that
+    concern the job as a whole; those of one source are in the summary.
     """
+    watcher = watcher or Watcher()
+    summary = _work(config, watcher, stop, command)
+    _report(config, watcher, command)
+    return summary
+
+
+def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str]) -> Summary:
     began = time.monotonic()
     space = Workspace(config.output)
     with space.locked(), ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
+        if not fits(config, space):
+            space.report.unlink(missing_ok=True)  # it can be made again at once, so it is the first to go
+        chronicle = stack.enter_context(Chronicle(space, _told(config, brief, command)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        watcher = watcher or Watcher()
-        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, brief, stack, watcher))
+        watcher = Watchers(chronicle, watcher)
+        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, space, brief, stack, watcher))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
             films = None if stop() else stream.films()
-        return job.work(films, stream).close(interrupted=stop(), wall_s=time.monotonic() - began)
+        ledger = job.work(films, stream)
+        summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
+        chronicle.ended(summary)
+        return summary
+
+
+def _told(config: Config, brief: Brief, command: Sequence[str]) -> Mapping[str, Any]:
+    """What the chronicle says of a run as it begins."""
+    told = {"settings": plain(config), "versions": versions(brief.judges.weights)}
+    return {"command": list(command), **told}
+
+
+def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
+    """Write the page of the run, unless it is there and nothing has changed since."""
+    try:
+        if not is_current(Workspace(config.output)):
+            write_report(config, command)
+    except Exception as error:  # the results are there, whatever becomes of their page
+        watcher.warned(f"the report could not be written ({error}); to try again: stylize report")
 
 
 @dataclass(frozen=True)
@@ -87,6 +123,7 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
+            self.space.shelf.carry(*(todo.job.direction for todo in missing))
             self._stylize(Queue(missing, keeper.choose, stream), len(missing) + stream.waiting, ledger)
         while not self.stop() and (damaged := ledger.mend(self.config.transfer)):
             self._stylize(Queue(damaged, keeper.choose), len(damaged), ledger)
@@ -119,8 +156,10 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, brief: Brief, stack: ExitStack, watcher: Watcher) -> None:
-        self._config, self._originals = config, brief.originals
+    def __init__(
+        self, config: Config, space: Workspace, brief: Brief, stack: ExitStack, watcher: Watcher
+    ) -> None:
+        self._config, self._originals, self._shelf = config, brief.originals, space.shelf
         self._stack, self._watcher = stack, watcher
         self._farm: Farm | None = None
 
@@ -128,19 +167,29 @@ class _Crew:
         """The farm, with at most so many workers."""
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config, self._originals)
+            self._shelf.carry(settings)
             preflight = None
             if execution.address is None:
                 stay_local()
             else:
                 use_token()
-                preflight = self._stack.enter_context(Preflight(errand_of(self._config)))
+                errand = errand_of(self._config, self._shelf.meeting, self._shelf.is_carried)
+                preflight = self._stack.enter_context(Preflight(errand))
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(execution, settings, most, preflight=preflight)
+            settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
+            options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
+            farm = Farm(execution, settings, most, preflight=preflight, **options)
             self._farm = self._stack.enter_context(farm)
             if preflight and (idle := self._farm.idle_machines):
                 self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm
+
+
+def elsewhere_of(config: Config) -> Elsewhere | None:
+    """What workers are to know of an input behind URLs; None: all of it is on disks that they share."""
+    is_remote = any(url_of(Path(text)) for text in config.input)
+    return Elsewhere(here(), None) if is_remote else None
 
 
 def worker_settings(config: Config, originals: Mapping[Path, Original] | None = None) -> WorkerSettings:

@@ -23,6 +23,8 @@ from pipeline.originals import Original
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
+from pipeline.storage.hand import at_hand, state_at
+from pipeline.storage.places import with_urls
 from pipeline.weights import weights_file
 
 CUTS = 2
@@ -108,8 +110,12 @@ def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool
     digest = hashlib.sha256("".join(one.digest for one in originals).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
-    seen = notebook.get(key, lambda: probe(source, rate=config.rate).to_json(), _probe_in)
-    found = as_read(seen, config.video)
+
+    def find() -> Any:
+        with at_hand(source.files):
+            return probe(source, rate=config.rate).to_json()
+
+    found = as_read(notebook.get(key, find, _probe_in), config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
     return Inspected(source, found, digest, cuts, originals)
 
@@ -138,8 +144,9 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
     def find() -> list[int]:
         from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here
 
-        frames = decode_frames(source, found, first, stop)
-        return [first + index for index in find_cuts(frames, found.rate)]
+        with at_hand(source.files):
+            frames = decode_frames(source, found, first, stop)
+            return [first + index for index in find_cuts(frames, found.rate)]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
     key = f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}"
@@ -199,13 +206,13 @@ def _judges(
 def _original(path: Path, notebook: Notebook) -> Original:
     """A file as it is; its bytes are read again only where its size or its time of change differ."""
     try:
-        state = path.stat()
+        state = state_at(path)
 
         def read() -> str:
-            with path.open("rb") as file:
+            with at_hand([path]), path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        digest = notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read, _digest_in)
-        return Original((state.st_size, state.st_mtime_ns), digest)
+        digest = notebook.get(f"file {with_urls(str(path))} {state[0]} {state[1]}", read, _digest_in)
+        return Original(state, digest)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -9,6 +9,8 @@
     ├── pictures.sqlite          of each photograph, what it was painted from and into; an index of records.jsonl
     ├── looks.json               what the photographs were painted with, by fingerprint
     ├── pictures/<token>.jsonl   lines of photographs that are not in records.jsonl yet, a file per batch in work
+    ├── events.jsonl             who worked when, who died, what failed, see `chronicle`
+    ├── report.html              the page that shows the run, see `report`
     ├── status.json              how far the run is, or was, for `stylize status`
     ├── preview/                 partial videos that a person asked for
     └── segments/<source>/<first>-<stop>-<fingerprint>/
@@ -56,6 +58,7 @@ from pipeline.errors import ResumeError
 from pipeline.packed import packed_frames
 from pipeline.places import refuse_links
 from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
+from pipeline.shelf import shelf_of
 
 __all__ = [
     "FOLDER",
@@ -82,10 +85,12 @@ class Workspace:
     """The paths of one run folder, and what is in its small files."""
 
     def __init__(self, output: Path) -> None:
-        self.output = output
+        self.output, self.shelf = output, shelf_of(output)
         self.root = output / FOLDER
         self.plan = self.root / "plan.json"
         self.status = self.root / "status.json"
+        self.events = self.root / "events.jsonl"
+        self.report = self.root / "report.html"
         self.probes = self.root / "probes.json"
         self.records = self.root / "records.jsonl"
         self.outputs = self.root / "outputs.jsonl"
@@ -111,6 +116,11 @@ class Workspace:
 
         What was created is removed again where the run ends in an error before it has kept anything.
         """
+        with self.shelf.held(), self._locked_here():
+            yield
+
+    @contextmanager
+    def _locked_here(self) -> Iterator[None]:
         created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
 """Three machines on this one: a job goes on while one of them is lost, joins, or was the head.
 
-    .venv/bin/python scripts/three_nodes.py [--only lost joined head apart] [--frames N] [--pictures N] [--keep FOLDER]
+    .venv/bin/python scripts/three_nodes.py [--only lost joined head bucket apart] [--frames N] [--pictures N]
+                                            [--keep FOLDER]
 
     lost      three machines; in the middle of the job one has its network unplugged and its processes killed
     joined    two machines; in the middle a third joins, and has to get some of the work
     head      three machines; the head is killed, and the driver with it; the job is run again on a new cluster
+    bucket    three machines without a shared folder, input and output in S3; one is lost in the middle
     apart     one machine has another folder in place of the shared one: refused before any work, with its name
 
 Real weights, a film of several segments and some photographs at 64 px, through the command line. Afterwards every
@@ -23,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +51,8 @@ class Stage:
         job = write_job(output.parent / "job.yaml", self.media, output, iterations=self.iterations)
         return job, output
 
-    def machines(self, name: str) -> Machines:
-        return Machines(self.folder / name / "m", namespaces=self.namespaces)
+    def machines(self, name: str, **env: str) -> Machines:
+        return Machines(self.folder / name / "m", namespaces=self.namespaces, env=env)
 
 
 def run_on(machine: Machine, job: Path, address: str) -> subprocess.Popen[bytes]:
@@ -134,6 +137,35 @@ def head(stage: Stage) -> Path:
     return output
 
 
+def bucket(stage: Stage) -> dict[str, str] | None:
+    """Nothing is shared but a bucket: input and output are there; a machine is switched off in the middle."""
+    if not stage.namespaces:
+        say("left out: all nodes see the same files here")
+        return None
+    from nodes import bucket as s3
+
+    job, _ = stage.job("bucket")
+    job = write_job(job, s3.URL + "/in", s3.URL + "/out", iterations=stage.iterations)
+    own = stage.folder / "bucket/own"  # of each process another one
+    own.mkdir()
+    with ExitStack() as stack:
+        machines = stack.enter_context(stage.machines("bucket", TMPDIR=str(own)))
+        files = stack.enter_context(s3.served(machines.outside, stage.media))
+        private = [own, stage.media]
+        head = machines.head(private)
+        machines.join("node", head, private)
+        last = machines.join("node", head, private)
+        driver = head.start(command(job, machines.address(head)), job.parent / "driver.log")
+        wait_until(
+            lambda: any(last.name in name for name in s3.names(files)), driver, f"{last.name} has worked"
+        )
+        last.unplug()
+        last.kill()
+        say(f"{last.name} is gone after {sum(name.endswith('.png') for name in s3.names(files))} files")
+        finish(driver, job)
+        return s3.digests(files)
+
+
 def apart(stage: Stage) -> None:
     """A machine does not see the shared folder: the job is refused with its name, and nothing was painted."""
     if not stage.namespaces:
@@ -153,10 +185,11 @@ def apart(stage: Stage) -> None:
         raise RuntimeError(f"it ended with {code}, and said:\n{said[-3000:]}")
 
 
-SCENARIOS: dict[str, Callable[[Stage], Path | None]] = {
+SCENARIOS: dict[str, Callable[[Stage], Path | dict[str, str] | None]] = {
     "lost": lost,
     "joined": joined,
     "head": head,
+    "bucket": bucket,
     "apart": apart,
 }
 
@@ -184,10 +217,10 @@ def play(stage: Stage, names: Sequence[str]) -> bool:
         began = time.monotonic()
         say(f"--- {name}: {SCENARIOS[name].__doc__}")
         try:
-            output = SCENARIOS[name](stage)
-            if output is not None:
+            made = SCENARIOS[name](stage)
+            if made is not None:
                 expected = expected or alone(stage)
-                unlike = differences(expected, digests(output))
+                unlike = differences(expected, digests(made) if isinstance(made, Path) else made)
                 say(f"{len(expected)} files, {len(unlike)} unlike those of one machine {unlike[:5] or ''}")
                 is_well &= not unlike
         except (RuntimeError, subprocess.TimeoutExpired) as error:

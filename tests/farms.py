@@ -106,7 +106,7 @@ def paint_picture(batch: Batch, index: int) -> Iterator[Event]:
     yield from (PictureFailed(batch, one.index, one.error) for one in done.failed)
 
 
-def _ready(batch: Batch, index: int) -> Ready:
+def _ready(batch: Batch, index: int, **changes: Any) -> Ready:
     picture = batch.pictures[index]
     photo = read_photo(
         picture.path, lambda w, h: output_size(w, h, batch.longest_px, even=False), batch.max_pixels
@@ -125,6 +125,7 @@ def _ready(batch: Batch, index: int) -> Ready:
                     segment=batch.name,
                     bytes=len(coded.data),
                     digest=hashlib.sha256(coded.data).hexdigest(),
+                    **changes,
                 )
             ),
             output=picture.output,

@@ -80,6 +80,7 @@ def test_the_plan_is_pure() -> None:
         ("motion/", {"style", "execute", "config", "plan", "workspace", "run", "cli", "media"}),
         ("execute/", {"run", "cli", "assemble", "ledger", "display", "archive"}),
         ("archive/", {"run", "cli", "ledger", "display"}),
+        ("report/", {"run", "cli", "ledger", "display", "chronicle", "execute", "style", "motion"}),
         ("plan.py", {"style", "execute", "workspace", "run", "cli"}),
         ("workspace.py", {"style", "motion", "execute", "plan", "run", "cli", "media"}),
     ],
@@ -90,6 +91,14 @@ def test_dependencies_point_one_way(package: str, forbidden: set[str]) -> None:
         assert not ours & forbidden, name
 
 
+def test_the_page_is_made_by_jinja_in_one_place_and_asked_for_by_runs_and_people_only() -> None:
+    assert [name for name in MODULES if top(imports(name)) & {"jinja2", "markupsafe"}] == ["report/page.py"]
+    asking = {
+        name for name in MODULES if any(found.startswith("pipeline.report.") for found in imports(name))
+    }
+    assert {name for name in asking if not name.startswith("report/")} == {"cli.py", "run.py"}
+
+
 ARCHIVE = {
     "archive", "config", "direction", "durable", "errors", "execute", "media", "parts", "places", "plan", "records",
     "survey", "workspace",
@@ -98,15 +107,12 @@ ARCHIVE = {
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("archive/")])
 def test_the_archive_knows_of_films_and_workers_no_more_than_it_needs(name: str) -> None:
-    """Of assembling only what films wrote, of execution only what travels and where workers leave their journals."""
+    """Of assembling only what films wrote, of execution only what travels."""
     ours = [found.removeprefix("pipeline.") for found in imports(name) if found.startswith("pipeline.")]
     assert {found.partition(".")[0] for found in ours} <= ARCHIVE | {"assemble"}
     assert {found for found in ours if found.startswith("assemble.")} <= {"assemble.written"}
     execute = {found for found in ours if found.startswith("execute.")}
-    assert all(
-        found.startswith(("execute.job.", "execute.events.")) or found == "execute.delivery.journals_of"
-        for found in execute
-    ), execute
+    assert all(found.startswith(("execute.job.", "execute.events.")) for found in execute), execute
 
 
 def test_only_the_command_line_prints_or_exits() -> None:
@@ -133,7 +139,7 @@ def heavy_after(code: str) -> list[str]:
     "name",
     [
         "cli", "config", "run", "look", "verify", "survey", "resume", "plan", "workspace", "weights",
-        "archive.stream", "archive.summary", "execute.queue", "execute.delivery",
+        "archive.stream", "archive.summary", "report", "chronicle", "execute.queue", "execute.delivery",
     ],
 )  # fmt: skip
 def test_importing_is_quick(name: str) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import DivergenceError, MediaError
-from pipeline.execute.delivery import Ready, deliver
+from pipeline.execute.delivery import Courier, Ready
 from pipeline.execute.job import Batch, Painted, Picture, Progress, Unpainted
 from pipeline.execute.patience import MemoryRanOutError, twice
 from pipeline.execute.tensors import as_floats, as_frame, as_tensor
@@ -78,8 +78,9 @@ class Gallery:
         *,
         mixture: Mixture | None = None,
         mask: Tensor | None = None,
+        courier: Courier | None = None,
     ) -> None:
-        self.batch = batch
+        self.batch, self._courier = batch, courier or Courier()
         self._painter, self._worker, self._watch = painter, worker, watch
         self._mixture, self._mask = mixture, mask
         self._readers, self._writer = ThreadPoolExecutor(2), ThreadPoolExecutor(1)
@@ -167,11 +168,12 @@ class Gallery:
 
     def _open(self, index: int) -> _Opened:
         picture, digest = self.batch.pictures[index], None
-        if self.batch.with_digest:
-            digest = digest_of(picture.path)
-        photo = read_photo(picture.path, self._fitted, self.batch.max_pixels)
-        if state_of(picture.path) != (picture.bytes, picture.mtime_ns):
-            raise MediaError(f"{picture.path} has changed since it was listed; run again")
+        with self._courier.at_hand(picture):
+            if self.batch.with_digest:
+                digest = digest_of(picture.path)
+            photo = read_photo(picture.path, self._fitted, self.batch.max_pixels)
+            if state_of(picture.path) != (picture.bytes, picture.mtime_ns):
+                raise MediaError(f"{picture.path} has changed since it was listed; run again")
         return _Opened(index, photo, digest)
 
     # --- painting ---
@@ -229,7 +231,7 @@ class Gallery:
                 ready.append(self._encode(one))
             except MediaError as error:
                 failed.append(Unpainted(one.opened.index, f"{self._name(one.opened)}: {error}"))
-        done = deliver(self.batch, ready)
+        done = self._courier.deliver(self.batch, ready)
         return Painted(done.records, (*failed, *done.failed))
 
     def _encode(self, painted: _PaintedPhoto) -> Ready:

@@ -15,6 +15,7 @@ from pipeline.media.sources import Source
 from pipeline.media.window import Window
 from pipeline.originals import Original
 from pipeline.segments import Kind
+from pipeline.shelf import Elsewhere
 from pipeline.workspace import PictureRecord
 
 AROUND = 512
@@ -58,6 +59,7 @@ class WorkerSettings:
     memory_gib: float | None = None
     flow: str = "dis"  # dis | raft
     flow_weights: Path | None = None
+    elsewhere: Elsewhere | None = None  # None: input and output are on disks that the worker shares
     originals: Mapping[Path, Original] = field(default_factory=dict)
 
 
@@ -75,6 +77,7 @@ class SegmentJob:
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
     the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
+    `digest`: of the source, see `parts.Inspected`; None: it need not be looked at.
     `originals`: the source's files, as they were when the run looked at them.
     """
 
@@ -91,6 +94,7 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+    digest: str | None = None
     originals: Mapping[Path, Original] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:

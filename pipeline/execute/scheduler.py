@@ -28,6 +28,7 @@ from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInf
 from pipeline.execute.pool import Node, Place, Pool, available_cores, share_out, size_pool
 from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
+from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, appears
 
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -49,7 +50,7 @@ def make_worker(settings: WorkerSettings) -> Any:
     """The plain class; imported only where it works, since torch alone takes half a gigabyte."""
     from pipeline.execute.worker import Worker
 
-    return Worker(settings)
+    return Worker(settings) if settings.elsewhere is None else RemoteWorker(settings, Worker)
 
 
 class Farm:

@@ -21,6 +21,7 @@ from torch import Tensor
 from pipeline.config import Transfer
 from pipeline.errors import DamagedFrameError, DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
+from pipeline.execute.delivery import Courier
 from pipeline.execute.gallery import Gallery
 from pipeline.execute.job import (
     Batch,
@@ -56,9 +57,16 @@ Watch = Callable[[Progress], None]
 class Worker:
     """`set_up` once, then `stylize_frame` and `paint_pictures` in any order. `estimate` replaces the settings' flow."""
 
-    def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
-        self._settings, self._estimate = settings, estimate
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        estimate: Estimate | None = None,
+        *,
+        name: str | None = None,
+        courier: Courier | None = None,
+    ) -> None:
+        self._settings, self._estimate, self._courier = settings, estimate, courier
+        self._name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._originals = Originals(settings.originals)
         self._palette: Palette | None = None
         self._chain: Chain | None = None
@@ -136,6 +144,7 @@ class Worker:
             self._watch,
             mixture=mixture(None if own is None else own.at(Fraction(0))),
             mask=self._read_mask(batch.mask),
+            courier=self._courier,
         )
 
     def _load_style(self, files: StyleFiles) -> Style:

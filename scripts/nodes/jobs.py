@@ -47,7 +47,7 @@ def make_media(folder: Path, *, frames: int, pictures: int) -> None:
         iio.imwrite(folder / f"photos/{index:02d}.png", scene(100 + 17 * index, 48 + 8 * (index % 3)))
 
 
-def write_job(path: Path, media: Path, output: str | Path, *, iterations: int, **sections: Any) -> Path:
+def write_job(path: Path, media: str | Path, output: str | Path, *, iterations: int, **sections: Any) -> Path:
     """The job, with one thread for each worker, so that machines of any size make the same bytes."""
     job = {
         "input": str(media),

@@ -117,13 +117,15 @@ def _kill_family(process: subprocess.Popen[bytes]) -> None:
 class Machines:
     """A head and others, which may come and go. Use it with `with`."""
 
-    def __init__(self, folder: Path, *, namespaces: bool = True) -> None:
-        """`folder`: for logs, and for Ray's own files, whose paths have to be short."""
+    def __init__(
+        self, folder: Path, *, namespaces: bool = True, env: Mapping[str, str] | None = None
+    ) -> None:
+        """`folder`: for logs, and for Ray's own files, whose paths have to be short; `env`: of all that runs."""
         self.folder, self._namespaces = folder, namespaces
         self._mark = f"st{os.getpid() % 10000}{next(_SERIAL)}"  # a link that was removed lingers for a moment
         self._machines: list[Machine] = []
         self._spaces: list[str] = []
-        self._env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self._env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), **(env or {})}
         self._subnet = f"10.{77 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
         self._port = PORT if namespaces else 20000 + os.getpid() % 20000
 
@@ -131,6 +133,7 @@ class Machines:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._namespaces:
             _ip(f"link add {self._mark} type bridge")
+            _ip(f"addr add {self.outside}/24 dev {self._mark}")
             _ip(f"link set {self._mark} up")
         return self
 
@@ -143,6 +146,11 @@ class Machines:
             for space in self._spaces:
                 _ip(f"netns del {space}", check=False)
             _ip(f"link del {self._mark}", check=False)
+
+    @property
+    def outside(self) -> str:
+        """The address at which this process is reached from the machines."""
+        return f"{self._subnet}.254"
 
     def head(self, private: Iterable[Path] = ()) -> Machine:
         """Start a head; the cluster's address is its own, with `port`."""

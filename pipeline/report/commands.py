@@ -1,0 +1,47 @@
+"""The command line that does again what failed, alone, and beside the results that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.report.history import Failed
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]*[A-Za-z_/-][A-Za-z0-9_./-]*")
+"""A value that is the same text in YAML: no number, no pattern, nothing to quote."""
+
+
+def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | None:
+    """`stylize run` with only the file and the frames that failed, as a shell takes it; None: no file is known.
+
+    `command`: the config's path and the options of the run that failed. Its output folder is another one, so that
+    what is finished stays as it is.
+    """
+    if failed.path is None or not command:
+        return None
+    kept = [(key, value) for key, value in _overrides(command) if key not in ("input", "output")]
+    changes = [
+        ("input", _text(failed.path)),
+        ("output", _text(str(output.with_name(f"{output.name}-again")))),
+    ]
+    if failed.frames is not None:
+        first, stop = failed.frames
+        last = failed.failure.frame
+        changes.append(("video.frames", f"[{first}, {stop if last is None else max(last, first) + 1}]"))
+        kept = [(key, value) for key, value in kept if key != "video.frames"]
+    options = [part for key, value in (*kept, *changes) for part in ("--set", f"{key}={value}")]
+    return shlex.join(["stylize", "run", command[0], *options])
+
+
+def _overrides(command: Sequence[str]) -> list[tuple[str, str]]:
+    """The `key=value` of each `--set`."""
+    texts = [text for flag, text in zip(command[1::2], command[2::2], strict=False) if flag == "--set"]
+    return [(key, value) for key, _, value in (text.partition("=") for text in texts)]
+
+
+def _text(path: str) -> str:
+    """A path as YAML: itself, or in double quotes."""
+    return path if _PLAIN.fullmatch(path) else json.dumps(path)

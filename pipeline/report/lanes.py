@@ -1,0 +1,156 @@
+"""Runs → a drawing of who worked when: a lane per worker, one run after the other. Plain geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.media.sources import natural
+from pipeline.report.charts import Tick
+from pipeline.report.history import Run, Stint, joined
+from pipeline.report.words import count, duration
+
+WIDTH, LEFT, LANE, TOP, BOTTOM = 1080, 150, 26, 8, 28
+MOST_LANES, MOST_BARS = 64, 1500
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stint in px. `kind`: even or odd, so that neighbors can be told apart, or retry."""
+
+    x: float
+    y: float
+    width: float
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Cross:
+    """Where a worker died, in px, and why."""
+
+    x: float
+    y: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A worker's name and the middle of its lane in px."""
+
+    y: float
+    worker: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The drawing. `runs`: where each run but the first begins."""
+
+    height: float
+    lanes: tuple[Lane, ...]
+    bars: tuple[Bar, ...]
+    crosses: tuple[Cross, ...]
+    runs: tuple[Tick, ...]
+    ticks: tuple[Tick, ...]
+    description: str
+    caption: str
+
+
+def timeline(runs: Sequence[Run]) -> Timeline | None:
+    """The drawing of all runs in which anyone worked; None where there are none."""
+    worked = [run for run in runs if run.stints or run.losses]
+    if not worked:
+        return None
+    names = sorted({name for run in worked for name in _workers(run)}, key=natural)
+    places = {name: TOP + LANE * (place + 0.5) for place, name in enumerate(names[:MOST_LANES])}
+    clock = _Clock.of(worked)
+    stints = sum(len(joined(run.stints)) for run in worked)
+    bars = tuple(bar for run in worked for bar in _bars(run, clock, places, across=stints > MOST_BARS))
+    crosses = tuple(
+        Cross(clock.x(run, one.at_s), places[one.worker], f"{one.worker} died: {one.reason}")
+        for run in worked
+        for one in run.losses
+        if one.worker in places
+    )
+    return Timeline(
+        height=TOP + LANE * len(places) + BOTTOM,
+        lanes=tuple(Lane(y, name) for name, y in places.items()),
+        bars=bars[:: len(bars) // (4 * MOST_BARS) + 1],
+        crosses=crosses[:MOST_BARS],
+        runs=tuple(Tick(clock.x(run, run.began_s), "run") for run in worked[1:]),
+        ticks=clock.ticks,
+        description=_described(worked, names, stints),
+        caption=_caption(worked, names),
+    )
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Working time: each run begins where the one before ended; in seconds by a run's begin."""
+
+    offsets: dict[float, float]
+    whole_s: float
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> _Clock:
+        offsets, so_far = {}, 0.0
+        for run in runs:
+            offsets[run.began_s] = so_far
+            so_far += max(_last_s(run) - run.began_s, 0.1)
+        return cls(offsets, so_far)
+
+    def x(self, run: Run, at_s: float) -> float:
+        """Where a moment of a run is, in px."""
+        share = (self.offsets[run.began_s] + max(0.0, at_s - run.began_s)) / self.whole_s
+        return round(LEFT + (WIDTH - LEFT - 10) * min(1.0, share), 1)
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        """Four spans of time."""
+        return tuple(
+            Tick(round(LEFT + (WIDTH - LEFT - 10) * part / 4, 1), duration(self.whole_s * part / 4))
+            for part in range(5)
+        )
+
+
+def _last_s(run: Run) -> float:
+    return max([run.last_s, *(one.ended_s for one in run.stints)])
+
+
+def _workers(run: Run) -> Iterator[str]:
+    yield from (one.worker for one in run.stints)
+    yield from (one.worker for one in run.losses)
+
+
+def _bars(run: Run, clock: _Clock, places: dict[str, float], *, across: bool) -> Iterator[Bar]:
+    begun: dict[str, str] = {}  # who was at a segment first
+    parity: dict[str, int] = {}
+    for one in sorted(joined(run.stints, across=across), key=lambda stint: stint.began_s):
+        if one.worker not in places:
+            continue
+        is_retry = bool(one.segment) and begun.setdefault(one.segment, one.worker) != one.worker
+        parity[one.worker] = 1 - parity.get(one.worker, 1)
+        kind = "retry" if is_retry else ("even", "odd")[parity[one.worker]]
+        x = clock.x(run, one.began_s)
+        width = max(1.5, round(clock.x(run, one.ended_s) - x, 1))
+        yield Bar(x, places[one.worker] - LANE * 0.35, width, kind, _title(one, is_retry=is_retry))
+
+
+def _title(one: Stint, *, is_retry: bool) -> str:
+    what = one.segment or one.source or "photographs"
+    amount = count(one.frames, "frame" if one.source else "photograph")
+    again = ", begun by another worker" if is_retry else ""
+    return f"{one.worker}: {what}, {amount} in {duration(max(0.0, one.ended_s - one.began_s))}{again}"
+
+
+def _described(runs: Sequence[Run], names: Sequence[str], stints: int) -> str:
+    deaths = sum(len(run.losses) for run in runs)
+    died = f"{count(deaths, 'worker')} died and {'was' if deaths == 1 else 'were'} replaced."
+    bars = f"{count(len(names), 'worker')} in {count(len(runs), 'run')}, {count(stints, 'bar')}."
+    return f"{bars} {died if deaths else 'None died.'}"
+
+
+def _caption(runs: Sequence[Run], names: Sequence[str]) -> str:
+    more = f" {len(names) - MOST_LANES} more workers are not drawn." if len(names) > MOST_LANES else ""
+    gaps = " Runs follow each other without the time between them." if len(runs) > 1 else ""
+    return f"A bar is the time that a worker spent on one segment.{gaps}{more}"
