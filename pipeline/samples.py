@@ -267,7 +267,7 @@ def small(config: Config, longest_px: int) -> Config:
 
 def paint(config: Config, samples: Sequence[Sample]) -> Iterator[Frame]:
     """Paint frames as a run with this config would, each from scratch, uint8 (h, w, 3); errors as of a worker."""
-    from pipeline.run import worker_settings
+    from pipeline.hiring import worker_settings
 
     worker = _worker()(worker_settings(config))
     worker.set_up()

@@ -34,8 +34,9 @@ from sample_clips import clip_path
 
 from pipeline.config import load_config
 from pipeline.execute.events import Event, FrameFinished
+from pipeline.hiring import worker_settings
 from pipeline.ledger import Watcher
-from pipeline.run import run, worker_settings
+from pipeline.run import run
 
 PAINTING = Path(__file__).parents[1] / "configs/paintings/mosaic.png"
 FIRST = 80  # within a shot of bikes.mp4

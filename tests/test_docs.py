@@ -54,7 +54,7 @@ def write_job(folder: Path) -> None:
 
 def test_the_first_commands_of_the_readme_run_in_their_order(home: Path) -> None:
     assert [line.split()[1] for line in IN_ORDER] == [
-        "doctor", "init", "plan", "preview", "run", "status", "preview", "verify",
+        "doctor", "init", "plan", "preview", "run", "status", "preview", "verify", "report",
     ]  # fmt: skip
     for line in IN_ORDER:
         if line.split()[1] == "doctor":  # has a test of its own, and starts Ray

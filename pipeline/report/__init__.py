@@ -32,7 +32,7 @@ from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, replace
 
-__all__ = ["fits", "is_current", "write_report"]
+__all__ = ["fits", "is_current", "make_way", "write_report"]
 
 MOST_FILMS = 20
 """Films with pictures and charts of their own; of more, the first."""
@@ -69,6 +69,12 @@ def fits(config: Config, space: Workspace, wanted: int | None = None) -> bool:
         return True
     old = 0 if wanted is None else size_of(space.report)
     return bytes_below(space.root) - old + (wanted or 0) <= budget
+
+
+def make_way(config: Config, space: Workspace) -> None:
+    """Remove the page where the budget is too small for it: it can be made again at once, so it is the first to go."""
+    if not fits(config, space):
+        space.report.unlink(missing_ok=True)
 
 
 def is_current(space: Workspace) -> bool:

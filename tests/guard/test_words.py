@@ -82,7 +82,7 @@ def test_a_plan_on_a_terminal_takes_no_name_for_markup(
 ) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
-        cli, "_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
+        cli, "open_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
     )
     told = CliRunner().invoke(app, ["plan", str(write_job(media))])
     assert "MarkupError" not in told.output
