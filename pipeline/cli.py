@@ -101,7 +101,8 @@ def run(
         loaded = load_config(config, set_ or ())
         summary = _run(loaded, progress, _command(config, set_))
         _print_summary(summary, as_json)
-        _print_report(loaded)
+        if progress in (HowShown.auto, HowShown.lines):
+            _print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
         )
