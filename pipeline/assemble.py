@@ -15,11 +15,13 @@ from pipeline.media.encode import encode_video
 from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
+from pipeline.originals import Originals
 from pipeline.packs import read_frames
 from pipeline.places import clear, place_of
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
-from pipeline.workspace import FOLDER, Workspace, append_journal, read_journal
+from pipeline.shelf import Shelf
+from pipeline.workspace import FOLDER, Workspace, read_journal
 
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
@@ -42,9 +44,10 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     """Write the output of a source whose frames are all finished.
 
     It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
-    where it differs or cannot be written, `SpaceError` without room.
+    where it differs or cannot be written, or the source has changed, `SpaceError` without room.
     """
-    target = place_of(space.output, source.output)
+    target, original = place_of(space.output, source.output), source.inspected.source
+    Originals(dict(zip(original.files, source.inspected.originals, strict=False))).check(original.files)
     short = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     partial = target.with_name(
         f".{short}.partial{target.suffix}"
@@ -54,35 +57,43 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
     clear(partial)  # what a killed run left
     try:
         notes, checks = _write(source, partial, space)
-        if source.output not in written(space).outputs and target.exists():
+        if _is_strange(source, space):
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
-        ours = {"source": source.name, "output": source.output}
-        append_journal(space.outputs, ours)  # so that it is known as ours, whatever comes next
+        ours, digest = {"source": source.name, "output": source.output}, _digest(partial)
+        space.shelf.note(space.outputs, ours)  # so that it is known as ours, whatever comes next
         with writing(target):
-            _put(partial, target, source)
+            _put(partial, target, source, space.shelf)
     finally:
         clear(partial)
-    found = {"digest": _digest(target), "notes": notes, "checks": checks}
-    stamp = {**_stamp(source), **_state(target), **found}
-    append_journal(space.outputs, {**ours, **stamp})
+    found = {"digest": digest, "notes": notes, "checks": checks}
+    stamp = {**_stamp(source), **_state(target, space.shelf), **found}
+    space.shelf.note(space.outputs, {**ours, **stamp})
     with suppress(OSError):
         space.preview(source.name).unlink(missing_ok=True)  # of the unfinished source
     return Output(source.name, target, source.frames, notes)
 
 
-def _put(partial: Path, target: Path, source: SourcePlan) -> None:
+def _is_strange(source: SourcePlan, space: Workspace) -> bool:
+    """Whether a file that no run of ours put there has taken the output's place."""
+    if source.output in written(space).outputs or not space.shelf.exists(space.output / source.output):
+        return False
+    space.shelf.catch_up(space.outputs)
+    return source.output not in written(space).outputs
+
+
+def _put(partial: Path, target: Path, source: SourcePlan, shelf: Shelf) -> None:
     """Give a finished output its name. Of a folder, picture by picture: what else a person put there stays."""
     if not source.is_folder:
-        partial.replace(target)
+        shelf.put(partial, target)
         return
     target.mkdir(exist_ok=True)
     new = {path.name for path in partial.iterdir()}
     for name in picture_names(source.inspected.source, source.inspected.probe):
         if name in new:
-            (partial / name).replace(target / name)
+            shelf.put(partial / name, target / name)
         else:
-            (target / name).unlink(missing_ok=True)  # of an earlier result, of other frames
-    if left := sorted(path.name for path in target.glob("*.png") if path.name not in new):
+            shelf.remove(target / name)  # of an earlier result, of other frames
+    if left := sorted(name for name in shelf.pictures_in(target) or () if name not in new):
         raise MediaError(
             f"{source.name}: {target / left[0]} is no frame of the result and would be taken for one "
             f"({len(left)} such pictures); move it away, and run again"
@@ -125,7 +136,7 @@ def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Stand
     One that was copied, so that it has another time, is current if its bytes are: its frames may be gone.
     """
     target = space.output / source.output
-    entry, state = journal.last.get(source.name, {}), _state(target)
+    entry, state = journal.last.get(source.name, {}), _state(target, space.shelf)
     if state["bytes"] is None:
         return "missing"
     if source.output not in journal.outputs:
@@ -133,7 +144,7 @@ def standing_of(source: SourcePlan, space: Workspace, journal: Written) -> Stand
     if any(entry.get(key) != value for key, value in _stamp(source).items()):
         return "outdated"
     other = [key for key, value in state.items() if entry.get(key) != value]
-    was_copied = other == ["mtime_ns"] and _digest(target) == entry.get("digest")
+    was_copied = other == ["mtime_ns"] and _digest_there(target, space.shelf) == entry.get("digest")
     return "current" if not other or was_copied else "changed"
 
 
@@ -147,7 +158,7 @@ def without_blocked(plan: Plan, space: Workspace) -> Plan:
             target = place_of(space.output, source.output)
             if source.output.split("/")[0].casefold() == FOLDER:
                 raise MediaError(f"{target} would be in the run folder; rename the folder of the source")
-            if source.output not in ours and target.exists():
+            if source.output not in ours and space.shelf.exists(target):
                 raise MediaError(_occupied(target))
             sources.append(source)
         except MediaError as error:
@@ -184,11 +195,12 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[s
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
-    if source.is_folder:
-        notes = write_pictures(_frames(source, space), partial, *part)
-    else:
-        notes = encode_video(_frames(source, space), partial, *part, source.coding)
-    certificate = certify_output(source, partial)
+    with space.shelf.at_hand(original.files):
+        if source.is_folder:
+            notes = write_pictures(_frames(source, space), partial, *part)
+        else:
+            notes = encode_video(_frames(source, space), partial, *part, source.coding)
+        certificate = certify_output(source, partial)
     if certificate.differences:
         raise MediaError(
             f"{source.name} was encoded, but is not true to its source: {'; '.join(certificate.differences)}"
@@ -198,7 +210,8 @@ def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[s
 
 def _frames(source: SourcePlan, space: Workspace) -> Iterator[Frame]:
     for first, stop, segment in source.homes:
-        yield from read_frames(folder_of(segment, space), range(first, stop))
+        folder = folder_of(segment, space)
+        yield from read_frames(folder, space.shelf.fetched(folder, range(first, stop)))
 
 
 def _stamp(source: SourcePlan) -> dict[str, Any]:
@@ -220,14 +233,22 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _state(path: Path) -> dict[str, Any]:
+def _digest_there(target: Path, shelf: Shelf) -> str:
+    """The same of an output that is where it belongs."""
+    pictures = shelf.pictures_in(target)
+    with shelf.at_hand([target] if pictures is None else [target / name for name in pictures]):
+        return _digest(target)
+
+
+def _state(path: Path, shelf: Shelf) -> dict[str, Any]:
     """The size and time of a file, None where there is none; of a folder, of the pictures in it."""
     try:
-        if path.is_dir():
-            states = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in path.glob("*.png"))
-            digest = hashlib.sha256(repr(states).encode("utf-8", "surrogateescape")).hexdigest()
-            return {"bytes": sum(size for _, size, _ in states), "mtime_ns": digest}
-        state = path.stat()
+        pictures = shelf.pictures_in(path)
+        state = shelf.state_of(path) if pictures is None else None
     except OSError:
         return {"bytes": None, "mtime_ns": None}
-    return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+    if pictures is not None:
+        states = sorted((name, *state) for name, state in pictures.items())
+        digest = hashlib.sha256(repr(states).encode("utf-8", "surrogateescape")).hexdigest()
+        return {"bytes": sum(size for _, size, _ in states), "mtime_ns": digest}
+    return dict(zip(("bytes", "mtime_ns"), state or (None, None), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import ConfigError, MediaError, PipelineError
+from pipeline.storage.places import only_files, with_urls
+from pipeline.unbroken import outlive_readers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,13 +79,14 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def main() -> None:
     """The entry point of the `stylize` command."""
+    outlive_readers()
     app()
 
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"stylize {__version__}")
+        _say(f"stylize {__version__}")
         raise typer.Exit
 
 
@@ -99,7 +103,7 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, _command(config, set_))
+        summary = _run(loaded, progress, as_json, _command(config, set_))
         _print_summary(summary, as_json)
         if progress in (HowShown.auto, HowShown.lines):
             _print_report(loaded)
@@ -132,7 +136,7 @@ def plan(
         written = 0 if shots is None else write_shots(shots, seen.plan)
         found = outline(loaded, seen)
         if as_json:
-            typer.echo(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
+            _say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, _console(stderr=False))
             if shots is not None:
@@ -152,7 +156,7 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
         found = read_status(Workspace(load_config(config, set_ or ()).output))
         if as_json:
-            typer.echo(json.dumps(found or {"status": "none"}))
+            _say(json.dumps(found or {"status": "none"}))
         else:
             for line in ("no run has worked on this job yet",) if found is None else lines(found):
                 _tell(line)
@@ -206,12 +210,11 @@ def preview(
             if finished or (wish == Wish() and is_begun(seen)):
                 previews = partial_videos(loaded, seen)
             else:
+                only_files("a sheet", loaded.input, loaded.output)
                 reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
                 sheet = make_sheet(loaded, seen.plan, wish, reload, _shown_by(status, ""))
         if as_json:
-            typer.echo(
-                json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)})
-            )
+            _say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
             for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
                 _tell(line)
@@ -229,6 +232,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         from pipeline.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
+        only_files("reconstruct", loaded.input, loaded.output)
         console = _console()
         console.print("loading VGG19", style="dim")
         from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
@@ -308,7 +312,7 @@ def schema() -> None:
     """Print the JSON Schema of the YAML, for completion in editors."""
     from pipeline.config import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    _say(json.dumps(json_schema(), indent=2))
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
@@ -316,8 +320,9 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
     return (str(config), *(part for text in overrides or () for part in ("--set", text)))
 
 
-def _run(config: Config, shown: HowShown, command: tuple[str, ...]) -> Summary:
+def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
+    from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher
     from pipeline.progress import Meter, Watchers
     from pipeline.run import run as run_job
@@ -329,9 +334,20 @@ def _run(config: Config, shown: HowShown, command: tuple[str, ...]) -> Summary:
     ended = "error"
     with Display(_console(shown=shown), meter) as display:
         interruption = _Interruption(display, meter)
-        lines = JsonLines(meter, lambda line: typer.echo(line, err=True)) if shown == "json" else Watcher()
+        lines = JsonLines(meter, lambda line: _say(line, err=True)) if shown == "json" else Watcher()
+
+        def lose_head(words: str) -> None:
+            """End at once, since the run waits for an answer from the cluster that will not come."""
+            told.close("error")
+            display.close()
+            with suppress(typer.Exit):
+                _fail(words, UNABLE, as_json, debug=False)
+            sys.stdout.flush()
+            os._exit(UNABLE)
+
         try:
-            summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
+            with watching_head(config.execution.address, lose_head):
+                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
             ended = summary.status
         finally:
             told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
@@ -339,7 +355,10 @@ def _run(config: Config, shown: HowShown, command: tuple[str, ...]) -> Summary:
 
 
 class _Interruption:
-    """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once."""
+    """The first Ctrl-C (or SIGTERM, or a closed terminal) asks the run to stop; the second ends it at once.
+
+    A terminal that closes may say so twice, the system to everybody and the shell to its jobs: that is no second one.
+    """
 
     def __init__(self, display: Display, meter: Meter) -> None:
         self._display, self._meter, self.was_asked = display, meter, False
@@ -358,14 +377,21 @@ class _Interruption:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
+        if self.was_asked and number == signal.SIGHUP:
+            return
         if self.was_asked:
             self._display.close()
             os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
         if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
         self.was_asked = True
-        with suppress(OSError):  # a closed terminal takes no words
+        with suppress(OSError, RuntimeError):  # in the middle of other words there is no saying anything
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+
+
+def _say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print, with URLs instead of the paths that stand for them."""
+    typer.echo(with_urls(text), err=err, nl=nl)
 
 
 @contextmanager
@@ -377,12 +403,24 @@ def _reporting(
         yield
     except (typer.Exit, typer.Abort):
         raise
-    except KeyboardInterrupt:
+    except (
+        KeyboardInterrupt,
+        SystemExit,
+    ):  # the latter is Ray's answer to SIGTERM, for a moment as it starts
         _fail(*interrupted, as_json, debug)
     except PipelineError as error:
         _fail(str(error), _code(error), as_json, debug)
+    except (OSError, MemoryError) as error:
+        _fail(_refusal(error), UNABLE, as_json, debug)
     except Exception as error:  # a bug of ours: still one message, and where to find more
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the system does not let us do, such as to open one more file."""
+    what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    where = f" ({error.filename})" if isinstance(error, OSError) and error.filename is not None else ""
+    return f"the system refuses to go on: {what}{where}; nothing is lost: see to that, and run again"
 
 
 def _code(error: PipelineError) -> int:
@@ -396,7 +434,7 @@ def _fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     if as_json:
-        typer.echo(json.dumps(_empty_summary(message)))
+        _say(json.dumps(_empty_summary(message)))
     _tell(f"stylize: {message}", err=True)
     raise typer.Exit(code)
 
@@ -405,7 +443,7 @@ def _tell(text: str, *, err: bool = False) -> None:
     """Print lines in which something may be quoted: a name of a file must not drive the terminal."""
     from pipeline.media.items import printable
 
-    typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+    _say("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def _shown_by(status: Status, before: str = "looking at ") -> Callable[[str], None]:
@@ -436,7 +474,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         _print_json(summary.to_json())
         return
     frames = summary.frames
-    typer.echo(
+    _say(
         f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
         f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
         f"{summary.wall_s:.1f} s"
@@ -446,11 +484,11 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         if count <= SHOWN:
             _tell(str(output.output))
     if count > SHOWN:
-        typer.echo(f"… and {count - SHOWN} more outputs; --json lists them all")
+        _say(f"… and {count - SHOWN} more outputs; --json lists them all")
     for failure in summary.failures:
         _tell(f"failed: {failure.source}: {failure.error}", err=True)
     if summary.status == "interrupted":
-        typer.echo("run the same command again to go on where this stopped", err=True)
+        _say("run the same command again to go on where this stopped", err=True)
 
 
 def _print_report(config: Config) -> None:
@@ -465,11 +503,11 @@ def _print_report(config: Config) -> None:
 def _print_json(data: dict[str, Any]) -> None:
     """One object, of which the list `outputs` is printed as it is walked through: it may have millions of items."""
     outputs = data.pop("outputs")
-    typer.echo(f"{json.dumps(data)[:-1]}, ", nl=False)
-    typer.echo('"outputs": [', nl=False)
+    _say(f"{json.dumps(data)[:-1]}, ", nl=False)
+    _say('"outputs": [', nl=False)
     for index, output in enumerate(outputs):
-        typer.echo(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
-    typer.echo("]}")
+        _say(f"{', ' if index else ''}{json.dumps(output)}", nl=False)
+    _say("]}")
 
 
 def _console(stderr: bool = True, shown: HowShown = HowShown.auto) -> Console:

@@ -8,7 +8,7 @@ are in `config_sections`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from importlib.resources import files
@@ -44,6 +44,8 @@ from pipeline.config_sections import (
 from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
+from pipeline.storage.places import url_of, with_urls
+from pipeline.storage.systems import check_scheme
 from pipeline.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 
 __all__ = [
@@ -69,9 +71,9 @@ class Config(Section):
     """A job for stylize: what to paint, in which style, and how."""
 
     input: kinds.Patterns
-    """What to paint: a file, a folder (searched recursively), a pattern, a manifest (.csv, .jsonl), or a list."""
-    output: kinds.PathName
-    """Folder for the results; the input tree is mirrored below it, file names kept."""
+    """What to paint: a file, a folder (searched recursively), a pattern, a manifest, a URL, or a list."""
+    output: kinds.PlaceName
+    """Folder or URL for the results; the input tree is mirrored below it, file names kept."""
     style: StyleList
     """The painting to learn from, or a list of {image: path, weight: number, mask: path, part: path}."""
     content_mask: kinds.PathName | None = None
@@ -227,6 +229,7 @@ def check_files(config: Config, document: Placed | None = None) -> None:
     existing = next(path for path in (config.output, *config.output.parents) if kind_of(path) != "nothing")
     if kind_of(existing) != "folder":
         problems.append(f"output must be a folder, {existing} is a file{at('output')}")
+    problems += _url_troubles(config, at)
     output = realpath(config.output)
     if output in {realpath(root_of(text)) for text in config.input}:
         text = "output must not be the folder of an input, where results would replace sources"
@@ -235,7 +238,17 @@ def check_files(config: Config, document: Placed | None = None) -> None:
         text = "output must not lie around an input, which is searched for everything but the output"
         problems.append(f"{text}, got {config.output}{at('output')}")
     if problems:
-        raise ConfigError("\n".join(map(one_line, problems)))
+        raise ConfigError("\n".join(one_line(with_urls(problem)) for problem in problems))
+
+
+def _url_troubles(config: Config, at: Callable[[str], str]) -> Iterator[str]:
+    """What is wrong with the URLs of a config, so far as this machine can tell."""
+    for key, places in (("input", config.input), ("output", (str(config.output),))):
+        for url in filter(None, (url_of(Path(place)) for place in places)):
+            try:
+                check_scheme(url)
+            except ConfigError as error:
+                yield f"{key}: {error}{at(key)}"
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Literal
 
 from pipeline.errors import MediaError
+from pipeline.storage.places import is_url, place_of, url_of
 
 
 def absolute(base: Path, path: Path | str) -> Path:
@@ -26,6 +27,8 @@ def absolute_pattern(base: Path, text: str) -> str:
 
     Brackets in the name of `base` stay literal.
     """
+    if is_url(text):
+        return str(place_of(text))
     is_pattern = has_magic(text) and kind_of(base / text) == "nothing"
     return str(absolute(Path(escape(str(base))) if is_pattern else base, text))
 
@@ -42,6 +45,8 @@ def kind_of(path: Path) -> Literal["file", "folder", "special", "nothing"]:
 def root_of(text: str) -> Path:
     """The folder of which the tree is mirrored: an input folder itself, or that of a file or pattern."""
     path = Path(text)
+    if url_of(path) and not has_magic(text):  # nobody is asked as yet, so a suffix tells files from folders
+        return path.parent if path.suffix else path
     if kind_of(path) == "nothing" and has_magic(text):
         return next(parent for parent in path.parents if not has_magic(str(parent)))
     return path if kind_of(path) == "folder" else path.parent

@@ -23,7 +23,9 @@ from pydantic import (
 )
 
 from pipeline.config_errors import expects, not_allowed
+from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names
+from pipeline.storage.places import is_url, place_of
 
 # --- names and paths ---
 
@@ -36,12 +38,25 @@ def _path(value: Any) -> Path:
     return Path(value)
 
 
+def _place(value: Any) -> Path:
+    """Take a path, or a URL for the place that stands for it."""
+    path = _path(value)
+    return _place_of(str(value)) if is_url(str(value)) else path
+
+
+def _place_of(url: str) -> Path:
+    try:
+        return place_of(url)
+    except ConfigError:
+        raise ValueError from None
+
+
 def _patterns(value: Any) -> tuple[str, ...]:
     """Take a path or pattern, or a list of them."""
     values = [value] if isinstance(value, str | Path) else value
     if not isinstance(values, list | tuple) or not values:
         raise ValueError
-    return tuple(str(one) for one in values if _path(one))
+    return tuple(str(one) for one in values if _place(one))
 
 
 def _weights(value: Any) -> str | Path:
@@ -83,6 +98,7 @@ def _add_recipe_names(schema: dict[str, Any]) -> None:
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "minItems": 1, "items": _TEXT}
 
+PlaceName = Annotated[Path, BeforeValidator(_place), expects("a path"), WithJsonSchema(_TEXT)]
 PathName = Annotated[Path, BeforeValidator(_path), expects("a path"), WithJsonSchema(_TEXT)]
 Patterns = Annotated[
     tuple[str, ...],

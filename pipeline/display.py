@@ -30,6 +30,7 @@ from pipeline.media.items import printable
 from pipeline.plan import Plan
 from pipeline.progress import Meter, worker_line
 from pipeline.resume import Stock
+from pipeline.storage.places import with_urls
 
 if TYPE_CHECKING:
     from pipeline.reconstruct import Answer, Question
@@ -63,7 +64,7 @@ class Display(Watcher):
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line that stays."""
-        self._console.print(Text(printable(text), style=style or ""), soft_wrap=True)
+        self._console.print(Text(printable(with_urls(text)), style=style or ""), soft_wrap=True)
 
     def looking_at(self, source: str) -> None:
         """Only on a terminal: a log needs no line per photograph."""

@@ -107,6 +107,9 @@ def _flow() -> str:
 
 
 def _ray() -> str:
+    from pipeline.execute.address import stay_local
+
+    stay_local()
     from pipeline.execute.scheduler import start_and_stop
 
     return f"Ray {importlib.metadata.version('ray')} starts here: {start_and_stop()}"

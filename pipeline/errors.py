@@ -4,17 +4,21 @@
     ├── ConfigError          the YAML or the command line is wrong                        exit 2
     ├── MediaError           one source cannot be read or written; the others go on        exit 3
     │   ├── FrameError       one frame of it cannot be stylized
+    │   │   └── DamagedFrameError  a finished frame is not as it was committed
     │   └── DivergenceError  the optimization cannot be kept finite
     ├── ResumeError          the run folder cannot be used: locked, or not ours            exit 5
     └── UnableError          this machine or cluster is not able to                        exit 5
         ├── ClusterError     no such cluster, too few devices, workers that keep dying
         ├── WeightsError     no weights, or not the ones that were asked for
-        └── SpaceError       no room or no right to write
+        ├── SpaceError       no room or no right to write
+        └── StorageError     a URL cannot be reached, or not be used
 
 A message says what, which value, where, and what to do. All of them pickle, since they cross Ray.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class PipelineError(Exception):
@@ -40,6 +44,15 @@ class FrameError(MediaError):
         return str(self.args[0])
 
 
+class DamagedFrameError(FrameError):
+    """A finished frame's file, or its place in a pack, is not what was committed. `folder` is its segment's."""
+
+    def __init__(self, message: str, frame: int, folder: Path) -> None:
+        super().__init__(message, frame)
+        self.args = (message, frame, folder)  # so that it pickles
+        self.folder = folder
+
+
 class DivergenceError(MediaError):
     """The loss of a picture is not finite, and safer settings did not help."""
 
@@ -62,3 +75,7 @@ class WeightsError(UnableError):
 
 class SpaceError(UnableError):
     """There is no room, or no permission, to write where the job writes."""
+
+
+class StorageError(UnableError):
+    """What is behind a URL is not there, cannot be reached, or may not be read or written."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -23,12 +26,20 @@ def encode_frame(frame: Frame) -> bytes:
     return bytes(iio.imwrite("<bytes>", frame, extension=".png", compress_level=COMPRESSION))
 
 
-def decode_frame(path: Path) -> Frame:
-    """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged."""
+def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Frame:
+    """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where the file is damaged.
+
+    `check` looks at the bytes of the file first, and raises what is wrong with them.
+    """
     try:
-        with open_limited(path, "PNG") as picture:
+        data = path.read_bytes()
+        if check is not None:
+            check(data)
+        with open_limited(BytesIO(data), "PNG") as picture:
             if picture.mode != "RGB":
                 raise ValueError(f"its mode is {picture.mode}")
             return np.array(picture, dtype=np.uint8)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+            raise MediaError(f"finished frame {path} cannot be read ({error.strerror}); run again") from error
         raise MediaError(f"finished frame {path} is damaged ({error}); delete it and run again") from error

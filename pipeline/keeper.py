@@ -13,7 +13,7 @@ The previews that a person asks for are not counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -49,7 +49,8 @@ class Keeper:
         config: Config,
         encoder: ThreadPoolExecutor,
     ) -> None:
-        self._disk, self._transfer, self._space, self._encoder = config.disk, config.transfer, space, encoder
+        self._disk = config.disk if space.shelf.can_pack else config.disk.model_copy(update={"pack": "never"})
+        self._transfer, self._space, self._encoder = config.transfer, space, encoder
         self._budget = budget_bytes(config.disk)
         self._lock = Lock()
         self._used = 0 if self._budget is None else bytes_below(space.root, besides=space.previews)
@@ -116,6 +117,12 @@ class Keeper:
                 source, segment = self._places[self._by_folder[job.folder].key]
                 self._running.discard(segment.key)
                 self._close_source(source)
+
+    def reopen(self, missing: Mapping[str, tuple[int, ...]]) -> None:
+        """Take back segments, by key, of which finished frames turned out damaged: those frames are yet to come."""
+        self._missing.update(missing)
+        self._finished -= missing.keys()
+        self._settled -= missing.keys()
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Have something done in the encoder's thread; as long as it is not, room may still come."""
@@ -307,10 +314,12 @@ class Keeper:
         """Pack or throw away in one folder, and count what that freed."""
         if self._budget is None:
             change(folder)
+            self._space.shelf.settle(folder)
             return
         before = bytes_below(folder)
         try:
             change(folder)
+            self._space.shelf.settle(folder)
         finally:
             freed = before - bytes_below(folder)
             with self._lock:

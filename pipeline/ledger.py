@@ -12,11 +12,13 @@ from pipeline.archive.index import SeenPictures
 from pipeline.archive.stream import Stream
 from pipeline.archive.tally import Tally
 from pipeline.assemble import Output, assemble, current_outputs
-from pipeline.errors import MediaError
-from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished
+from pipeline.config import Transfer
+from pipeline.errors import DamagedFrameError, MediaError
+from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
 from pipeline.keeper import Keeper
+from pipeline.packs import throw_away_damaged
 from pipeline.plan import Failure, Plan, SourcePlan
-from pipeline.resume import Stock
+from pipeline.resume import Stock, folder_of, take_stock, todos
 from pipeline.workspace import Workspace, append_journal
 
 
@@ -91,11 +93,12 @@ class Ledger:
         self._keeper, self._stream = keeper, stream
         self._sources = {source.name: source for source in plan.sources}
         self._failures = list(plan.failures)
-        self._stylized = self._iterations = 0
+        self._stylized, self._reused, self._iterations = 0, stock.reused, 0
         self._megapixel_iterations = 0.0
         self._open = {name: len(stock.missing(source)) for name, source in self._sources.items()}
         self._current = current_outputs(plan.sources, space)
         self._assembling: dict[str, Future[Output]] = {}
+        self._mended: set[str] = set()  # sources of which damaged frames have been made again
         for name, count in self._open.items():
             if not count and name not in self._current:
                 self._assembling[name] = keeper.submit(self._assemble, self._sources[name])
@@ -110,7 +113,8 @@ class Ledger:
         self._keeper.note(event)
         self._stream.note(event)
         match event:
-            case FrameFinished(record, _):
+            case FrameFinished(record, job):
+                self._space.shelf.took(job.folder, record)
                 self._iterations += record.iterations
                 self._megapixel_iterations += record.megapixel_iterations
                 if not record.draft:
@@ -124,6 +128,34 @@ class Ledger:
                     self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
             case SegmentFailed(job, frame, error):
                 self._failures.append(Failure(job.source.name, frame, error))
+
+    def mend(self, transfer: Transfer) -> list[Todo]:
+        """What has to be made again since finished frames were found damaged as their output was written.
+
+        `transfer`: what that costs by. Waits for the encoder. Each source has one chance; what is damaged once more
+        then has failed.
+        """
+        again = list[Todo]()
+        for name, future in list(self._assembling.items()):
+            if isinstance(future.exception(), DamagedFrameError) and name not in self._mended:
+                self._mended.add(name)
+                again += self._reopen(self._sources[name], transfer)
+        return again
+
+    def _reopen(self, source: SourcePlan, transfer: Transfer) -> list[Todo]:
+        """Have the frames of a source made again that are not there any more, and it assembled after that."""
+        alone = Plan((source,))
+        stock = take_stock(alone, self._space, clean=False)  # the encoder may be packing there
+        missing = stock.missing(source)
+        for segment in source.segments:
+            for index in missing.get(segment.key, ()):
+                was_there = index in self._stock.finished[segment.key]
+                counts = not source.is_draft(segment, index)
+                self._reused -= counts and was_there
+                self._stylized -= counts and not was_there
+        self._open[source.name] = len(missing)
+        self._keeper.reopen(missing)
+        return todos(alone, stock, self._space, transfer)
 
     def close(self, *, interrupted: bool, wall_s: float) -> Summary:
         """Wait until what is being assembled is, and sum up; raises what keeps every output from being written."""
@@ -147,7 +179,7 @@ class Ledger:
             frames={
                 "total": self._plan.frames + tally.total,
                 "stylized": self._stylized + tally.painted,
-                "reused": self._stock.reused + tally.reused,
+                "reused": self._reused + tally.reused,
             },
             iterations=self._iterations + tally.iterations,
             megapixel_iterations=round(self._megapixel_iterations + tally.megapixel_iterations, 6),
@@ -157,6 +189,11 @@ class Ledger:
 
     def _assemble(self, source: SourcePlan) -> Output:
         with self._keeper.output(source):
-            output = assemble(source, self._space)
+            try:
+                output = assemble(source, self._space)
+            except DamagedFrameError:
+                for first, stop, segment in source.homes:
+                    throw_away_damaged(folder_of(segment, self._space), range(first, stop))
+                raise
         self._watcher.assembled(output)
         return output

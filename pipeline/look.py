@@ -44,6 +44,7 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     Raises the `PipelineError`s that concern the job as a whole.
     """
     space = Workspace(config.output)
+    space.shelf.refresh()
     brief = brief_of(config, Notebook(space.read(space.probes)))
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))

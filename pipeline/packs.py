@@ -10,27 +10,33 @@ Everything that reads finished frames does so by `read_frame` or `read_frames`, 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 
-from pipeline.durable import append_journal, sync_folder
-from pipeline.errors import MediaError
-from pipeline.frames import Frame, decode_frame
+from pipeline.durable import append_journal, link, sync_folder, write_synced
+from pipeline.errors import DamagedFrameError, MediaError
+from pipeline.frames import Frame, decode_frame, encode_frame
 from pipeline.media.container import open_container
 from pipeline.media.writing import writing
 from pipeline.packed import Packed, packed_frames, packs_of
+from pipeline.seals import Seals
 from pipeline.workspace import finished_frames, frame_path
 
 GROUP = 8
 """Frames of a pack between two that can be decoded without others."""
+
+_REFUSALS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+"""What the system says where a file cannot be read for now, however sound it is: no reason to throw it away."""
 
 _RATE = 25  # of the pack, where times only number the frames; a multiple of Matroska's milliseconds
 
@@ -40,25 +46,79 @@ def has_frame(segment: Path, index: int) -> bool:
     return frame_path(segment, index).exists() or index in packed_frames(segment)
 
 
-def read_frame(segment: Path, index: int) -> Frame:
-    """A finished frame, uint8 (h, w, 3) RGB; `MediaError` where it is damaged or not there."""
-    return next(read_frames(segment, [index]))
+def read_frame(segment: Path, index: int, seals: Seals | None = None) -> Frame:
+    """A finished frame, uint8 (h, w, 3) RGB; `DamagedFrameError` where it is not as committed, or not there.
+
+    Another `MediaError` where the system does not let us look.
+
+    `seals`: those of the segment, for whoever reads many of its frames.
+    """
+    return next(read_frames(segment, [index], seals))
 
 
-def read_frames(segment: Path, indices: Iterable[int]) -> Generator[Frame]:
+def read_frames(segment: Path, indices: Iterable[int], seals: Seals | None = None) -> Generator[Frame]:
     """Finished frames in the order asked for; quickest in ascending order. Errors as of `read_frame`."""
+    seals = seals or Seals(segment)
     with closing(_Packs()) as packs:
         for index in indices:
-            path = frame_path(segment, index)
-            if path.exists():
-                try:
-                    yield decode_frame(path)
-                    continue
-                except MediaError:
-                    if path.exists():  # else it has been packed just now
-                        raise
-            packed = packed_frames(segment).get(index)
-            yield decode_frame(path) if packed is None else _read_newest(packs, segment, index, packed)
+            try:
+                yield _read(packs, segment, index, seals)
+            except DamagedFrameError:
+                raise
+            except MediaError as error:
+                if getattr(error.__cause__, "errno", None) in _REFUSALS:
+                    raise  # which says nothing about the frame
+                raise DamagedFrameError(str(error), index, segment) from error
+
+
+def _read(packs: _Packs, segment: Path, index: int, seals: Seals) -> Frame:
+    path, check = frame_path(segment, index), partial(seals.check, index)
+    if path.exists():
+        try:
+            return decode_frame(path, check)
+        except MediaError:
+            if path.exists():  # else it has been packed just now
+                raise
+    packed = packed_frames(segment).get(index)
+    return decode_frame(path, check) if packed is None else _read_newest(packs, segment, index, packed)
+
+
+def throw_away_damaged(segment: Path, indices: Iterable[int]) -> list[int]:
+    """Throw away what of some frames is not as it was committed, so that it is made again; which frames those are.
+
+    A pack is taken apart for it: its other frames are files again, the same as before they were packed.
+    """
+    damaged = [index for index in indices if not _is_sound(segment, index)]
+    with writing(segment):
+        for index in damaged:
+            frame_path(segment, index).unlink(missing_ok=True)
+        for pack in {one.pack for index, one in packed_frames(segment).items() if index in damaged}:
+            _unpack(segment, pack, damaged)
+        if damaged:
+            sync_folder(segment)
+    return damaged
+
+
+def _is_sound(segment: Path, index: int) -> bool:
+    try:
+        read_frame(segment, index)
+    except DamagedFrameError:
+        return False
+    return True
+
+
+def _unpack(segment: Path, pack: Path, damaged: Sequence[int]) -> None:
+    """Make files of the frames of a pack, but for the damaged ones, and remove it."""
+    inside = [index for index, one in packed_frames(segment).items() if one.pack == pack]
+    for index in inside:
+        with suppress(MediaError):
+            if index not in damaged:
+                data = encode_frame(read_frame(segment, index))
+                temporary = segment / f".{index:08d}-{secrets.token_hex(6)}.tmp"
+                write_synced(temporary, (data,))
+                link(temporary, frame_path(segment, index))
+                temporary.unlink(missing_ok=True)
+    pack.unlink(missing_ok=True)
 
 
 def _read_newest(packs: _Packs, segment: Path, index: int, packed: Packed) -> Frame:

@@ -12,6 +12,7 @@ from pipeline.config import Config, Keyframe, StyleImage, Transfer, plain
 from pipeline.direction import Direction, direct
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.shotlist import Script, Shot
 from pipeline.yaml_lines import one_line
 
@@ -21,12 +22,16 @@ ALGORITHM = 4
 
 @dataclass(frozen=True)
 class Inspected:
-    """A source and what looking at it found: the SHA-256 of its bytes, and its cuts as frame indices."""
+    """A source and what looking at it found: the SHA-256 of its bytes, and its cuts as frame indices.
+
+    `originals`: its files as they were then, in order.
+    """
 
     source: Source
     probe: Probe
     digest: str
     cuts: tuple[int, ...]
+    originals: tuple[Original, ...] = field(default=(), compare=False)  # a file that was touched is the same
 
 
 @dataclass(frozen=True)

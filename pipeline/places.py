@@ -59,10 +59,13 @@ def clear(path: Path) -> None:
 
 
 def refuse_links(run_folder: Path, segments: Path) -> None:
-    """Raise `ResumeError` where something of a run folder is a link, through which a run would write or remove."""
+    """Raise `ResumeError` where something of a run folder is a link, through which a run would write or remove.
+
+    Or a pipe, which it would wait for.
+    """
     for path in _links(run_folder, segments):
         raise ResumeError(
-            f"{path} is a link, and in a run folder nothing is written through links; "
+            f"{path} is a link or a pipe, and in a run folder nothing is written through those; "
             "put what it leads to in its place, or remove it"
         )
 
@@ -80,4 +83,6 @@ def _links(run_folder: Path, segments: Path) -> Iterator[Path]:
 def _links_in(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
         with os.scandir(folder) as entries:
-            yield from (Path(entry.path) for entry in entries if entry.is_symlink())
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False) and not entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path)

@@ -26,7 +26,7 @@ from pipeline.media.decode import decode_frames
 from pipeline.media.encode import encode_video
 from pipeline.media.geometry import fit
 from pipeline.media.writing import writing
-from pipeline.packs import read_frame
+from pipeline.packs import read_frames
 from pipeline.places import place_of
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock, folder_of
@@ -132,16 +132,17 @@ def _write(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) -
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        encode_video(
-            _frames(source, where, space),
-            partial,
-            source.inspected.source,
-            source.inspected.probe,
-            source.first,
-            source.stop,
-        )
+        with space.shelf.at_hand(source.inspected.source.files):
+            encode_video(
+                _frames(source, where, space),
+                partial,
+                source.inspected.source,
+                source.inspected.probe,
+                source.first,
+                source.stop,
+            )
         with writing(target):
-            partial.replace(target)
+            space.shelf.put(partial, target)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -155,7 +156,8 @@ def _frames(source: SourcePlan, where: Mapping[int, Segment], space: Workspace) 
         painted = None
         if index in where:
             with suppress(MediaError):  # thrown away since, or damaged
-                painted = read_frame(folder_of(where[index], space), index)
+                folder = folder_of(where[index], space)
+                painted = next(read_frames(folder, space.shelf.fetched(folder, [index])))
         yield dimmed(fit(content, source.size)) if painted is None else painted
 
 

@@ -7,14 +7,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from sys import intern
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pipeline.errors import MediaError
 from pipeline.places import leads_out
+from pipeline.storage.hand import opened, state_at
 
 _LISTS, _NAMES = ("trace", "notes"), ("source", "segment", "output")
+_SHARED = ("source", "segment", "start", "worker")  # what many records say alike is kept once
 
 State = tuple[int, int]
 """A file's size in bytes and its time of change in ns: what tells at a glance whether it is the one that it was."""
@@ -24,11 +28,12 @@ State = tuple[int, int]
 class FrameRecord:
     """What became of one frame. `trace` is the loss at each evaluation, `bytes` the size of the frame's file.
 
+    `digest`: of the bytes of that file, see `frame_digest`; empty in records of before there were any.
     `tile`: the longest side in px of the tiles that it was evaluated in; None, also in records of before there were
     tiles: in one piece. `temporal_loss`: what of the loss its neighbors add: what holds the frame to them, and the
     style once more where something was uncovered. `settled`: the loss at which the chain settled last. `draft`: a
-    later stage has its own version of the frame, by the plan that it was made for, see `resume`. The last three: see
-    `motion.measures.Look`.
+    later stage has its own version of the frame, by the plan that it was made for, see `resume`. `brightness`,
+    `saturation`, `sharpness`: see `motion.measures.Look`.
     """
 
     source: str
@@ -50,6 +55,7 @@ class FrameRecord:
     brightness: float | None = None
     saturation: float | None = None
     sharpness: float | None = None
+    digest: str = ""
 
     @property
     def base_loss(self) -> float:
@@ -73,7 +79,6 @@ class PictureRecord(FrameRecord):
     source_mtime_ns: int = 0
     source_digest: str | None = None
     mtime_ns: int = 0
-    digest: str = ""
     width_px: int = 0
     height_px: int = 0
     pages: int = 1
@@ -99,7 +104,8 @@ def records_in(entries: Iterable[dict[str, Any]]) -> Iterator[PictureRecord]:
 def to_record(kind: type[Record], entry: Mapping[str, Any]) -> Record:
     """The record that an entry of a journal is; raises KeyError, TypeError or ValueError where it is damaged."""
     lists = {name: tuple(entry[name]) for name in _LISTS if name in entry}
-    record = kind(**{**entry, **lists})
+    shared = {name: intern(entry[name]) for name in _SHARED if type(entry.get(name)) is str}
+    record = kind(**{**entry, **lists, **shared})
     for name, types in _TYPES[kind].items():
         value = getattr(record, name)
         if type(value) not in types or not _is_sound(value, is_name=name in _NAMES):
@@ -144,16 +150,20 @@ def _is_sound(value: object, *, is_name: bool) -> bool:
 def state_of(path: Path) -> State | None:
     """The state of a file; None: there is none."""
     try:
-        state = path.stat()
+        return state_at(path)
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns
+
+
+def frame_digest(data: bytes) -> str:
+    """What a finished frame's file is known by: the first 32 hexadecimal digits of the SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; `MediaError` where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with opened(path, block_bytes=8 << 20) as file:
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -18,10 +18,14 @@ from pipeline.costs import todo_cost
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
 from pipeline.media.sources import Kind, Source
-from pipeline.parts import changes
+from pipeline.originals import Original
+from pipeline.parts import Inspected, changes
 from pipeline.plan import Plan, SourcePlan
 from pipeline.segments import Segment
 from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_frames
+
+AROUND = 64
+"""Pictures of a sequence before and after a segment of it that its frames may be compared with."""
 
 THROWN_AWAY = "its frames were thrown away to save room, and its output is not as they made it"
 
@@ -51,6 +55,14 @@ class Stock:
     def records(self) -> Iterator[FrameRecord]:
         """The records of all finished frames of the result, in the order of the plan."""
         return (r for records in self.finished.values() for r in records.values() if not r.draft)
+
+    def without_traces(self) -> Stock:
+        """The same, without the loss at each evaluation: half of what a record takes, for as long as the run does."""
+        finished = {
+            key: {index: replace(record, trace=()) for index, record in records.items()}
+            for key, records in self.finished.items()
+        }
+        return replace(self, finished=finished)
 
     def missing(self, source: SourcePlan) -> dict[str, tuple[int, ...]]:
         """By segment's key, the frames that have yet to be made, in the order in which they will be.
@@ -236,4 +248,15 @@ def _job(source: SourcePlan, segment: Segment, space: Workspace) -> SegmentJob:
         drafts=tuple(Stretch(h.first, h.stop, folder_of(h.segment, space)) for h in segment.drafts),
         own=source.own.get(segment.key, (segment.first, segment.first)),
         direction=source.direction(segment),
+        digest=found.digest,
+        originals=_originals(found, segment),
     )
+
+
+def _originals(found: Inspected, segment: Segment) -> dict[Path, Original]:
+    """The files that a segment's frames are read from, as they were: of a sequence its own, and those around."""
+    files = zip(found.source.files, found.originals, strict=False)
+    if found.source.kind != "sequence":
+        return dict(files)
+    around = range(segment.first - AROUND, segment.stop + AROUND)
+    return {path: one for index, (path, one) in enumerate(files) if index in around}

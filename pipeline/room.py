@@ -8,6 +8,7 @@ a bound that is over what is free is only a warning; what is refused is a job th
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def foresee(config: Config, plan: Plan, stock: Stock, space: Workspace) -> Outlo
     if not missing:
         return Outlook(found, None, None)
     folder = next(path for path in (space.output, *space.output.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free if space.shelf.can_pack else sys.maxsize
     return Outlook(found, refusal(found, config.disk, free), warning(found, config.disk, free))
 
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive.job import stream_of
@@ -18,17 +19,21 @@ from pipeline.assemble import current_outputs, without_blocked
 from pipeline.chronicle import Chronicle
 from pipeline.config import Config, plain
 from pipeline.errors import SpaceError
-from pipeline.execute.address import use_token
+from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.job import WorkerSettings, style_files
+from pipeline.execute.preflight import Preflight, errand_of
 from pipeline.execute.queue import Queue
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.plan import Plan
 from pipeline.progress import Watchers
 from pipeline.report import fits, is_current, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
+from pipeline.shelf import Elsewhere
+from pipeline.storage.places import here, url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
 
 LISTING_S = 3.0
 """A listing that takes longer has its photographs painted meanwhile."""
+
+IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU, and others have"
 
 Stop = Callable[[], bool]
 
@@ -67,7 +74,8 @@ def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str]) 
         chronicle = stack.enter_context(Chronicle(space, _told(config, brief, command)))
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        job = _Job(config, space, brief, Watchers(chronicle, watcher), stop, encoder, _Crew(config, stack))
+        watcher = Watchers(chronicle, watcher)
+        job = _Job(config, space, brief, watcher, stop, encoder, _Crew(config, space, brief, stack, watcher))
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -115,10 +123,15 @@ class _Job:
         keeper = Keeper(plan, stock, self.space, self.config, self.encoder)
         ledger = Ledger(plan, stock, self.space, self.watcher, keeper, stream)
         if (missing or stream.has_batches(self.stop)) and not self.stop():
-            farm = self.crew.at_work(len(missing) + stream.waiting)
-            for event in farm.stylize(Queue(missing, keeper.choose, stream), self.stop):
-                ledger.note(event)
+            self.space.shelf.carry(*(todo.job.direction for todo in missing))
+            self._stylize(Queue(missing, keeper.choose, stream), len(missing) + stream.waiting, ledger)
+        while not self.stop() and (damaged := ledger.mend(self.config.transfer)):
+            self._stylize(Queue(damaged, keeper.choose), len(damaged), ledger)
         return ledger
+
+    def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
+        for event in self.crew.at_work(most).stylize(queue, self.stop):
+            ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
         """The plan of the films, and what is there of it; both written down."""
@@ -130,7 +143,7 @@ class _Job:
         if plan_to_json(plan) != space.read(space.plan):
             space.write(space.plan, plan_to_json(plan))
         rebuild_journal(space.records, stock.records)
-        return plan, stock
+        return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
         outlook = foresee(self.config, plan, stock, self.space)
@@ -143,24 +156,44 @@ class _Job:
 class _Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
-    def __init__(self, config: Config, stack: ExitStack) -> None:
-        self._config, self._stack = config, stack
+    def __init__(
+        self, config: Config, space: Workspace, brief: Brief, stack: ExitStack, watcher: Watcher
+    ) -> None:
+        self._config, self._originals, self._shelf = config, brief.originals, space.shelf
+        self._stack, self._watcher = stack, watcher
         self._farm: Farm | None = None
 
     def at_work(self, most: int) -> Farm:
         """The farm, with at most so many workers."""
         if self._farm is None:
-            if self._config.execution.address is not None:
+            execution, settings = self._config.execution, worker_settings(self._config, self._originals)
+            self._shelf.carry(settings)
+            preflight = None
+            if execution.address is None:
+                stay_local()
+            else:
                 use_token()
+                errand = errand_of(self._config, self._shelf.meeting, self._shelf.is_carried)
+                preflight = self._stack.enter_context(Preflight(errand))
             from pipeline.execute.scheduler import Farm
 
-            farm = Farm(self._config.execution, worker_settings(self._config), most)
+            settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
+            options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
+            farm = Farm(execution, settings, most, preflight=preflight, **options)
             self._farm = self._stack.enter_context(farm)
+            if preflight and (idle := self._farm.idle_machines):
+                self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm
 
 
-def worker_settings(config: Config) -> WorkerSettings:
-    """What of the config the workers are set up with."""
+def elsewhere_of(config: Config) -> Elsewhere | None:
+    """What workers are to know of an input behind URLs; None: all of it is on disks that they share."""
+    is_remote = any(url_of(Path(text)) for text in config.input)
+    return Elsewhere(here(), None) if is_remote else None
+
+
+def worker_settings(config: Config, originals: Mapping[Path, Original] | None = None) -> WorkerSettings:
+    """What of the config the workers are set up with; `originals`: the files of its styles and masks, as they were."""
     memory = config.execution.memory_per_worker
     return WorkerSettings(
         weights=config.weights,
@@ -175,4 +208,5 @@ def worker_settings(config: Config) -> WorkerSettings:
         memory_gib=None if memory == "auto" else memory,
         flow=config.video.flow,
         flow_weights=config.video.flow_weights,
+        originals=originals or {},
     )

@@ -110,6 +110,7 @@ class StatusFile(Watcher):
         """Say how the run ended: done, incomplete, interrupted or error; one that never began has nothing to say."""
         if self._meter.is_working:
             self._keep(status)
+            self._space.shelf.share(self._space.status)
 
     def _keep(self, status: str) -> None:
         self._written_s = time.time()
@@ -135,6 +136,7 @@ def read_status(space: Workspace) -> dict[str, Any] | None:
     `status` is running, done, incomplete, interrupted or error as the run wrote it, or `dead` where it was running
     and is not any more.
     """
+    space.shelf.fetch(space.status)
     found = space.read(space.status)
     if not isinstance(found.get("status"), str):
         return None

@@ -19,9 +19,12 @@ from pipeline.flow_weights import flow_file
 from pipeline.media.decode import decode_frames
 from pipeline.media.probe import VERSION, Probe, probe
 from pipeline.media.sources import Source
+from pipeline.originals import Original
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
 from pipeline.shotlist import Script, check_names, read_shots
+from pipeline.storage.hand import at_hand, state_at
+from pipeline.storage.places import with_urls
 from pipeline.weights import weights_file
 
 CUTS = 2
@@ -60,11 +63,15 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Brief:
-    """What a job is told besides its sources: who judges the pictures, and the shot lists by source."""
+    """What a job is told besides its sources: who judges the pictures, and the shot lists by source.
+
+    `originals`: the files of the styles and masks, as they were.
+    """
 
     judges: Judges
     scripts: Mapping[str, Script]
     notebook: Notebook
+    originals: Mapping[Path, Original]
 
 
 def brief_of(config: Config, notebook: Notebook) -> Brief:
@@ -74,7 +81,8 @@ def brief_of(config: Config, notebook: Notebook) -> Brief:
     weights are not there.
     """
     scripts = read_shots(config.video.shots, config) if config.video.shots else {}
-    return Brief(_judges(config, scripts, notebook), scripts, notebook)
+    originals: dict[Path, Original] = {}
+    return Brief(_judges(config, scripts, notebook, originals), scripts, notebook, originals)
 
 
 def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch = lambda _: None) -> Plan:
@@ -98,13 +106,18 @@ def survey(config: Config, brief: Brief, films: Sequence[Source], watch: Watch =
 
 def _inspect(config: Config, source: Source, notebook: Notebook, *, is_cut: bool) -> Inspected:
     """`is_cut`: by a shot list, so that nobody need look for the cuts."""
-    digest = hashlib.sha256("".join(_digest(path, notebook) for path in source.files).encode()).hexdigest()
+    originals = tuple(_original(path, notebook) for path in source.files)
+    digest = hashlib.sha256("".join(one.digest for one in originals).encode()).hexdigest()
     rate = config.rate if source.kind == "sequence" else None
     key = f"probe {ALGORITHM}.{VERSION} {source.kind} {digest} {rate}"
-    seen = notebook.get(key, lambda: probe(source, rate=config.rate).to_json(), _probe_in)
-    found = as_read(seen, config.video)
+
+    def find() -> Any:
+        with at_hand(source.files):
+            return probe(source, rate=config.rate).to_json()
+
+    found = as_read(notebook.get(key, find, _probe_in), config.video)
     cuts = () if is_cut else _cuts(config, source, found, digest, notebook)
-    return Inspected(source, found, digest, cuts)
+    return Inspected(source, found, digest, cuts, originals)
 
 
 def as_read(found: Probe, video: Video) -> Probe:
@@ -131,8 +144,9 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
     def find() -> list[int]:
         from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here
 
-        frames = decode_frames(source, found, first, stop)
-        return [first + index for index in find_cuts(frames, found.rate)]
+        with at_hand(source.files):
+            frames = decode_frames(source, found, first, stop)
+            return [first + index for index in find_cuts(frames, found.rate)]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
     key = f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}"
@@ -157,12 +171,19 @@ def _digest_in(value: Any) -> str:
     return value
 
 
-def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -> Judges:
+def _judges(
+    config: Config, scripts: Mapping[str, Script], notebook: Notebook, originals: dict[Path, Original]
+) -> Judges:
+    """Takes down in `originals` what it looks at."""
+
     def digest(name: str, path: Path | None) -> str | None:
+        if path is None:
+            return None
         try:
-            return None if path is None else _digest(path, notebook)
+            originals[path] = _original(path, notebook)
         except MediaError as error:
             raise ConfigError(f"{name} {error}") from error
+        return originals[path].digest
 
     styles = tuple(
         StyleDigests(
@@ -182,15 +203,16 @@ def _judges(config: Config, scripts: Mapping[str, Script], notebook: Notebook) -
     return Judges(styles, weights, mask, flow, files)
 
 
-def _digest(path: Path, notebook: Notebook) -> str:
-    """The SHA-256 of a file's bytes, computed again only where its size or its time of change differ."""
+def _original(path: Path, notebook: Notebook) -> Original:
+    """A file as it is; its bytes are read again only where its size or its time of change differ."""
     try:
-        state = path.stat()
+        state = state_at(path)
 
         def read() -> str:
-            with path.open("rb") as file:
+            with at_hand([path]), path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return notebook.get(f"file {path} {state.st_size} {state.st_mtime_ns}", read, _digest_in)
+        digest = notebook.get(f"file {with_urls(str(path))} {state[0]} {state[1]}", read, _digest_in)
+        return Original(state, digest)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error

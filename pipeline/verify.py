@@ -51,6 +51,7 @@ def verify(config: Config) -> Iterator[Verdict]:
     `PipelineError`s that concern the job as a whole.
     """
     space, films = Workspace(config.output), list[Source]()
+    space.shelf.refresh()
     brief = brief_of(config, Notebook(space.read(space.probes)))
     with findings_of(config, space, brief) as findings:
         for finding in findings:
@@ -63,7 +64,7 @@ def verify(config: Config) -> Iterator[Verdict]:
     for failure in plan.failures:
         yield Verdict(failure.source, space.output / failure.source, None, failure.error)
     for source in plan.sources:
-        yield _judge(source, space.output / source.output, standing_of(source, space, journal), stock)
+        yield _judge(source, space, standing_of(source, space, journal), stock)
 
 
 def to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -124,14 +125,18 @@ def _judge_result(row: Row, target: Path) -> Verdict:
     )
 
 
-def _judge(source: SourcePlan, output: Path, standing: Standing, stock: Stock) -> Verdict:
+def _judge(source: SourcePlan, space: Workspace, standing: Standing, stock: Stock) -> Verdict:
     """The verdict on one output."""
+    output = space.output / source.output
     if standing == "missing":
         return Verdict(source.name, output, None, _progress(source, stock))
     if standing == "foreign":
         return Verdict(source.name, output, None, f"{output} was not written by a run here")
     try:
-        certificate = certify_output(source, output)
+        pictures = space.shelf.pictures_in(output)
+        files = [output] if pictures is None else [output / name for name in pictures]
+        with space.shelf.at_hand([*source.inspected.source.files, *files]):
+            certificate = certify_output(source, output)
     except MediaError as error:
         return Verdict(source.name, output, None, f"cannot be compared with its source: {error}")
     wrong = (

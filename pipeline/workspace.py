@@ -58,6 +58,7 @@ from pipeline.errors import ResumeError
 from pipeline.packed import packed_frames
 from pipeline.places import refuse_links
 from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
+from pipeline.shelf import shelf_of
 
 __all__ = [
     "FOLDER",
@@ -84,7 +85,7 @@ class Workspace:
     """The paths of one run folder, and what is in its small files."""
 
     def __init__(self, output: Path) -> None:
-        self.output = output
+        self.output, self.shelf = output, shelf_of(output)
         self.root = output / FOLDER
         self.plan = self.root / "plan.json"
         self.status = self.root / "status.json"
@@ -115,6 +116,11 @@ class Workspace:
 
         What was created is removed again where the run ends in an error before it has kept anything.
         """
+        with self.shelf.held(), self._locked_here():
+            yield
+
+    @contextmanager
+    def _locked_here(self) -> Iterator[None]:
         created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -168,11 +168,21 @@ def show(rounds: Mapping[str, list[Found]], frames: int) -> None:
     print(f"  CPU seconds, the set-up included: {spread(rounds, '1 worker', 'loop', 'cpu')}")
     print(f"one worker / two workers: {spread(rounds, '1 worker', '2 workers', 'whole')}")
     print(f"  between the first frame and the last: {spread(rounds, '1 worker', '2 workers', 'work')}")
+    shares = {
+        way: [one["painting"] / one["work"] / workers for one in rounds[way]]
+        for way, workers in (("loop", 1), ("1 worker", 1), ("2 workers", 2))
+    }
+    alone = [
+        2 * a["cpu"] / b["cpu"] * share_2 / share_1
+        for a, b, share_1, share_2 in zip(
+            rounds["1 worker"], rounds["2 workers"], shares["1 worker"], shares["2 workers"], strict=True
+        )
+    ]
+    print(f"  by CPU seconds and shares, on a machine with nothing else to do: {median(alone):.2f}")
     for way, workers in (("loop", 1), ("1 worker", 1), ("2 workers", 2)):
         waits = [(one["work"] * workers - one["painting"]) / frames for one in rounds[way]]
-        shares = [one["painting"] / one["work"] / workers for one in rounds[way]]
         print(
-            f"{way}: between two frames {1e3 * median(waits):.1f} ms; painting {100 * median(shares):.2f} % of the time"
+            f"{way}: between two frames {1e3 * median(waits):.1f} ms; painting {100 * median(shares[way]):.1f} %"
         )
 
 

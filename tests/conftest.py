@@ -23,7 +23,7 @@ def ray_session() -> Iterator[None]:
     """One Ray for all tests that run jobs in this process."""
     import ray
 
-    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False,
+    ray.init("local", num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False,
              object_store_memory=100 * 2**20)  # fmt: skip
     yield
     ray.shutdown()

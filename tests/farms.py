@@ -27,7 +27,7 @@ from pipeline.execute.queue import Queue
 from pipeline.frames import encode_frame
 from pipeline.media.geometry import output_size
 from pipeline.media.photos import encode_photo, read_photo
-from pipeline.records import PictureRecord, digest_of
+from pipeline.records import PictureRecord, digest_of, frame_digest
 from pipeline.workspace import commit_frame
 from tests.plans import record
 
@@ -83,7 +83,12 @@ def paint(job: SegmentJob, index: int) -> Any:
     data = encode_frame(painted(index, *job.size))
     own = job.own or (job.first, job.stop)
     done = record(
-        index, source=job.source.name, segment=job.name, bytes=len(data), draft=not own[0] <= index < own[1]
+        index,
+        source=job.source.name,
+        segment=job.name,
+        bytes=len(data),
+        digest=frame_digest(data),
+        draft=not own[0] <= index < own[1],
     )
     commit_frame(job.folder, done, data)
     return done
@@ -101,7 +106,7 @@ def paint_picture(batch: Batch, index: int) -> Iterator[Event]:
     yield from (PictureFailed(batch, one.index, one.error) for one in done.failed)
 
 
-def _ready(batch: Batch, index: int) -> Ready:
+def _ready(batch: Batch, index: int, **changes: Any) -> Ready:
     picture = batch.pictures[index]
     photo = read_photo(
         picture.path, lambda w, h: output_size(w, h, batch.longest_px, even=False), batch.max_pixels
@@ -113,13 +118,21 @@ def _ready(batch: Batch, index: int) -> Ready:
     coded = encode_photo(pages, photo, batch.format)
     records = tuple(
         PictureRecord(
-            **asdict(record(page, source=picture.name, segment=batch.name, bytes=len(coded.data))),
+            **asdict(
+                record(
+                    page,
+                    source=picture.name,
+                    segment=batch.name,
+                    bytes=len(coded.data),
+                    digest=hashlib.sha256(coded.data).hexdigest(),
+                    **changes,
+                )
+            ),
             output=picture.output,
             look=batch.look,
             source_bytes=picture.bytes,
             source_mtime_ns=picture.mtime_ns,
             source_digest=digest_of(picture.path) if batch.with_digest else None,
-            digest=hashlib.sha256(coded.data).hexdigest(),
             width_px=rgb.shape[1],
             height_px=rgb.shape[0],
             pages=len(pages),

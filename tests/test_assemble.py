@@ -163,7 +163,7 @@ def test_frames_of_an_earlier_result_leave_the_folder_and_what_is_not_ours_stays
 def test_what_a_killed_run_left_of_a_folder_gets_into_no_result(folder: Path) -> None:
     plan, space = painted(folder, encoding={"container": "png"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.assemble.append_journal", lambda *_: pytest.fail("killed"))
+        patch.setattr("pipeline.shelf.append_journal", lambda *_: pytest.fail("killed"))
         patch.setattr("pipeline.places.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(pytest.fail.Exception):
             assemble(named(plan, "clip.mp4"), space)

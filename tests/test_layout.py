@@ -107,15 +107,12 @@ ARCHIVE = {
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("archive/")])
 def test_the_archive_knows_of_films_and_workers_no_more_than_it_needs(name: str) -> None:
-    """Of assembling only what films wrote, of execution only what travels and where workers leave their journals."""
+    """Of assembling only what films wrote, of execution only what travels."""
     ours = [found.removeprefix("pipeline.") for found in imports(name) if found.startswith("pipeline.")]
     assert {found.partition(".")[0] for found in ours} <= ARCHIVE | {"assemble"}
     assert {found for found in ours if found.startswith("assemble.")} <= {"assemble.written"}
     execute = {found for found in ours if found.startswith("execute.")}
-    assert all(
-        found.startswith(("execute.job.", "execute.events.")) or found == "execute.delivery.journals_of"
-        for found in execute
-    ), execute
+    assert all(found.startswith(("execute.job.", "execute.events.")) for found in execute), execute
 
 
 def test_only_the_command_line_prints_or_exits() -> None:

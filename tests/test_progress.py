@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline.archive.tally import Tally
 from pipeline.cli import app
+from pipeline.config import Transfer
 from pipeline.display import Display
 from pipeline.execute.events import Event, FrameFinished, Pulse, SegmentFailed, WorkerLost, WorkerState
 from pipeline.execute.job import Progress, SegmentJob
@@ -46,7 +47,7 @@ def space(tmp_path: Path) -> Workspace:
 
 
 def job() -> SegmentJob:
-    return todos(PLAN, STOCK, Workspace(Path("/out")))[0].job
+    return todos(PLAN, STOCK, Workspace(Path("/out")), Transfer())[0].job
 
 
 def frame(index: int, **changes: Any) -> FrameFinished:

@@ -61,6 +61,24 @@ def test_what_is_finished_is_used_again_and_the_rest_is_to_do(space: Workspace) 
     assert todo.job.folder == folder_of(plan.segments[1], space)
 
 
+def test_without_traces_a_stock_is_the_same_and_half_as_large(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(10, (4,))))
+    finish(plan, space, 0, 1, 2)
+    stock = take_stock(plan, space)
+    light = stock.without_traces()
+    assert [r.trace for r in light.records] == [()] * 3
+    assert [replace(r, trace=()) for r in stock.records] == list(light.records)
+    assert (light.reused, light.missing(plan.sources[0])) == (3, stock.missing(plan.sources[0]))
+
+
+def test_records_that_say_the_same_share_it(space: Workspace) -> None:
+    plan = plan_of(planned(inspected(10)))
+    finish(plan, space, 0, 1)
+    first, second = take_stock(plan, space).records
+    for name in ("source", "segment", "worker"):
+        assert getattr(first, name) is getattr(second, name)
+
+
 def test_a_finished_plan_leaves_nothing_to_do(space: Workspace) -> None:
     plan = plan_of(planned(inspected(3)), planned(inspected(2, name="b.mp4")))
     finish(plan, space, 0, 1, 2)

@@ -13,14 +13,15 @@ from pipeline.archive.table import Row
 from pipeline.config import Config
 from pipeline.errors import MediaError
 from pipeline.execute.job import Picture
+from pipeline.media.ahead import Read, with_headers
 from pipeline.media.geometry import output_size
 from pipeline.media.listing import Entry, Refused, Skipped, list_inputs
 from pipeline.media.naming import Hashes, Names, one_file
 from pipeline.media.outputs import name_outputs
-from pipeline.media.photos import PhotoFormat, read_photo_header, suffix_for
+from pipeline.media.photos import PhotoFormat, suffix_for
 from pipeline.media.sources import Source
 from pipeline.parts import changes
-from pipeline.records import digest_of, state_of
+from pipeline.records import digest_of
 from pipeline.workspace import FOLDER, Workspace
 
 
@@ -58,10 +59,12 @@ def findings(
     Raises `ConfigError` as `list_inputs` does.
     """
     clerk, films = _Clerk(config, space, index, looks, earlier or {}), list[Source]()
-    for item in list_inputs(config.input, folders=config.folders, exclude=config.output):
+    listed = list_inputs(config.input, folders=config.folders, exclude=config.output)
+    for item, read_header in with_headers(listed, clerk.is_new, max_pixels(config)):
         if isinstance(item, Entry):
+            assert read_header is not None, "every photograph has a header"
             try:
-                yield clerk.examine(item)
+                yield clerk.examine(item, read_header)
             except MediaError as error:
                 yield Refused(item.name, str(error))
         elif isinstance(item, Source):
@@ -97,12 +100,16 @@ class _Clerk:
     ) -> None:
         self._archive, self._longest_px = config.archive, config.transfer.size
         self._space, self._index, self._looks, self._earlier = space, index, looks, earlier
-        self._wish, self._max_pixels = wish_of(config), max_pixels(config)
+        self._wish = wish_of(config)
         self._names = Names() if self._wish.format != "source" else None
         self.places = _Places(config)
         self._before: Mapping[str, Mapping[str, Any]] = space.read(space.looks)
 
-    def examine(self, entry: Entry) -> Done | Planned:
+    def is_new(self, entry: Entry) -> bool:
+        """Whether nothing is known of an entry, so that its header will be looked at."""
+        return self._index.get(entry.name) is None
+
+    def examine(self, entry: Entry, read_header: Read) -> Done | Planned:
         """What is to be said of one entry; `MediaError` where it cannot be painted."""
         if PurePosixPath(entry.name).parts[0].casefold() == FOLDER:
             raise MediaError(
@@ -115,7 +122,7 @@ class _Clerk:
         reasons = () if row is None else tuple(self._reasons(entry, row, look, output))
         if row is not None and not reasons:
             return Done(row)
-        header = read_photo_header(entry.path, self._max_pixels)
+        header = read_header()
         picture = Picture(
             path=entry.path,
             name=entry.name,
@@ -172,7 +179,7 @@ class _Clerk:
     def _is_intact(self, row: Row) -> bool:
         """Whether the result is as it was written; one that was copied has another time, and the same bytes."""
         target = self._space.output / row.output
-        state = state_of(target)
+        state = self._space.shelf.state_of(target)
         if state == (row.bytes, row.mtime_ns):
             return True
         if state is None or state[0] != row.bytes or digest_of(target) != row.digest:
@@ -183,7 +190,7 @@ class _Clerk:
     def _replaced(self, name: str, output: str) -> tuple[int, int] | None:
         """The state of a file of ours that a new result replaces; `MediaError` where a stranger's is in its place."""
         target = self._space.output / output
-        state = state_of(target)
+        state = self._space.shelf.state_of(target)
         is_ours = self._index.owner(output) is not None or self._earlier.get(name) == output
         if state is None or is_ours:
             return state

@@ -35,7 +35,7 @@ from pipeline.archive.table import (
 )
 from pipeline.durable import append_lines, read_journal, rewrite, writing
 from pipeline.errors import ResumeError, SpaceError
-from pipeline.records import PictureRecord, is_of_picture, records_in, state_of
+from pipeline.records import PictureRecord, is_of_picture, records_in
 from pipeline.workspace import Workspace
 
 SMALL = 20_000
@@ -245,11 +245,10 @@ class PictureIndex:
         """
         found, is_settled = [], True
         for pages in _by_picture(records_in(read_journal(journal))):
-            row, told = self.get(pages[0].source), (pages[0].bytes, pages[0].mtime_ns)
-            if row is not None and (row.bytes, row.written_ns) == told:
+            if _is_known(self.get(pages[0].source), pages[0]):
                 continue
-            if state_of(self._space.output / pages[0].output) == told:
-                found.append(pages)
+            if confirmed := self._space.shelf.confirmed(self._space.output, pages):
+                found.append(confirmed)
             else:
                 is_settled = False
         return found, is_settled
@@ -323,6 +322,17 @@ class SeenPictures:
 def _space_error(space: Workspace, error: Exception) -> SpaceError:
     return SpaceError(
         f"cannot write {space.index}: {error}; make room, change the rights or stop what holds it, then run again"
+    )
+
+
+def _is_known(row: Row | None, page: PictureRecord) -> bool:
+    """Whether a line tells nothing new; one that was written before its result had a date is known by its bytes."""
+    if row is None or row.bytes != page.bytes:
+        return False
+    return (
+        row.written_ns == page.mtime_ns
+        if page.mtime_ns
+        else (row.digest, row.look) == (page.digest, page.look)
     )
 
 

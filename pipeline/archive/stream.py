@@ -22,7 +22,6 @@ from pipeline.archive.looks import Looks
 from pipeline.archive.tally import TOLD, Tally
 from pipeline.config import Config
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.execute.delivery import journals_of
 from pipeline.execute.events import BatchTodo, Event, PictureFailed, PictureFinished
 from pipeline.execute.job import Batch
 from pipeline.media.listing import Refused, Skipped
@@ -177,7 +176,7 @@ class Stream:
             self._index.add(self._finished)
         self._finished = []
         for batch in self._closed_batches:
-            self._index.adopt(journals_of(batch.journal))
+            self._index.adopt(self._space.shelf.journals_of(batch.journal))
         self._closed_batches = []
         self._flushed_s = time.monotonic()
 
@@ -267,6 +266,7 @@ class Stream:
             self._lock.notify_all()
 
     def _todo(self, items: list[Planned]) -> BatchTodo:
+        self._space.shelf.carry(items[0].look.direction, items[0].look.mask)
         look, config, names = items[0].look, self._config, [item.picture.name for item in items]
         batch = Batch(
             name=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",

@@ -1,8 +1,9 @@
-"""The address of a running cluster: whether anybody is there, before Ray is asked to connect."""
+"""The address of a Ray cluster: whether anybody is there, and who is let in. Ray itself is not imported."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 from pathlib import Path
@@ -27,6 +28,20 @@ def check_reachable(address: str) -> None:
             f"execution.address {address} cannot be reached ({error.strerror or error}); "
             "check the host and the port, and that the cluster runs"
         ) from error
+
+
+def stay_local() -> None:
+    """Let a Ray that is started here listen to this machine alone, and there to who has a token made for it.
+
+    Whoever reaches one of Ray's ports runs code as us; by itself it listens on all networks, `_node_ip_address` or
+    not. The first variable, made for other systems, makes it take 127.0.0.1 for its address on Linux, too; the token
+    keeps out this machine's other users. Ray reads them once, as it is imported; where it is, this does nothing.
+    """
+    if "ray" in sys.modules:
+        return
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def use_token() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.errors import FrameError
+from pipeline.errors import FrameError, MediaError
 from pipeline.execute.contents import Contents
 from pipeline.execute.job import SegmentJob, WorkerSettings
 from pipeline.execute.tensors import as_tensor
@@ -21,7 +21,9 @@ from pipeline.frames import Frame
 from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
+from pipeline.originals import Originals
 from pipeline.packs import has_frame, read_frame
+from pipeline.seals import Seals
 from pipeline.style import Anchor, Guidance
 from pipeline.workspace import FrameRecord, finished_frames
 
@@ -53,6 +55,8 @@ class Chain:
         self._contents = Contents(job, max(self._backs))
         self._motions: dict[tuple[int, int], Motion] = {}
         self._records: dict[int, FrameRecord] = {}
+        self._seals: dict[Path, Seals] = {}
+        self._originals = Originals(job.originals)
 
     def begin(self, index: int) -> Beginning:
         """How to make frame `index`."""
@@ -68,6 +72,16 @@ class Chain:
     def content(self, index: int) -> Frame:
         """Frame `index` as it is in the source, at its size in the result."""
         return self._contents[index]
+
+    def check_source(self, index: int) -> None:
+        """Raise `FrameError` where what frame `index` was read from is not any more what the run looked at."""
+        files = self.job.source.files
+        if self.job.source.kind == "sequence":
+            files = files[max(0, index - max(self._backs)) : index + 2]
+        try:
+            self._originals.check(files)
+        except MediaError as error:
+            raise FrameError(f"{self.job.source.name}: {error}", index) from error
 
     def warping_error(self, index: int, painted: Frame) -> float | None:
         """Of a painting of frame `index` against the frame that is shown before it, where that is finished by now.
@@ -163,7 +177,7 @@ class Chain:
         return self._motions[earlier, index]
 
     def _painting(self, index: int) -> Frame:
-        return read_frame(self.job.folder, index)
+        return self._read(self.job.folder, index)
 
     def _draft(self, index: int) -> Frame:
         found = self._in_drafts(index)
@@ -174,8 +188,11 @@ class Chain:
     def _in_drafts(self, index: int) -> Frame | None:
         for first, stop, folder in self.job.drafts:
             if first <= index < stop:
-                return read_frame(folder, index)
+                return self._read(folder, index)
         return None
+
+    def _read(self, folder: Path, index: int) -> Frame:
+        return read_frame(folder, index, self._seals.setdefault(folder, Seals(folder)))
 
     def _finished(self, index: int) -> Frame | None:
         """Frame `index` as this segment made it, else as the stage before did; None where neither has it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -67,9 +67,17 @@ def deliver(batch: Batch, ready: Sequence[Ready]) -> Painted:
     return Painted(done, tuple(failed))
 
 
-def journals_of(path: Path) -> Iterator[Path]:
-    """The journals of one batch: each worker that had a part of it has its own."""
-    yield from path.parent.glob(f"{path.stem}-*.jsonl")
+class Courier:
+    """Brings photographs to who paints them, and results to the output folder: here, from one disk to another."""
+
+    @contextmanager
+    def at_hand(self, picture: Picture) -> Iterator[None]:
+        """While this lasts, a photograph can be read; `MediaError` where it is not what was listed."""
+        yield
+
+    def deliver(self, batch: Batch, ready: Sequence[Ready]) -> Painted:
+        """As `deliver`."""
+        return deliver(batch, ready)
 
 
 def _journal(path: Path, worker: str) -> Path:

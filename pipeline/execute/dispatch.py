@@ -96,11 +96,7 @@ class Dispatcher:
                 queue.clear()
             else:
                 self._grow()
-            for slot in self._slots:
-                if slot.pending is None and stopping and not self._waits_for_writing(slot):
-                    slot.todo = None
-                elif slot.pending is None and (todo := slot.todo or queue.take(len(self._slots))):
-                    self._assign(slot, todo)
+            self._hand_out(stopping)
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             if waiting or not queue.is_over:
                 for call in self._crew.wait(list(waiting), self._patience_s()):
@@ -171,6 +167,19 @@ class Dispatcher:
             raise ClusterError(shortage)
 
     # --- what they are asked ---
+
+    def _hand_out(self, stopping: bool) -> None:
+        """Give everybody who waits the next frame or batch; once nothing can be begun, nobody else is asked for."""
+        is_there_more = True
+        for slot in [slot for slot in self._slots if slot.pending is None]:
+            if stopping and not self._waits_for_writing(slot):
+                slot.todo = None
+            elif slot.pending is None:
+                todo = slot.todo or (self._queue.take(len(self._slots)) if is_there_more else None)
+                if todo is None:
+                    is_there_more = False
+                else:
+                    self._assign(slot, todo)
 
     def _assign(self, slot: _Slot, todo: Todo | BatchTodo) -> None:
         """Ask a worker for the next missing frame of a segment, or for some of a batch's missing pictures."""

@@ -11,14 +11,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import DivergenceError, MediaError
-from pipeline.execute.delivery import Ready, deliver
+from pipeline.execute.delivery import Courier, Ready
 from pipeline.execute.job import Batch, Painted, Picture, Progress, Unpainted
+from pipeline.execute.patience import MemoryRanOutError, twice
 from pipeline.execute.tensors import as_floats, as_frame, as_tensor
 from pipeline.media.geometry import output_size
 from pipeline.media.photos import Page, Photo, encode_photo, read_photo
@@ -76,8 +78,9 @@ class Gallery:
         *,
         mixture: Mixture | None = None,
         mask: Tensor | None = None,
+        courier: Courier | None = None,
     ) -> None:
-        self.batch = batch
+        self.batch, self._courier = batch, courier or Courier()
         self._painter, self._worker, self._watch = painter, worker, watch
         self._mixture, self._mask = mixture, mask
         self._readers, self._writer = ThreadPoolExecutor(2), ThreadPoolExecutor(1)
@@ -165,11 +168,12 @@ class Gallery:
 
     def _open(self, index: int) -> _Opened:
         picture, digest = self.batch.pictures[index], None
-        if self.batch.with_digest:
-            digest = digest_of(picture.path)
-        photo = read_photo(picture.path, self._fitted, self.batch.max_pixels)
-        if state_of(picture.path) != (picture.bytes, picture.mtime_ns):
-            raise MediaError(f"{picture.path} has changed since it was listed; run again")
+        with self._courier.at_hand(picture):
+            if self.batch.with_digest:
+                digest = digest_of(picture.path)
+            photo = read_photo(picture.path, self._fitted, self.batch.max_pixels)
+            if state_of(picture.path) != (picture.bytes, picture.mtime_ns):
+                raise MediaError(f"{picture.path} has changed since it was listed; run again")
         return _Opened(index, photo, digest)
 
     # --- painting ---
@@ -177,7 +181,12 @@ class Gallery:
     def _paint_group(self, group: Sequence[_Opened], failed: list[Unpainted]) -> list[_PaintedPhoto]:
         began = time.monotonic()
         pages = [page for opened in group for page in opened.photo.pages]
-        results = iter([one for run in _runs(pages) for one in self._paint_pages(group, run)])
+        try:
+            results = iter(
+                [one for run in _runs(pages) for one in twice(partial(self._paint_pages, group, run))]
+            )
+        except MemoryRanOutError as error:
+            return self._paint_apart(group, failed, error)
         found: list[tuple[_Opened, tuple[Stylization, ...]]] = []
         for opened in group:
             done = [next(results) for _ in opened.photo.pages]
@@ -188,6 +197,15 @@ class Gallery:
                 found.append((opened, tuple(one for one in done if isinstance(one, Stylization))))
         seconds = (time.monotonic() - began) / len(group)
         return [_PaintedPhoto(opened, done, seconds) for opened, done in found]
+
+    def _paint_apart(
+        self, group: Sequence[_Opened], failed: list[Unpainted], error: MemoryRanOutError
+    ) -> list[_PaintedPhoto]:
+        """One picture after the other, where memory is not enough for all of a group; one alone has failed."""
+        if len(group) > 1:
+            return [done for opened in group for done in self._paint_group([opened], failed)]
+        failed.append(Unpainted(group[0].index, f"{self._name(group[0])}: {error}"))
+        return []
 
     def _paint_pages(
         self, group: Sequence[_Opened], pages: Sequence[Page]
@@ -213,7 +231,7 @@ class Gallery:
                 ready.append(self._encode(one))
             except MediaError as error:
                 failed.append(Unpainted(one.opened.index, f"{self._name(one.opened)}: {error}"))
-        done = deliver(self.batch, ready)
+        done = self._courier.deliver(self.batch, ready)
         return Painted(done.records, (*failed, *done.failed))
 
     def _encode(self, painted: _PaintedPhoto) -> Ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,9 @@ from pipeline.media.photo_formats import PhotoFormat
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.media.window import Window
+from pipeline.originals import Original
 from pipeline.segments import Kind
+from pipeline.shelf import Elsewhere
 from pipeline.workspace import PictureRecord
 
 AROUND = 512
@@ -40,7 +42,8 @@ def style_files(styles: Sequence[StyleImage]) -> tuple[StyleFiles, ...]:
 class WorkerSettings:
     """What a worker needs to set itself up; small, since it travels.
 
-    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own.
+    `memory_gib`: what it may take for one picture; None: of its device's, the share that is its own. `originals`: the
+    files of the styles and masks, as they were when the run looked at them.
     """
 
     weights: str | Path
@@ -56,6 +59,8 @@ class WorkerSettings:
     memory_gib: float | None = None
     flow: str = "dis"  # dis | raft
     flow_weights: Path | None = None
+    elsewhere: Elsewhere | None = None  # None: input and output are on disks that the worker shares
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
 
 class Stretch(NamedTuple):
@@ -72,6 +77,8 @@ class SegmentJob:
 
     `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
     the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
+    `digest`: of the source, see `parts.Inspected`; None: it need not be looked at.
+    `originals`: the source's files, as they were when the run looked at them.
     """
 
     name: str
@@ -87,6 +94,8 @@ class SegmentJob:
     drafts: tuple[Stretch, ...] = ()
     own: tuple[int, int] | None = None
     direction: Direction | None = None
+    digest: str | None = None
+    originals: Mapping[Path, Original] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels: of the film's timestamps and files only those that its frames may be found by."""

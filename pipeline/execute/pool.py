@@ -17,17 +17,36 @@ def available_cores() -> int:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster, by what Ray may give away on it."""
+    """A machine of the cluster, by what Ray may give away on it; `name` is Ray's for it, `host` a person's."""
 
     cpus: float
     gpus: float
+    name: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Room for `workers` workers on one machine, and what each gets there; `threads` and `cpus` as of a `Pool`."""
+
+    node: str
+    workers: int
+    threads: int | None
+    gpus: float
+    cpus: int
+
+    @property
+    def gpu_share(self) -> float:
+        """The part of a GPU's memory that is a worker's own; 1 also where there is none to share."""
+        return min(1.0, self.gpus) or 1.0
 
 
 @dataclass(frozen=True)
 class Pool:
     """`workers` workers with `threads` CPU threads and `gpus` GPUs (a fraction, or whole) each.
 
-    `threads` None: as many as its machine has cores. `cpus` is what each reserves with Ray, which may be less.
+    `threads` None: as many as its machine has cores. `cpus` is what each reserves with Ray, which may be less. Where
+    machines differ, both are those of the one that has the least for each, and `share_out` says more.
     """
 
     workers: int
@@ -65,6 +84,39 @@ def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Poo
     cpus = _cpus(execution, nodes, workers, share)
     is_shared = execution.threads_per_worker == "auto" and not share
     return Pool(workers, None if is_shared else cpus, share, cpus)
+
+
+def share_out(execution: Execution, nodes: Sequence[Node], pool: Pool) -> tuple[Place, ...]:
+    """Which machine gets how many of the pool's workers, and what each gets there; machines without any are left out.
+
+    Those with GPUs take as many as their GPUs hold, and share their own CPUs among them; without GPUs, each next
+    worker goes where most CPUs are left for it. Where there is less room than the pool has workers, there are fewer.
+    """
+    rooms = {index: _room(execution, node, pool) for index, node in enumerate(nodes)}
+    taken = dict.fromkeys(rooms, 0)
+    for _ in range(pool.workers):
+        free = [index for index in rooms if taken[index] < rooms[index]]
+        if not free:
+            break
+        taken[max(free, key=lambda index: nodes[index].cpus / (taken[index] + 1))] += 1
+    return tuple(_place(execution, nodes[index], count, pool) for index, count in taken.items() if count)
+
+
+def _room(execution: Execution, node: Node, pool: Pool) -> int:
+    """How many workers a machine can hold."""
+    threads = 1 if execution.threads_per_worker == "auto" else int(execution.threads_per_worker)
+    by_cpus = int(node.cpus // threads)
+    if pool.gpus:
+        return min(int(node.gpus / pool.gpus + 1e-9), by_cpus)
+    alone = execution.workers == "auto" and execution.threads_per_worker == "auto"
+    return min(1, by_cpus) if alone else by_cpus
+
+
+def _place(execution: Execution, node: Node, workers: int, pool: Pool) -> Place:
+    if execution.threads_per_worker != "auto":
+        return Place(node.name, workers, pool.threads, pool.gpus, pool.cpus)
+    cpus = int(node.cpus // workers)
+    return Place(node.name, workers, cpus if pool.gpus else None, pool.gpus, cpus)
 
 
 def _gpu_share(execution: Execution, gpus: float) -> float:

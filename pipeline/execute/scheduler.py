@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
@@ -23,8 +25,10 @@ from pipeline.execute.crew import Call, WorkerLostError, WorkerRaisedError
 from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher, first_line
 from pipeline.execute.events import Event
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.execute.pool import Node, Pool, available_cores, size_pool
+from pipeline.execute.pool import Node, Place, Pool, available_cores, share_out, size_pool
+from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
+from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, appears
 
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -32,6 +36,10 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 do so stand in each other's way until both are ten times slower."""
 
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
+FIRST_MACHINE_S = 600
+
+ANSWER_S = 180
+"""Of a machine that is asked whether it is fit: a first Python there may take a minute, torch another."""
 
 
 Make = Callable[[WorkerSettings], Any]
@@ -42,7 +50,7 @@ def make_worker(settings: WorkerSettings) -> Any:
     """The plain class; imported only where it works, since torch alone takes half a gigabyte."""
     from pipeline.execute.worker import Worker
 
-    return Worker(settings)
+    return Worker(settings) if settings.elsewhere is None else RemoteWorker(settings, Worker)
 
 
 class Farm:
@@ -58,11 +66,15 @@ class Farm:
         most: int,
         make: Make = make_worker,
         arrived: Arrived = appears,
+        preflight: Preflight | None = None,
     ) -> None:
-        """`most`: how many segments and batches there are at most, since more workers than that are of no use."""
-        self._execution = execution
+        """`most`: how many segments and batches there are at most, since more workers than that are of no use.
+
+        `preflight`, entered already, is asked whether machines can do the job, before they are given any of it.
+        """
+        self._execution, self._preflight = execution, preflight
         self._is_guest = ray.is_initialized()
-        self._crew = _RayCrew(execution, settings, most, make)
+        self._crew = _RayCrew(execution, settings, most, make, None if preflight is None else preflight.visit)
         self._dispatcher = Dispatcher(self._crew, execution.hang_timeout_s, arrived)
 
     def __enter__(self) -> Self:
@@ -71,10 +83,17 @@ class Farm:
             _connect(self._execution)
         try:
             self._crew.measure()
+            if self._preflight is not None:
+                self._preflight.check(self._crew.machines(), ask_nodes)
         except BaseException:
             self._leave()
             raise
         return self
+
+    @property
+    def idle_machines(self) -> int:
+        """How many machines get no worker, since others have GPUs and they have none, or there is too little to do."""
+        return len(_nodes()) - len(self._crew.machines())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -94,32 +113,64 @@ class Farm:
 class _RayCrew:
     """Actors of a cluster, see `crew.Crew`."""
 
-    def __init__(self, execution: Execution, settings: WorkerSettings, most: int, make: Make) -> None:
+    def __init__(
+        self, execution: Execution, settings: WorkerSettings, most: int, make: Make, visit: Visit | None
+    ) -> None:
         self._execution, self._settings, self._most, self._make = execution, settings, most, make
+        self._visit = visit
         self._pool = Pool(0, 0, 0, 0)
+        self._places: tuple[Place, ...] = ()
+        self._hands: list[_RayHand] = []
 
     def measure(self) -> None:
-        """Size the pool for the machines that are there; `ClusterError` where they are too few or too small."""
-        self._pool = self._sized()
+        """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
 
-    def _sized(self) -> Pool:
-        nodes = [
-            Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
-            for node in ray.nodes()
-            if node["Alive"]
-        ]
-        return size_pool(self._execution, [n for n in nodes if n.cpus or n.gpus], self._most)
+        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for.
+        """
+        deadline_s = time.monotonic() + FIRST_MACHINE_S
+        while not (nodes := _nodes()):
+            if time.monotonic() > deadline_s:
+                raise ClusterError(
+                    f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
+                    "see `ray status` there, and add machines: ray start --address=HEAD:6379"
+                )
+            time.sleep(0.5)
+        self._pool = size_pool(self._execution, nodes, self._most)
+        self._places = share_out(self._execution, nodes, self._pool)
+
+    def machines(self) -> dict[str, Node]:
+        """Those that get workers, by Ray's own names."""
+        used = {place.node for place in self._places}
+        return {node.name: node for node in _nodes() if node.name in used}
 
     def places(self) -> int:
         with suppress(ClusterError):  # machines have left: those who were on them wait for others
-            size = self._sized()
+            nodes = _nodes()
+            size = size_pool(self._execution, nodes, self._most)
             self._pool = replace(self._pool, workers=size.workers)  # what each of them gets stays
-        return self._pool.workers
+            self._places = share_out(self._execution, nodes, self._pool)
+        return sum(place.workers for place in self._places)
 
     def hire(self) -> _RayHand:
+        self.places()
+        self._hands = [hand for hand in self._hands if not hand.is_killed]
+        taken = Counter(hand.node for hand in self._hands)
+        free = [place for place in self._places if taken[place.node] < place.workers]
+        hand = self._hire_at(max(free, key=lambda place: place.workers - taken[place.node])) if free else None
+        self._hands.append(hand or self._hire_anywhere())
+        return self._hands[-1]
+
+    def _hire_at(self, place: Place) -> _RayHand:
+        pinned = NodeAffinitySchedulingStrategy(place.node, soft=True)  # soft: it may have left this moment
+        options = ACTOR.options(num_cpus=place.cpus, num_gpus=place.gpus, scheduling_strategy=pinned)
+        settings = replace(self._settings, threads=place.threads, gpu_share=place.gpu_share)
+        return _RayHand(options.remote(self._make, settings, self._visit), place.node)
+
+    def _hire_anywhere(self) -> _RayHand:
+        """One that waits for a machine to join."""
         options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
-        return _RayHand(options.remote(self._make, settings))
+        return _RayHand(options.remote(self._make, settings, self._visit))
 
     def wait(self, calls: Sequence[Call], timeout_s: float) -> Sequence[Call]:
         if not calls:
@@ -134,6 +185,8 @@ class _RayCrew:
         try:
             return ray.get(call)
         except RayTaskError as error:
+            if isinstance(error.cause, UnfitError):  # its machine joined later, and cannot do this job
+                raise WorkerLostError(str(error.cause)) from error
             raise WorkerRaisedError(error.cause if isinstance(error.cause, Exception) else error) from error
         except RayError as error:  # its death, in one of many forms
             raise WorkerLostError(first_line(error)) from error
@@ -152,10 +205,10 @@ class _RayCrew:
 
 
 class _RayHand:
-    """One actor, see `crew.Hand`."""
+    """One actor, see `crew.Hand`, and the machine that it was meant for."""
 
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
+    def __init__(self, actor: Any, node: str = "") -> None:
+        self._actor, self.node, self.is_killed = actor, node, False
 
     def set_up(self) -> Call:
         return self._actor.set_up.remote()
@@ -170,16 +223,19 @@ class _RayHand:
         return self._actor.progress.remote()
 
     def kill(self) -> None:
+        self.is_killed = True
         ray.kill(self._actor, no_restart=True)
 
 
 class _Actor:
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
-    def __init__(self, make: Make, settings: WorkerSettings) -> None:
-        self._worker = make(settings)
+    def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None = None) -> None:
+        self._worker, self._visit = make(settings), visit
 
     def set_up(self) -> WorkerInfo:
+        if self._visit is not None:
+            self._visit.check()
         return self._worker.set_up()  # type: ignore[no-any-return]
 
     def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
@@ -199,6 +255,51 @@ ACTOR: Any = ray.remote(
     concurrency_groups={"watch": 1},
     runtime_env={"env_vars": ENVIRONMENT},
 )(_Actor)
+
+
+def ask_nodes(function: Callable[[Any], Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a function on some machines at once: by Ray's name for each, what it returned, or the error that it raised.
+
+    Reserves nothing there. One that does not answer in `ANSWER_S` has a `TimeoutError`; one that has left meanwhile
+    is not in the result.
+    """
+    task = ray.remote(num_cpus=0, max_retries=0)(function)
+    asked = {
+        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+            argument
+        )
+        for node, argument in arguments.items()
+    }
+    ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
+    answers = {node: _answer(reference) for node, reference in asked.items()}
+    alive = {node.name for node in _nodes()}
+    return {node: answer for node, answer in answers.items() if node in alive}
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=0)
+    except GetTimeoutError:
+        return TimeoutError(f"no answer in {ANSWER_S} s; see whether that machine is at its limits")
+    except RayTaskError as error:
+        return error.cause if isinstance(error.cause, Exception) else error
+    except RayError as error:
+        return error
+
+
+def _nodes() -> list[Node]:
+    """The machines of the cluster that give anything away."""
+    nodes = [
+        Node(
+            node["Resources"].get("CPU", 0),
+            node["Resources"].get("GPU", 0),
+            node["NodeID"],
+            f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return [node for node in nodes if node.cpus or node.gpus]
 
 
 def start_and_stop() -> str:

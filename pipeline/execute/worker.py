@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Transfer
-from pipeline.errors import DivergenceError, FrameError
+from pipeline.errors import DamagedFrameError, DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
+from pipeline.execute.delivery import Courier
 from pipeline.execute.gallery import Gallery
 from pipeline.execute.job import (
     Batch,
@@ -32,6 +33,7 @@ from pipeline.execute.job import (
     WorkerSettings,
 )
 from pipeline.execute.palette import Palette, mixture
+from pipeline.execute.patience import MemoryRanOutError, twice
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.flow_weights import flow_file
@@ -42,6 +44,9 @@ from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
+from pipeline.originals import Originals
+from pipeline.packs import throw_away_damaged
+from pipeline.records import frame_digest
 from pipeline.style import Settings, Style, Stylization, Stylizer
 from pipeline.weights import load_weights
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames
@@ -52,16 +57,27 @@ Watch = Callable[[Progress], None]
 class Worker:
     """`set_up` once, then `stylize_frame` and `paint_pictures` in any order. `estimate` replaces the settings' flow."""
 
-    def __init__(self, settings: WorkerSettings, estimate: Estimate | None = None) -> None:
-        self._settings, self._estimate = settings, estimate
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        estimate: Estimate | None = None,
+        *,
+        name: str | None = None,
+        courier: Courier | None = None,
+    ) -> None:
+        self._settings, self._estimate, self._courier = settings, estimate, courier
+        self._name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._originals = Originals(settings.originals)
         self._palette: Palette | None = None
         self._chain: Chain | None = None
         self._gallery: Gallery | None = None
         self._progress: Progress | None = None
 
     def set_up(self) -> WorkerInfo:
-        """Load the network and the styles; `WeightsError` or `MediaError` where they cannot be had."""
+        """Load the network and the styles.
+
+        `WeightsError` or `MediaError` where they cannot be had, or are not any more what the run looked at.
+        """
         cv2.setNumThreads(1)  # see motion.flow
         torch.backends.cudnn.deterministic = True  # the same frame, the same bytes
         torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32; `precision` has the shorter ones
@@ -75,13 +91,15 @@ class Worker:
                 styles,
                 chosen,
                 device,
-                content_mask=None if settings.content_mask is None else read_mask(settings.content_mask),
+                content_mask=self._read_mask(settings.content_mask),
                 memory_gib=settings.memory_gib,
                 memory_share=settings.gpu_share,
             )
 
-        first = make([load_style(files) for files in settings.styles], style_settings(settings.transfer))
-        self._palette = Palette(first, make, load_style, style_settings)
+        first = make(
+            [self._load_style(files) for files in settings.styles], style_settings(settings.transfer)
+        )
+        self._palette = Palette(first, make, self._load_style, style_settings)
         if settings.flow == "raft" and self._estimate is None:
             from pipeline.motion.raft import load_raft
 
@@ -100,7 +118,7 @@ class Worker:
         assert self._chain is not None and self._palette is not None, "set_up and a segment come first"
         if self._chain.job.kind == "skip":
             return self._skip(index, self._chain)
-        return self._make(index, self._chain, self._palette.stylizer(self._chain.job.direction))
+        return self._make_whole(index, self._chain, self._palette.stylizer(self._chain.job.direction))
 
     def paint_pictures(self, missing: Sequence[int], batch: Batch | None = None) -> Painted:
         """Make some photographs of a batch finished, of those that are missing, and say what became of them.
@@ -125,8 +143,21 @@ class Worker:
             self._name,
             self._watch,
             mixture=mixture(None if own is None else own.at(Fraction(0))),
-            mask=None if batch.mask is None else read_mask(batch.mask),
+            mask=self._read_mask(batch.mask),
+            courier=self._courier,
         )
+
+    def _load_style(self, files: StyleFiles) -> Style:
+        style = load_style(files)
+        self._originals.check(path for path in (files.image, files.mask, files.part) if path)
+        return style
+
+    def _read_mask(self, path: Path | None) -> Tensor | None:
+        if path is None:
+            return None
+        mask = read_mask(path)
+        self._originals.check([path])
+        return mask
 
     def _skip(self, index: int, chain: Chain) -> FrameRecord:
         """Commit a frame as it is in the source, at its size in the result."""
@@ -145,17 +176,39 @@ class Worker:
             seconds=round(time.monotonic() - began, 3),
             worker=self._name,
             bytes=len(data),
+            digest=frame_digest(data),
             **asdict(look_of(frame)),
         )
+        chain.check_source(index)
         return _commit(job, record, data)
+
+    def _make_whole(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
+        """Paint a frame, and before it, once each, those of this segment that it starts from and that are damaged.
+
+        One that is damaged in another segment is thrown away, so that the next run makes it again, and raised.
+        """
+        wanted, healed = [index], set[int]()
+        while True:
+            try:
+                record = self._make(wanted[-1], chain, stylizer)
+            except DamagedFrameError as error:
+                throw_away_damaged(error.folder, [error.frame])
+                if error.folder != chain.job.folder or error.frame in healed:
+                    raise
+                healed.add(error.frame)
+                wanted.append(error.frame)
+            else:
+                wanted.pop()
+                if not wanted:
+                    return record
 
     def _make(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
         """Paint a frame, measure it, and commit it; the record is the committed one's, whoever made it."""
         began, job = time.monotonic(), chain.job
         beginning = chain.begin(index)
         try:
-            result = self._paint(index, beginning, job, stylizer)
-        except DivergenceError as error:
+            result = twice(lambda: self._paint(index, beginning, job, stylizer))
+        except (DivergenceError, MemoryRanOutError) as error:
             raise FrameError(f"frame {index} of {job.source.name}: {error}", index) from error
         painted = beginning.copy if beginning.copy is not None else as_frame(result.image)
         data, look = encode_frame(painted), look_of(painted)
@@ -172,12 +225,14 @@ class Worker:
             seconds=round(time.monotonic() - began, 3),
             worker=self._name,
             bytes=len(data),
+            digest=frame_digest(data),
             tile=result.tile_px,
             temporal_loss=result.guided,
             settled=chain.settled(beginning, result.loss - result.guided, len(result.trace)),
             draft=job.is_draft(index),
             **asdict(look),
         )
+        chain.check_source(index)
         record = _commit(job, record, data)
         chain.note(record)
         return record

@@ -8,6 +8,7 @@ libav's own log stays off, as is PyAV's default: its handler takes the GIL from 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from pipeline.config_paths import kind_of
 from pipeline.errors import MediaError
 
 CONTAINERS = (
@@ -41,6 +43,8 @@ _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 
 def open_container(file: Path | BinaryIO) -> InputContainer:
     """A film, open for reading, as one of `CONTAINERS`; raises what libav does, ArgumentError if it is none of them."""
+    if isinstance(file, Path) and kind_of(file) == "special":
+        raise OSError(errno.EINVAL, "it is a device or a pipe")  # which libav would wait for
     name = str(file.absolute()) if isinstance(file, Path) else file  # "http:a" is a file here, too
     return av.open(name, "r", options=_OPTIONS, metadata_errors="replace")
 

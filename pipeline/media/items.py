@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.config_sections import StyleImage
 from pipeline.media.sources import WRITABLE_SUFFIXES, Source, moves
+from pipeline.storage.hand import State
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Skipped:
 Item = Entry | Source | Refused | Skipped
 
 
-def to_item(path: str, name: str, kind: Literal["video", "still"], state: os.stat_result) -> Entry | Source:
+def to_item(path: str, name: str, kind: Literal["video", "still"], state: State) -> Entry | Source:
     """A regular file as what it is to be; of a picture that may move, the header is read.
 
     A video in a container that cannot be written with exact timestamps is to become Matroska.
@@ -58,7 +58,7 @@ def to_item(path: str, name: str, kind: Literal["video", "still"], state: os.sta
     if kind == "still" and moves(file):
         return Source("animation", file, name, (file,))
     if kind == "still":
-        return Entry(file, name, state.st_size, state.st_mtime_ns)
+        return Entry(file, name, *state)
     is_writable = file.suffix.lower() in WRITABLE_SUFFIXES
     return Source("video", file, name if is_writable else f"{name}.mkv", (file,))
 

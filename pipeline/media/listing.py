@@ -9,7 +9,6 @@ import glob
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from os import stat_result
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -19,6 +18,9 @@ from pipeline.media.manifest import MANIFEST_SUFFIXES, read_manifest
 from pipeline.media.naming import Hashes, Names
 from pipeline.media.sources import STILL_SUFFIXES, VIDEO_SUFFIXES, Folders, Source, kind_by_name
 from pipeline.media.walking import walk_folder, walk_pattern
+from pipeline.storage.hand import State, remote_state
+from pipeline.storage.places import url_of
+from pipeline.storage.remote import Remote
 
 __all__ = ["Entry", "Item", "Listing", "Own", "Refused", "Skipped", "list_inputs", "list_sources"]
 
@@ -82,6 +84,8 @@ def list_sources(inputs: Sequence[str | Path], *, folders: Folders, exclude: Pat
 def _open(text: str, folders: Folders, exclude: Path) -> _Found:
     """What an input leads to; a name that exists is never read as a pattern."""
     path = Path(text)
+    if (url := url_of(path)) is not None:
+        return _open_url(path, url, folders, exclude)
     try:
         state = path.stat()
     except (OSError, ValueError):
@@ -96,10 +100,25 @@ def _open(text: str, folders: Folders, exclude: Path) -> _Found:
         raise ConfigError(f"input {text} is neither a file nor a folder; name one of these")
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return _Found(text, read_manifest(path, exclude), is_manifest=True)
-    return _Found(text, _single(path, state))
+    return _Found(text, _single(path, (state.st_size, state.st_mtime_ns)))
 
 
-def _single(path: Path, state: stat_result) -> Iterator[Item]:
+def _open_url(path: Path, url: str, folders: Folders, exclude: Path) -> _Found:
+    """What a URL leads to: a file, a folder, or what a pattern matches."""
+    if (state := remote_state(url)) is not None:
+        if path.suffix.lower() in MANIFEST_SUFFIXES:
+            raise ConfigError(
+                f"input {url} is a manifest, which must be a file of this machine; fetch it first"
+            )
+        return _Found(url, _single(path, state))
+    if Remote(url).is_folder():
+        return _Found(url, walk_folder(path, exclude, folders))
+    if glob.has_magic(url):
+        return _Found(url, walk_pattern(str(path), exclude, folders))
+    raise ConfigError(f"input {url} does not exist; check the URL, and the credentials in the environment")
+
+
+def _single(path: Path, state: State) -> Iterator[Item]:
     """A file that the person named: without a suffix that says else, it is a video."""
     yield to_item(str(path), path.name, kind_by_name(path.name) or "video", state)
 

@@ -216,7 +216,7 @@ def _item(reading: _Reading, number: int, cells: dict[str, Any]) -> Entry | Sour
         )
     if is_in(reading.real(os.path.dirname(path)), reading.exclude):  # noqa: PTH120 (a third of the time)
         raise MediaError(f"{path} lies in the output folder, where results go; put it elsewhere")
-    item = to_item(str(path), _name(str(path), reading.folder), kind, state)
+    item = to_item(str(path), _name(str(path), reading.folder), kind, (state.st_size, state.st_mtime_ns))
     own = _own(reading, number, cells)
     if own is None:
         return item

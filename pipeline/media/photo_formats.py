@@ -20,6 +20,7 @@ from typing import BinaryIO, Literal
 
 from PIL import Image, ImageCms, ImageFile, features
 
+from pipeline.config_paths import kind_of
 from pipeline.errors import MediaError
 from pipeline.media.formats import PhotoName
 
@@ -42,6 +43,7 @@ _STARTS = (
 )  # fmt: skip
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _HEAD_BYTES = 64
+MOST_PIXELS = 2 * 89_478_485
 UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError, RuntimeError,
     struct.error, zlib.error, ImageCms.PyCMSError,
@@ -116,11 +118,19 @@ def open_picture(file: BinaryIO, name: str) -> ImageFile.ImageFile:
 
 
 def open_limited(file: Path | BinaryIO, *formats: str) -> ImageFile.ImageFile:
-    """The same within Pillow's own limit of pixels, of styles, masks, stills and animations; HEIC is not among them.
+    """The same of styles, masks, stills and animations; HEIC is not among them.
 
-    `formats`: by Pillow's names, those that it may have; none: all of them. Raises what Pillow raises.
+    Of `MOST_PIXELS` at most, Pillow's own limit. `formats`: by Pillow's names, those that it may have; none: all of
+    them. Raises what Pillow raises.
     """
-    return Image.open(file, formats=formats or _plain_formats())
+    if isinstance(file, Path) and kind_of(file) == "special":
+        raise OSError("it is a device or a pipe")
+    picture = Image.open(file, formats=formats or _plain_formats())
+    pixels = picture.width * picture.height
+    if pixels > MOST_PIXELS:  # Pillow's own look at that may be off, see `no_pillow_limit`
+        picture.close()
+        raise Image.DecompressionBombError(f"{pixels / 1e6:.0f} megapixels")
+    return picture
 
 
 @cache

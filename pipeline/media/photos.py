@@ -23,6 +23,7 @@ from pipeline.media.photo_formats import PhotoFormat, no_pillow_limit, open_pict
 from pipeline.media.photo_metadata import Metadata, for_size, read_metadata
 from pipeline.media.photo_writing import HOLDS_ALPHA, HOLDS_DEPTH, Coding, Pixels, encode_pictures
 from pipeline.media.stills import reading_picture, to_srgb_and_alpha, upright, upright_size
+from pipeline.storage.hand import opened
 
 __all__ = [
     "EncodedPhoto", "Metadata", "Page", "Photo", "PhotoFormat", "PhotoHeader", "encode_photo", "read_photo",
@@ -140,7 +141,7 @@ def _opened(file: Path | bytes) -> Iterator[BinaryIO]:
     if isinstance(file, bytes):
         yield BytesIO(file)
     else:
-        with file.open("rb") as stream:
+        with opened(file) as stream:
             yield stream
 
 

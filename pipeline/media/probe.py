@@ -108,7 +108,9 @@ class Probe:
     def from_json(cls, data: dict[str, Any]) -> Probe:
         """The probe that `to_json` wrote; ValueError for what no probe can be."""
         fractions = {name: _fraction(data.get(name)) for name in ("sample_aspect", "time_base", "rate")}
-        found = _adapter().validate_python({**data, **fractions})
+        if not isinstance(data.get("pts"), list):
+            raise ValueError("no list of times")
+        found = _adapter().validate_python({**data, **fractions, "pts": tuple(data["pts"])})
         sides, times = (found.width_px, found.height_px), found.pts
         if min(sides) < 1 or max(sides) > 1 << 16 or found.rotation_deg not in (0, 90, 180, 270):
             raise ValueError(f"no frame: {sides}, {found.rotation_deg}°")
@@ -241,7 +243,7 @@ def _last_duration(container: InputContainer, stream: VideoStream, tally: Tally)
 def _rate(stream: VideoStream, tally: Tally) -> Fraction:
     """The average rate in frames per second: the stream's own, else that of the timestamps, else 25."""
     declared = stream.average_rate or stream.guessed_rate
-    if declared:
+    if declared and declared > 0:  # a damaged header may say anything
         return declared
     first, last = tally.pts[0], tally.pts[-1]
     if first is None or last is None or last <= first or not stream.time_base:

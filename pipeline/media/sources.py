@@ -7,7 +7,8 @@ of pictures, never at pixels, and knows nothing of folders and of decoding.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from os.path import splitext
@@ -17,6 +18,8 @@ from typing import Literal
 from PIL import Image
 
 from pipeline.media.photo_formats import UNREADABLE, open_limited
+from pipeline.storage.hand import opened
+from pipeline.storage.places import url_of
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
@@ -68,12 +71,23 @@ def may_move(name: str) -> bool:
     return _suffix(name) in _MAY_MOVE
 
 
+@contextmanager
+def _picture(path: Path) -> Iterator[Image.Image]:
+    """A picture with its header read, of one behind a URL by parts; raises what Pillow raises."""
+    if url_of(path) is None:
+        with open_limited(path) as picture:
+            yield picture
+    else:
+        with opened(path) as file, open_limited(file) as picture:
+            yield picture
+
+
 def moves(path: Path) -> bool:
     """Whether a picture has more than one frame; one that cannot be read has not."""
     if not may_move(path.name):
         return False
     try:
-        with open_limited(path) as picture:
+        with _picture(path) as picture:
             return bool(getattr(picture, "is_animated", False))
     except (*UNREADABLE, Image.DecompressionBombError):
         return False
@@ -128,7 +142,7 @@ def look_like_frames(paths: Iterable[Path]) -> bool:
     sizes = set()
     for path in paths:
         try:
-            with open_limited(path) as picture:
+            with _picture(path) as picture:
                 sizes.add(picture.size)
                 exif = picture.getexif()
                 is_film = may_move(path.name) and getattr(picture, "is_animated", False)

@@ -160,7 +160,7 @@ def is_deep_gray(picture: Image.Image) -> bool:
 
 def deep_gray(picture: Image.Image) -> npt.NDArray[np.float64]:
     """Gray of more than 8 bits as (height, width), 0–1: scaled, not clipped as Pillow does."""
-    values = np.asarray(picture).astype(np.float64)
+    values = np.nan_to_num(np.asarray(picture).astype(np.float64))  # NaN as a code would be anything
     brightest = values.max(initial=0)
     top = 65535.0 if brightest > 255 or picture.mode.startswith("I;16") else 255.0
     if picture.mode == "F" and brightest <= 1:

@@ -25,6 +25,9 @@ from pipeline.media.sources import (
     natural,
     numbering,
 )
+from pipeline.storage.hand import State
+from pipeline.storage.places import url_of
+from pipeline.storage.remote import Remote
 
 States = frozenset[int]
 """Which parts of a pattern the next name may match; as many as there are parts: it is matched already."""
@@ -49,6 +52,9 @@ class _Folder:
     below: str  # below the root, with a slash at its end where it is not empty
     files: list[str] = field(default_factory=list)  # sorted; regular files, and links to whatever
     links: set[str] = field(default_factory=set)
+    states: dict[str, State] = field(
+        default_factory=dict
+    )  # of files behind a URL, which come with their names
     others: list[str] = field(default_factory=list)  # sorted; sockets, devices and the like
     folders: list[tuple[str, States]] = field(default_factory=list)  # in reverse
 
@@ -63,7 +69,7 @@ def walk_pattern(pattern: str, exclude: Path, folders: Folders) -> Iterator[Item
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root = str(Path(*parts[:fixed]))
-    if os.path.isdir(root):  # noqa: PTH112
+    if url_of(Path(root)) or os.path.isdir(root):  # noqa: PTH112
         yield from _walk(_Walk(root, os.path.realpath(root), str(exclude), folders, parts[fixed:]))
 
 
@@ -109,6 +115,9 @@ def _step(pattern: tuple[str, ...], states: States, name: str) -> States:
 
 def _scan(walk: _Walk, folder: _Folder, states: States) -> None:
     """Sort what a folder holds, without asking for more than the folder itself tells."""
+    if (url := url_of(Path(folder.path))) is not None:
+        _scan_remote(walk, folder, states, url)
+        return
     with os.scandir(folder.path) as entries:
         for entry in entries:
             behind = _step(walk.pattern, states, entry.name)
@@ -122,6 +131,21 @@ def _scan(walk: _Walk, folder: _Folder, states: States) -> None:
                 (folder.files if is_file else folder.others).append(entry.name)
     folder.files.sort()
     folder.others.sort()
+    folder.folders.sort(reverse=True)
+
+
+def _scan_remote(walk: _Walk, folder: _Folder, states: States, url: str) -> None:
+    """The same of a folder behind a URL, where there are no links."""
+    for found in Remote(url).within():
+        name = found if isinstance(found, str) else found.name
+        behind = _step(walk.pattern, states, name)
+        if isinstance(found, str):
+            if behind and f"{walk.real_root.rstrip('/')}/{folder.below}{name}" != walk.real_exclude:
+                folder.folders.append((name, behind))
+        elif len(walk.pattern) in behind:
+            folder.files.append(name)
+            folder.states[name] = found.state
+    folder.files.sort()
     folder.folders.sort(reverse=True)
 
 
@@ -145,6 +169,8 @@ def _item(walk: _Walk, folder: _Folder, name: str) -> Item:
     kind = kind_by_name(name)
     if kind is None:
         return Skipped(Path(path))
+    if name in folder.states:
+        return to_item(path, folder.below + name, kind, folder.states[name])
     is_link = name in folder.links
     try:
         state = os.stat(path, follow_symlinks=is_link)  # noqa: PTH116
@@ -155,7 +181,7 @@ def _item(walk: _Walk, folder: _Folder, name: str) -> Item:
         return Skipped(Path(path))
     if is_link and (reason := _astray(walk, path)):
         return Refused(printable(folder.below + name), printable(reason))
-    return to_item(path, folder.below + name, kind, state)
+    return to_item(path, folder.below + name, kind, (state.st_size, state.st_mtime_ns))
 
 
 def _dangling(path: str, error: OSError) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TypeVar, overload
 
 T = TypeVar("T")
@@ -22,6 +23,12 @@ class Window(Sequence[T]):
         self._first, self._length = first, len(whole)
         self._items = tuple(whole[index] for index in range(first, min(stop, len(whole))))
         self._start = whole[0]
+
+    def map(self, change: Callable[[T], T]) -> Window[T]:
+        """The same places, with other items."""
+        changed = copy(self)
+        changed._items, changed._start = tuple(map(change, self._items)), change(self._start)
+        return changed
 
     def __len__(self) -> int:
         return self._length

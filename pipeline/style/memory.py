@@ -6,6 +6,7 @@ the tile smaller.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ REGION_BYTES = 1000
 PICTURES = 11
 """Pictures held at once (3 float32 a pixel): content, start, best, iterates, gradients, masks and temporaries."""
 
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "Insufficient memory")
 
 
 def tile_for(
@@ -65,21 +66,37 @@ def shrinking(
 ) -> tuple[Result, int | None]:
     """What `attempt(tile_px)` gives for pictures of `shape`, with the tile halved until memory is enough, and the tile.
 
-    Raises the attempt's error where a tile of 64 px is still too large, and every other error at once.
+    Every tile is tried twice, with what is not needed freed in between: the memory may have been somebody else's for a
+    moment, and with another tile the last bits of the result are others. Raises the attempt's error where a tile of
+    64 px is still too large, and every other error at once.
     """
+    failed_px: list[int | None] = []
     while True:
+        longest = min(tile_px or max(shape), max(shape))
         try:
             return attempt(tile_px), tile_px
-        except RuntimeError as error:
-            longest = min(tile_px or max(shape), max(shape))
-            if longest <= SMALLEST_TILE_PX or not is_out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            is_last = longest <= SMALLEST_TILE_PX and tile_px in failed_px
+            if is_last or not is_out_of_memory(error):
                 raise
-        # Out here the exception holds the failed attempt's tensors no longer.
-        tile_px = max(SMALLEST_TILE_PX, longest // 2 // GRID_PX * GRID_PX)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()  # out here the exception holds the failed attempt's tensors no longer
+        if tile_px in failed_px:
+            tile_px = max(SMALLEST_TILE_PX, longest // 2 // GRID_PX * GRID_PX)
+        else:
+            failed_px.append(tile_px)
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more, on the device too."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch says with `error` that memory ran out, on whatever device."""
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in SIGNS)
+    """Whether torch, or another library, says with `error` that memory ran out, on whatever device."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        sign in str(error) for sign in SIGNS
+    )

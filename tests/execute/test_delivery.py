@@ -14,9 +14,10 @@ from pipeline.archive.index import PictureIndex
 from pipeline.durable import read_journal
 from pipeline.errors import SpaceError
 from pipeline.execute import delivery
-from pipeline.execute.delivery import Ready, deliver, journals_of
+from pipeline.execute.delivery import Ready, deliver
 from pipeline.execute.job import Batch, Painted
 from pipeline.records import records_in, state_of
+from pipeline.shelf import Shelf
 from pipeline.workspace import Workspace
 from tests.archive.makers import batch_of, leave, page, picture_of
 from tests.conftest import tree
@@ -61,7 +62,7 @@ def test_a_result_is_there_with_its_line_and_nothing_else(space: Workspace) -> N
     for index, name in enumerate(("a.jpg", "sub/b.tif")):
         state = state_of(space.output / name)
         assert [(one.bytes, one.mtime_ns) for one in done.records[index]] == [state] * (index + 1)
-    (journal,) = journals_of(job.journal)
+    (journal,) = Shelf().journals_of(job.journal)
     assert tuple(records_in(read_journal(journal))) == (*done.records[0], *done.records[1])
     assert left_behind(space) == [".jsonl"]
 
@@ -75,7 +76,7 @@ def test_the_first_wins_and_the_other_tells_of_its_result(space: Workspace) -> N
     assert (space.output / "a.jpg").read_bytes() == DATA
     assert state_of(space.output / "a.jpg") == before
     assert left_behind(space) == [".jsonl", ".jsonl"]
-    assert len(list(journals_of(job.journal))) == 2
+    assert len(list(Shelf().journals_of(job.journal))) == 2
 
 
 def test_a_strangers_file_stays_and_is_told(space: Workspace) -> None:

@@ -323,3 +323,19 @@ def test_the_mask_of_a_batch_counts_for_each_picture_and_progress_is_told(
     paint(*(photo(space, f"{i}.png") for i in range(2)), painter=painter, mask=mask, watch=told.append)
     assert painter.masks == [[mask, mask]]
     assert told == [Progress("0.png", 0, 7, 1.5)]
+
+
+def test_pictures_for_which_memory_is_not_enough_together_are_painted_one_by_one(
+    space: Workspace, paint: Callable[..., Painted]
+) -> None:
+    class Small(Painter):
+        def stylize_batch(self, contents: Tensor, *args: Any, **options: Any) -> Any:
+            if len(contents) > 1:
+                self.shapes.append(tuple(contents.shape))
+                raise MemoryError
+            return super().stylize_batch(contents, *args, **options)
+
+    painter = Small()
+    done = paint(*(photo(space, f"{index}.png", index) for index in range(3)), painter=painter)
+    assert (sorted(done.records), done.failed) == ([0, 1, 2], ())
+    assert [shape[0] for shape in painter.shapes] == [3, 3, 1, 1, 1]

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.config import Execution, Transfer
 from pipeline.errors import ClusterError, FrameError, SpaceError, WeightsError
-from pipeline.execute import dispatch
+from pipeline.execute import dispatch, scheduler
 from pipeline.execute.dispatch import SEGMENT_DEATHS
 from pipeline.execute.events import (
     Event,
@@ -204,3 +204,15 @@ def test_a_worker_that_the_cluster_has_no_place_for_is_no_silent_hang(
         monkeypatch.setattr(dispatch, "PLACEMENT_TIMEOUT_S", 1)
         with pytest.raises(ClusterError, match="no place for a worker with 4 CPUs"):
             events([todo("b 0", 1)], execution=Execution(workers=1, threads_per_worker=4))
+
+
+def test_the_first_machine_of_a_cluster_is_waited_for_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there, looks = scheduler._nodes, iter((True, True))
+    monkeypatch.setattr(scheduler, "_nodes", lambda: [] if next(looks, False) else there())
+    assert frames(events([todo("a 0", 2)]), "a 0") == [0, 1]
+    monkeypatch.setattr(scheduler, "_nodes", list)
+    monkeypatch.setattr(scheduler, "FIRST_MACHINE_S", 0)
+    with pytest.raises(ClusterError, match="no machine of the cluster gave any CPU or GPU away in 0 s"):
+        events([todo("a 0", 2)])

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import pytest
@@ -16,6 +18,7 @@ import pytest
 import pipeline
 from pipeline.errors import MediaError
 from pipeline.media import container
+from pipeline.media import probe as probing
 from pipeline.media.encode import encode_video
 from pipeline.media.probe import probe
 from pipeline.media.verify import verify_video
@@ -159,3 +162,9 @@ def test_what_a_container_calls_its_attachments_chapters_and_tags_is_never_a_pat
 def test_a_film_in_memory_is_opened_within_the_same_bounds() -> None:
     with pytest.raises(av.ArgumentError):
         container.open_container(io.BytesIO(LISTS["metadata alone"].encode()))
+
+
+def test_a_negative_rate_in_a_damaged_header_is_not_believed() -> None:
+    stream: Any = SimpleNamespace(average_rate=Fraction(-25), guessed_rate=None, time_base=Fraction(1, 1000))
+    tally: Any = SimpleNamespace(pts=[0, 40, 80])
+    assert probing._rate(stream, tally) == 25

@@ -165,8 +165,18 @@ def test_a_run_folder_with_links_in_it_is_refused(
     is_folder = path.is_dir() or not path.exists()
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     path.symlink_to(outside if is_folder else outside / "notes.txt")
-    with pytest.raises(ResumeError, match="is a link, and in a run folder nothing is written through links"):
+    with pytest.raises(ResumeError, match="is a link or a pipe, and in a run folder nothing is written"):
         run(settings)
+
+
+def test_a_run_folder_with_pipes_in_it_is_not_waited_for(job: Job, media: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out/.stylize"
+    root.mkdir(parents=True)
+    for name in ("plan.json", "outputs.jsonl", "pictures.sqlite"):
+        os.mkfifo(root / name)
+        with pytest.raises(ResumeError, match="is a link or a pipe"):
+            run(job(media))
+        (root / name).unlink()
 
 
 def test_a_journal_that_becomes_a_link_while_a_run_works_is_not_written_through(

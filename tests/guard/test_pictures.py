@@ -24,6 +24,7 @@ from pipeline.frames import decode_frame
 from pipeline.media import animation, photos
 from pipeline.media.animation import read_timing
 from pipeline.media.listing import list_inputs
+from pipeline.media.photo_formats import no_pillow_limit
 from pipeline.media.photos import read_photo, read_photo_header
 from pipeline.media.probe import probe
 from pipeline.media.sources import look_like_frames, moves
@@ -117,6 +118,13 @@ def test_a_header_that_promises_gigabytes_is_refused_before_there_is_memory_for_
     assert time.monotonic() - begin_s < 5
 
 
+def test_the_bound_holds_while_photographs_are_read_without_pillows(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(png(width_px=60_000, height_px=60_000))
+    with no_pillow_limit(), pytest.raises(MediaError, match="too large to be a picture"):
+        read_header(path)
+
+
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
 def test_a_text_or_a_profile_that_unpacks_to_gigabytes_is_refused(name: bytes, tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(1 << 27), 9)
@@ -148,6 +156,15 @@ def test_a_tiff_of_very_many_pages_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(photos, "MOST_PAGES", 4)
     with pytest.raises(MediaError, match="5 pages, and at most 4"):
         read_photo_header(path, 10**6)
+
+
+@pytest.mark.parametrize("reader", ["style", "header", "animation", "finished frame", "film"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(reader: str, tmp_path: Path) -> None:
+    path = tmp_path / "pipe.gif"
+    os.mkfifo(path)
+    film: Callable[[Path], object] = lambda path: probe(source_of(path), rate=Fraction(1))  # noqa: E731
+    with pytest.raises(MediaError, match="it is a device or a pipe"):
+        READERS.get(reader, film)(path)
 
 
 def test_a_pipe_or_a_device_that_is_named_as_a_picture_is_not_waited_for(

@@ -63,6 +63,7 @@ def test_nothing_of_the_pipeline_unpickles_or_starts_a_program() -> None:
     """But torch's reader, where it reads weights only; and what Ray sends between our own processes."""
     banned = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess", "pty", "ctypes", "xmlrpc"}
     calls = {"eval", "exec", "os.system", "os.popen", "compile", "yaml.load", "yaml.unsafe_load", "np.load"}
+    calls |= {"tempfile.mktemp", "mktemp"}  # a name that another may take first
     found = []
     for path in Path(pipeline.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -21,6 +21,7 @@ from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source
 from pipeline.media.verify import verify_video
+from tests.farms import painted as texture
 
 from .clips import picture, read_number, source_of, write_clip
 from .conftest import real_clip
@@ -378,3 +379,13 @@ def test_a_still_of_no_known_format_or_in_no_folder_is_an_error(tmp_path: Path) 
 def test_real_clips_go_through(tmp_path: Path, name: str, size_px: int | None) -> None:
     was, became, notes = through(real_clip(name), tmp_path / name, 20, 70, size_px)
     assert (became.sample_aspect, became.audio_streams, notes) == (was.sample_aspect, was.audio_streams, ())
+
+
+def test_the_same_frames_give_the_same_bytes_also_of_small_videos(tmp_path: Path) -> None:
+    source = source_of(write_clip(tmp_path / "clip.mp4", frames=9))
+    was, found = probe(source, rate=RATE), set[bytes]()
+    textures = [texture(index, 96, 72) for index in range(9)]
+    for _ in range(16):
+        encode_video(iter(textures), tmp_path / "out.mp4", source, was, 0, 9)
+        found.add((tmp_path / "out.mp4").read_bytes())
+    assert len(found) == 1

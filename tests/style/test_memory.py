@@ -79,11 +79,11 @@ def fitting(largest_px: int, tried: list[int | None], whole_px: int = 512) -> Ca
     ("largest_px", "tile_px", "expected"),
     [
         (512, None, [None]),
-        (100, None, [None, 256, 128, 64]),
-        (511, None, [None, 256]),
-        (100, 200, [200, 96]),  # a multiple of 16
-        (64, 200, [200, 96, 64]),  # the smallest is not left out
-        (400, 2000, [2000, 256]),  # a tile larger than the picture is no larger than the picture
+        (100, None, [None, None, 256, 256, 128, 128, 64]),  # each is tried once more
+        (511, None, [None, None, 256]),
+        (100, 200, [200, 200, 96]),  # a multiple of 16
+        (64, 200, [200, 200, 96, 96, 64]),  # the smallest is not left out
+        (400, 2000, [2000, 2000, 256]),  # a tile larger than the picture is no larger than the picture
     ],
 )
 def test_a_tile_is_halved_until_memory_is_enough(
@@ -98,7 +98,19 @@ def test_a_tile_is_not_halved_below_the_smallest() -> None:
     tried: list[int | None] = []
     with pytest.raises(RuntimeError, match="out of memory"):
         shrinking(fitting(SMALLEST_TILE_PX - 1, tried), (300, 512), None)
-    assert tried == [None, 256, 128, SMALLEST_TILE_PX]
+    assert tried == [px for tile in (None, 256, 128, SMALLEST_TILE_PX) for px in (tile, tile)]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=type)
+def test_memory_that_runs_out_once_costs_no_smaller_tile(error: BaseException) -> None:
+    errors = [error]
+
+    def attempt(tile_px: int | None) -> int | None:
+        if errors:
+            raise errors.pop()
+        return tile_px
+
+    assert shrinking(attempt, (512, 300), 256) == (256, 256)
 
 
 def test_an_error_of_another_kind_is_no_reason_to_try_again() -> None:
@@ -130,6 +142,8 @@ def test_a_failed_attempt_holds_no_memory_while_the_next_is_made() -> None:
     ("error", "expected"),
     [
         (torch.OutOfMemoryError("anything"), True),
+        (MemoryError(), True),
+        (RuntimeError("OpenCV: error: (-4:Insufficient memory) Failed to allocate 3 bytes"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 3 bytes."), True),

@@ -1,0 +1,1 @@
+"""Inputs and outputs that are no folders: the URLs of whatever file system fsspec has."""
