@@ -89,15 +89,21 @@ class JsonLines(Watcher):
 
 
 class StatusFile(Watcher):
-    """Keeps `status.json` up to date while a run goes on; `close` says how it ended."""
+    """Keeps `status.json` up to date while a run goes on; `close` says how it ended.
+
+    A run that finds nothing to do leaves it as it is.
+    """
 
     def __init__(self, meter: Meter, space: Workspace) -> None:
         self._meter, self._space = meter, space
         self._began = self._written_s = time.time()
+        self._is_ours = False  # this run has something to say
 
     def planned(self, *_: object) -> None:
         """The run holds its folder now, so the file is its own."""
-        self._keep("running")
+        now = self._meter.snapshot()
+        if now.done < now.total or not now.is_counted:
+            self._keep("running")
 
     def happened(self, event: Event) -> None:
         """Now and then."""
@@ -108,12 +114,14 @@ class StatusFile(Watcher):
 
     def close(self, status: str) -> None:
         """Say how the run ended: done, incomplete, interrupted or error; one that never began has nothing to say."""
-        if self._meter.is_working:
+        if self._meter.is_working and (
+            self._is_ours or self._space.read(self._space.status).get("status") != status
+        ):
             self._keep(status)
             self._space.shelf.share(self._space.status)
 
     def _keep(self, status: str) -> None:
-        self._written_s = time.time()
+        self._written_s, self._is_ours = time.time(), True
         entry = {
             "status": status,
             "process": os.getpid(),
@@ -123,7 +131,7 @@ class StatusFile(Watcher):
             **self._meter.snapshot().to_json(),
         }
         path = self._space.status
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = path.with_suffix(".tmp")  # one is enough, as the run folder is held
         with suppress(OSError):  # not synced: after a power cut it would be wrong anyway
             with os.fdopen(no_link(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
                 file.write(json.dumps(entry))

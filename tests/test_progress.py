@@ -194,6 +194,19 @@ def test_a_damaged_status_is_none_or_one_line(space: Workspace, text: str) -> No
     assert found is None or len(list(lines(found))) == 1
 
 
+def test_a_run_that_finds_nothing_to_do_leaves_the_status_as_it_is(space: Workspace) -> None:
+    plan = Plan((planned(inspected(2)),))
+    stock = Stock({segment.key: {i: record(i) for i in segment.order} for segment in plan.segments}, {})
+    StatusFile(metered(plan=plan, stock=stock), space).close("done")
+    before = space.status.read_bytes()
+    file = StatusFile(metered(plan=plan, stock=stock), space)
+    file.planned()
+    file.close("done")
+    assert space.status.read_bytes() == before
+    file.close("interrupted")
+    assert space.status.read_bytes() != before
+
+
 def test_a_disk_that_takes_no_more_ends_nothing(space: Workspace) -> None:
     file = StatusFile(metered(), Workspace(space.output / "not" / "there"))
     file.planned()

@@ -47,8 +47,8 @@ def read_figures(records: Path) -> Figures:
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             if is_of_picture(line):
                 _count_picture(found, line)
-            else:
-                _add_frame(found, to_record(FrameRecord, json.loads(line)))
+            elif isinstance(entry := json.loads(line), dict):
+                _add_frame(found, to_record(FrameRecord, entry))
     return found
 
 

@@ -114,7 +114,8 @@ def _pictures(
     def show(frame: Any) -> Thumbnail:
         return thumbnail(frame, longest_px, aspect)
 
-    before = source_pictures(source, indices, show)
+    with space.shelf.at_hand(source.inspected.source.files):
+        before = source_pictures(source, indices, show)
     after = result_pictures(source, indices, show, space)
     return {index: (before.get(index), after.get(index)) for index in indices}
 

@@ -24,7 +24,7 @@ from pipeline.media.geometry import output_size
 from pipeline.media.photos import read_photo
 from pipeline.media.pictures import picture_names
 from pipeline.media.stills import read_still
-from pipeline.packs import read_frame
+from pipeline.packs import read_frames
 from pipeline.plan import SourcePlan
 from pipeline.resume import folder_of
 from pipeline.workspace import Workspace
@@ -100,7 +100,8 @@ def result_pictures(
 def _painted(source: SourcePlan, index: int, space: Workspace) -> Frame | None:
     for first, stop, segment in source.homes:
         if first <= index < stop:
-            return read_frame(folder_of(segment, space), index)
+            folder = folder_of(segment, space)
+            return next(read_frames(folder, space.shelf.fetched(folder, [index])))
     return None
 
 
