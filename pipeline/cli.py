@@ -203,7 +203,8 @@ def preview(
         from pipeline.config import load_config
         from pipeline.look import look
         from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
-        from pipeline.samples import FRAMES, Grid, Wish, make_sheet, parse_times
+        from pipeline.sample_sheet import Grid, Wish, make_sheet, parse_times
+        from pipeline.samples import FRAMES
 
         wish = Wish(
             parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import samples
+from pipeline import sample_sheet
 from pipeline.cli import app
 from pipeline.config import Config, Transfer, load_config
 from pipeline.errors import ConfigError
 from pipeline.frames import Frame
 from pipeline.look import look
 from pipeline.media.decode import decode_frames
-from pipeline.samples import Grid, Sample, choose, farthest, parse_times, small
+from pipeline.media.geometry import fit
+from pipeline.sample_sheet import Grid, parse_times, small
+from pipeline.samples import Sample, choose, farthest
 from tests.conftest import tree
 from tests.media.clips import read_number, write_clip
 
@@ -37,7 +39,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> Painted:
             found.append((config, sample))
             yield next(decode_frames(sample.source, sample.probe, sample.index, sample.index + 1))[::-1]
 
-    monkeypatch.setattr(samples.draw, "__defaults__", (paint, lambda _: None))
+    monkeypatch.setattr(sample_sheet.draw, "__defaults__", (paint, lambda _: None))
     return found
 
 
@@ -170,8 +172,8 @@ def test_nothing_readable_is_told(write_job: WriteJob, tmp_path: Path) -> None:
 def test_the_real_worker_paints_a_sample_as_a_run_would(path: Path, tmp_path: Path) -> None:
     config = small(load_config(path, ["transfer.iterations=2"]), 48)
     (sample,) = choose(config, look(config).plan, (Fraction(0),), 1)
-    (painting,) = samples.paint(config, [sample])
+    (painting,) = sample_sheet.paint(config, [sample])
     assert max(painting.shape[:2]) == 48
     content = next(decode_frames(sample.source, sample.probe, 0, 1))
-    assert np.abs(painting.astype(int) - samples.fit(content, painting.shape[1::-1]).astype(int)).mean() > 3
+    assert np.abs(painting.astype(int) - fit(content, painting.shape[1::-1]).astype(int)).mean() > 3
     assert not list(tmp_path.rglob("*.jsonl"))
