@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.config_paths import kind_of
 from pipeline.errors import MediaError
 from pipeline.media.photo_formats import UNREADABLE, open_limited
 
@@ -32,6 +33,8 @@ def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Fr
     `check` looks at the bytes of the file first, and raises what is wrong with them.
     """
     try:
+        if kind_of(path) == "special":
+            raise OSError("it is a device or a pipe")
         data = path.read_bytes()
         if check is not None:
             check(data)
