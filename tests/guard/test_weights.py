@@ -60,7 +60,10 @@ def test_a_poisoned_file_of_weights_is_refused_with_one_line_and_runs_nothing(
 
 
 def test_nothing_of_the_pipeline_unpickles_or_starts_a_program() -> None:
-    """But torch's reader, where it reads weights only; and what Ray sends between our own processes."""
+    """But torch's reader, where it reads weights only; and what Ray sends between our own processes.
+
+    One program is started: our own Python, with a constant for a program, which counts the GPUs of a machine.
+    """
     banned = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess", "pty", "ctypes", "xmlrpc"}
     calls = {"eval", "exec", "os.system", "os.popen", "compile", "yaml.load", "yaml.unsafe_load", "np.load"}
     calls |= {"tempfile.mktemp", "mktemp"}  # a name that another may take first
@@ -76,7 +79,7 @@ def test_nothing_of_the_pipeline_unpickles_or_starts_a_program() -> None:
                     found.append(f"{path.name}: {name}")
                 if name == "torch.load":
                     assert "weights_only=True" in ast.unparse(node)
-    assert found == []
+    assert found == ["inspection.py: subprocess"]
 
 
 def test_scripts_give_no_shell_a_name() -> None:
