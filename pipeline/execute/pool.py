@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
@@ -100,6 +100,14 @@ def share_out(execution: Execution, nodes: Sequence[Node], pool: Pool) -> tuple[
             break
         taken[max(free, key=lambda index: nodes[index].cpus / (taken[index] + 1))] += 1
     return tuple(_place(execution, nodes[index], count, pool) for index, count in taken.items() if count)
+
+
+def employed(nodes: Sequence[Node], places: Sequence[Place]) -> dict[str, Node]:
+    """The machines that get workers, by Ray's own names, with no GPUs where their workers use none of them."""
+    gpus = {place.node: place.gpus for place in places}
+    return {
+        node.name: node if gpus[node.name] else replace(node, gpus=0) for node in nodes if node.name in gpus
+    }
 
 
 def _room(execution: Execution, node: Node, pool: Pool) -> int:

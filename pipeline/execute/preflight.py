@@ -103,13 +103,17 @@ class Preflight:
         assert self._here is not None, "enter it first"
         if isinstance(found, Exception):
             what = f"cannot be asked: {type(found).__name__}: {next(iter(str(found).splitlines()), '')}"
-            remedy = (
-                "install stylize there, of the same version as here, into the Python that its Ray runs on"
-            )
-            return [Problem(node, what, remedy)]
+            return [Problem(node, what, _remedy(found))]
         both_ways = found.met and found.answer is not None
         answered = both_ways and self.errand.meeting.find(found.answer or "") == self._token
         return list(_differences(node, self._here, found, answered=answered))
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a machine that cannot be asked."""
+    if isinstance(error, TimeoutError):
+        return "see whether it is busy, or its disks are slow, and run again; or take it out"
+    return "install stylize there, of the same version as here, into the Python that its Ray runs on"
 
 
 def _differences(node: str, here: NodeReport, there: NodeReport, *, answered: bool) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ from pipeline.execute.crew import Call, WorkerLostError, WorkerRaisedError
 from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher, first_line
 from pipeline.execute.events import Event
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.execute.pool import Node, Place, Pool, available_cores, share_out, size_pool
+from pipeline.execute.pool import Node, Place, Pool, available_cores, employed, share_out, size_pool
 from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
 from pipeline.storage.worker import RemoteWorker
@@ -139,9 +139,8 @@ class _RayCrew:
         self._places = share_out(self._execution, nodes, self._pool)
 
     def machines(self) -> dict[str, Node]:
-        """Those that get workers, by Ray's own names."""
-        used = {place.node for place in self._places}
-        return {node.name: node for node in _nodes() if node.name in used}
+        """Those that get workers, as `employed`."""
+        return employed(_nodes(), self._places)
 
     def places(self) -> int:
         with suppress(ClusterError):  # machines have left: those who were on them wait for others
@@ -280,7 +279,7 @@ def _answer(reference: Any) -> Any:
     try:
         return ray.get(reference, timeout=0)
     except GetTimeoutError:
-        return TimeoutError(f"no answer in {ANSWER_S} s; see whether that machine is at its limits")
+        return TimeoutError(f"no answer in {ANSWER_S} s")
     except RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except RayError as error:

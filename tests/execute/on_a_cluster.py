@@ -103,12 +103,18 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
         with Preflight(errand) as flight:
             return seen_workers(Execution(address=address), folder, preflight=flight)
 
+    def cpus() -> Any:
+        scheduler.ANSWER_S = 180
+        with Preflight(errand) as flight:
+            return seen_workers(Execution(address=address, gpus_per_worker=0), folder, preflight=flight)
+
     def asked() -> Any:
+        scheduler.ANSWER_S = 8
         return {names[node]: repr(answer) for node, answer in ask_nodes(hostname_or_error, names).items()}
 
     return {
         "by_gpu": lambda: seen_workers(Execution(address=address), folder),
-        "cpus": lambda: seen_workers(Execution(address=address, gpus_per_worker=0), folder),
+        "cpus": cpus,
         "asked": asked,
         "unfit": unfit,
         "without_cuda": without_cuda,
@@ -116,7 +122,6 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def main(folder: Path) -> None:
-    scheduler.ANSWER_S = 8
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "resources": {"head": 1}})
     for name, (cpus, gpus) in NODES.items():
         cluster.add_node(num_cpus=cpus, num_gpus=gpus, resources={name: 1})

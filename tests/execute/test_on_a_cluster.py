@@ -48,7 +48,10 @@ def test_one_worker_for_each_gpu_and_none_where_there_is_no_gpu(seen: dict[str, 
     assert seen["by_gpu"]["idle"] == 1
 
 
-def test_without_gpus_every_machine_with_cpus_has_one(seen: dict[str, Any]) -> None:
+def test_without_gpus_every_machine_with_cpus_has_one_and_none_is_asked_for_its_gpus(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["cpus"]["said"] == ""
     assert machines(seen["cpus"]) == {"wide": 1, "dense": 1, "plain": 1}
     assert seen["cpus"]["idle"] == 0
 

@@ -171,6 +171,13 @@ def test_a_machine_without_our_code_is_told_what_to_install(errand: Errand) -> N
     assert "install stylize there" in problem.remedy
 
 
+def test_a_machine_that_does_not_answer_in_time_is_not_told_to_install_anything(errand: Errand) -> None:
+    with Preflight(errand) as flight:
+        (problem,) = flight.problems("n2", TimeoutError("no answer in 180 s"))
+    assert problem.what == "cannot be asked: TimeoutError: no answer in 180 s"
+    assert "install" not in problem.remedy and "run again" in problem.remedy
+
+
 def test_the_refusal_has_a_line_for_each_trouble_and_counts_machines() -> None:
     error = refusal(
         [[Problem("n2", "a", "mend a"), Problem("n2", "b", "mend b")], [Problem("n3", "c", "mend c")]]
