@@ -7,6 +7,7 @@ would otherwise show hours later, as other pixels, or as frames that nobody find
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +46,7 @@ class UnfitError(ClusterError):
 
 @dataclass(frozen=True)
 class Visit:
-    """What a worker compares its own machine with before it begins: the cheap part, without the GPUs."""
+    """What a worker compares its own machine with before it begins; the GPUs once it has come up."""
 
     errand: Errand
     here: NodeReport
@@ -59,6 +60,17 @@ class Visit:
         if found:
             what = "; ".join(problem.what for problem in found)
             raise UnfitError(f"{there.host} cannot do this job: {what}")
+
+    def check_device(self, device: str, gpus: float) -> None:
+        """Raise `UnfitError` where a worker with so many GPUs has come up without one, by torch's name for its device.
+
+        Such a frame would come out, after hours, in other bits than its neighbors'.
+        """
+        if gpus and device == "cpu":
+            raise UnfitError(
+                f"{socket.gethostname()} cannot do this job: Ray gives away GPUs there, and torch can use none; "
+                "see nvidia-smi and `stylize doctor` there"
+            )
 
 
 # --- where the job runs ---

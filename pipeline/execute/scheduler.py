@@ -163,13 +163,13 @@ class _RayCrew:
         pinned = NodeAffinitySchedulingStrategy(place.node, soft=True)  # soft: it may have left this moment
         options = ACTOR.options(num_cpus=place.cpus, num_gpus=place.gpus, scheduling_strategy=pinned)
         settings = replace(self._settings, threads=place.threads, gpu_share=place.gpu_share)
-        return _RayHand(options.remote(self._make, settings, self._visit), place.node)
+        return _RayHand(options.remote(self._make, settings, self._visit, place.gpus), place.node)
 
     def _hire_anywhere(self) -> _RayHand:
         """One that waits for a machine to join."""
         options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
-        return _RayHand(options.remote(self._make, settings, self._visit))
+        return _RayHand(options.remote(self._make, settings, self._visit, self._pool.gpus))
 
     def wait(self, calls: Sequence[Call], timeout_s: float) -> Sequence[Call]:
         if not calls:
@@ -229,13 +229,16 @@ class _RayHand:
 class _Actor:
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
-    def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None = None) -> None:
-        self._worker, self._visit = make(settings), visit
+    def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None, gpus: float) -> None:
+        self._worker, self._visit, self._gpus = make(settings), visit, gpus
 
     def set_up(self) -> WorkerInfo:
         if self._visit is not None:
             self._visit.check()
-        return self._worker.set_up()  # type: ignore[no-any-return]
+        info: WorkerInfo = self._worker.set_up()
+        if self._visit is not None:
+            self._visit.check_device(info.device, self._gpus)
+        return info
 
     def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
         return self._worker.stylize_frame(index, job)  # type: ignore[no-any-return]

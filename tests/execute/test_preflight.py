@@ -218,6 +218,16 @@ def test_a_worker_on_a_machine_that_joins_later_looks_for_itself(errand: Errand)
             visit.check()
 
 
+def test_a_worker_that_was_given_a_gpu_and_comes_up_without_one_is_unfit(errand: Errand) -> None:
+    """Its machine may have joined later, with a driver that does not work."""
+    with Preflight(errand) as flight:
+        for device, gpus in (("cuda", 1.0), ("cuda", 0.5), ("mps", 1.0), ("cpu", 0.0)):
+            flight.visit.check_device(device, gpus)
+        for gpus in (1.0, 0.5):
+            with pytest.raises(UnfitError, match=r"cannot do this job: .*torch can use none"):
+                flight.visit.check_device("cpu", gpus)
+
+
 def test_a_job_has_its_inputs_styles_and_masks_looked_at(job: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     (tmp_path / "one.mp4").touch()
