@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
 from pipeline.execute.address import stay_local, use_token
+from pipeline.execute.head import watching_head
 from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.execute.preflight import Preflight, errand_of
 from pipeline.ledger import Watcher
@@ -24,16 +25,29 @@ if TYPE_CHECKING:
 
 IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU, and others have"
 
+Lost = Callable[[str], object]
+
 
 class Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
     def __init__(
-        self, config: Config, space: Workspace, brief: Brief, stack: ExitStack, watcher: Watcher
+        self,
+        config: Config,
+        space: Workspace,
+        brief: Brief,
+        stack: ExitStack,
+        watcher: Watcher,
+        lost: Lost = lambda words: None,
     ) -> None:
+        """`lost`: told from another thread where the head of a cluster is silent while it is needed."""
         self._config, self._originals, self._shelf = config, brief.originals, space.shelf
-        self._stack, self._watcher = stack, watcher
+        self._stack, self._watcher, self._lost = stack, watcher, lost
         self._farm: Farm | None = None
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While the cluster is needed, see whether its head is there; films are put together without it."""
+        return watching_head(self._config.execution.address, self._lost)
 
     def at_work(self, most: int) -> Farm:
         """The farm, with at most so many workers."""
