@@ -15,7 +15,6 @@ from pipeline.execute import head
 from pipeline.execute.head import RAYS_PATIENCE, patience_s, watching_head
 
 
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "EVERY_S", 0.05)
