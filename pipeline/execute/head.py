@@ -51,7 +51,7 @@ def patience_s() -> float:
 
 
 def _watch(host: str, port: int, lost: Callable[[str], object], over: Event) -> None:
-    """Ask by name until there is an answer, then by the number that answered: a resolver's silence is not the head's."""
+    """Ask by name until there is an answer, then by the number that did: a resolver's silence is not the head's."""
     at, silent_s, patient_s = None, None, patience_s()
     while not over.wait(EVERY_S):
         try:
