@@ -67,8 +67,10 @@ def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Poo
     share where more workers than GPUs are asked for. auto threads: on a GPU machine its own, shared among its workers;
     without GPUs all of the machine's for each, since the last bits of a convolution depend on the number of threads,
     and a frame must not depend on the number of workers. Where many share a machine, `threads_per_worker` is better.
-    Raises `ClusterError` where the config asks for more than the nodes have.
+    Raises `ClusterError` where the config asks for more than the nodes have, or there is none.
     """
+    if not nodes:
+        raise ClusterError("the cluster has no machine that gives any CPU or GPU away; add machines")
     gpus = sum(node.gpus for node in nodes)
     share = _gpu_share(execution, gpus)
     if execution.workers == "auto":

@@ -41,7 +41,14 @@ class Problem:
 
 
 class UnfitError(ClusterError):
-    """A machine cannot do the job; others may."""
+    """A machine cannot do the job; others may. `node`: Ray's name for it, where that is known."""
+
+    def __init__(self, message: str, node: str = "") -> None:
+        super().__init__(message, node)  # both in args, so that it pickles
+        self.node = node
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Of a worker's process. OpenMP's threads wait by spinning; where anything else wants the cores, two processes that
 do so stand in each other's way until both are ten times slower."""
 
+NODE_LABEL = "ray.io/node-id"
+"""Ray's own label of every machine, with its name for it."""
+
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
 FIRST_MACHINE_S = 600
 
@@ -121,6 +124,9 @@ class _RayCrew:
         self._pool = Pool(0, 0, 0, 0)
         self._places: tuple[Place, ...] = ()
         self._hands: list[_RayHand] = []
+        self._unfit: dict[
+            str, str
+        ] = {}  # by Ray's names, and why; one that is mended joins under another name
 
     def measure(self) -> None:
         """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
@@ -143,8 +149,11 @@ class _RayCrew:
         return employed(_nodes(), self._places)
 
     def places(self) -> int:
+        # A machine that turned out unfit has none any more. So whoever is hired for the one who found that out is one
+        # more than there are places: it waits, and is the first to begin on the next machine that joins.
+        self._places = tuple(place for place in self._places if place.node not in self._unfit)
         with suppress(ClusterError):  # machines have left: those who were on them wait for others
-            nodes = _nodes()
+            nodes = [node for node in _nodes() if node.name not in self._unfit]
             size = size_pool(self._execution, nodes, self._most)
             self._pool = replace(self._pool, workers=size.workers)  # what each of them gets stays
             self._places = share_out(self._execution, nodes, self._pool)
@@ -152,12 +161,16 @@ class _RayCrew:
 
     def hire(self) -> _RayHand:
         self.places()
+        free = self._free_places()
+        self._hands.append(self._hire_at(max(free, key=free.__getitem__)) if free else self._hire_anywhere())
+        return self._hands[-1]
+
+    def _free_places(self) -> dict[Place, int]:
+        """Where workers are wanting, and how many."""
         self._hands = [hand for hand in self._hands if not hand.is_killed]
         taken = Counter(hand.node for hand in self._hands)
-        free = [place for place in self._places if taken[place.node] < place.workers]
-        hand = self._hire_at(max(free, key=lambda place: place.workers - taken[place.node])) if free else None
-        self._hands.append(hand or self._hire_anywhere())
-        return self._hands[-1]
+        free = {place: place.workers - taken[place.node] for place in self._places}
+        return {place: count for place, count in free.items() if count > 0}
 
     def _hire_at(self, place: Place) -> _RayHand:
         pinned = NodeAffinitySchedulingStrategy(place.node, soft=True)  # soft: it may have left this moment
@@ -166,8 +179,9 @@ class _RayCrew:
         return _RayHand(options.remote(self._make, settings, self._visit, place.gpus), place.node)
 
     def _hire_anywhere(self) -> _RayHand:
-        """One that waits for a machine to join."""
-        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
+        """One that waits for a machine to join, other than those that cannot do this job."""
+        others = {"label_selector": {NODE_LABEL: f"!in({','.join(self._unfit)})"}} if self._unfit else {}
+        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus, **others)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
         return _RayHand(options.remote(self._make, settings, self._visit, self._pool.gpus))
 
@@ -185,6 +199,7 @@ class _RayCrew:
             return ray.get(call)
         except RayTaskError as error:
             if isinstance(error.cause, UnfitError):  # its machine joined later, and cannot do this job
+                self._unfit[error.cause.node] = str(error.cause)
                 raise WorkerLostError(str(error.cause)) from error
             raise WorkerRaisedError(error.cause if isinstance(error.cause, Exception) else error) from error
         except RayError as error:  # its death, in one of many forms
@@ -194,6 +209,10 @@ class _RayCrew:
         return time.monotonic()
 
     def shortage(self) -> str | None:
+        is_full = not self._free_places()
+        if self._unfit and is_full and any(not hand.node for hand in self._hands):
+            *_, why = self._unfit.values()
+            return f"no machine that can do this job has a place for another worker; the last to join: {why}"
         pool, free = self._pool, ray.available_resources()
         if free.get("CPU", 0) >= pool.cpus and free.get("GPU", 0) >= pool.gpus:
             return None
@@ -233,11 +252,14 @@ class _Actor:
         self._worker, self._visit, self._gpus = make(settings), visit, gpus
 
     def set_up(self) -> WorkerInfo:
-        if self._visit is not None:
+        if self._visit is None:
+            return self._worker.set_up()  # type: ignore[no-any-return]
+        try:
             self._visit.check()
-        info: WorkerInfo = self._worker.set_up()
-        if self._visit is not None:
+            info: WorkerInfo = self._worker.set_up()
             self._visit.check_device(info.device, self._gpus)
+        except UnfitError as error:
+            raise UnfitError(str(error), _own_node()) from error
         return info
 
     def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
@@ -302,6 +324,11 @@ def _nodes() -> list[Node]:
         if node["Alive"]
     ]
     return [node for node in nodes if node.cpus or node.gpus]
+
+
+def _own_node() -> str:
+    """Ray's name for the machine that this runs on."""
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def start_and_stop() -> str:

@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
-from pipeline.execute import scheduler
+from pipeline.execute import dispatch, scheduler
 from pipeline.execute.events import Pulse, WorkerLost
 from pipeline.execute.inspection import Errand
 from pipeline.execute.job import WorkerInfo
@@ -94,9 +94,12 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
             assert flight._here is not None
             flight._here = replace(flight._here, versions={**flight._here.versions, "torch": "0.4"})
             flight.check = lambda *_: None  # type: ignore[method-assign]  # as if they had joined afterwards
-            return seen_workers(
-                Execution(address=address, gpus_per_worker=0, workers=1), folder, preflight=flight
-            )
+            dispatch.PLACEMENT_TIMEOUT_S = 5
+            execution = Execution(address=address, gpus_per_worker=0, workers=1)
+            try:
+                return seen_workers(execution, folder, preflight=flight)
+            finally:
+                dispatch.PLACEMENT_TIMEOUT_S = 60
 
     def without_cuda() -> Any:
         scheduler.ANSWER_S = 180  # torch is imported there

@@ -74,5 +74,6 @@ def test_gpus_that_only_ray_knows_of_stop_the_run_before_any_work(seen: dict[str
 
 def test_workers_on_machines_that_do_not_fit_get_nothing_to_do_and_say_why(seen: dict[str, Any]) -> None:
     assert seen["unfit"]["workers"] == []
+    assert len(seen["unfit"]["lost"]) == 3, "each of them was tried, and none twice"
     assert "torch is " in seen["unfit"]["lost"][0]
     assert "cannot do this job" in seen["unfit"]["said"]

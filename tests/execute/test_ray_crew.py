@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ray.exceptions import RayTaskError
 
-from pipeline.config import Transfer
+from pipeline.config import Execution, Transfer
+from pipeline.execute import scheduler
+from pipeline.execute.crew import WorkerLostError
 from pipeline.execute.inspection import Errand
 from pipeline.execute.job import WorkerInfo, WorkerSettings
 from pipeline.execute.meeting import SharedFolder
+from pipeline.execute.pool import Node
 from pipeline.execute.preflight import Preflight, UnfitError
-from pipeline.execute.scheduler import _Actor
+from pipeline.execute.scheduler import _Actor, _RayCrew
 
 SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
 
@@ -26,8 +34,90 @@ class OnCpu:
         return WorkerInfo("w", "cpu", 1)
 
 
-def test_a_worker_is_given_no_work_where_it_lacks_the_gpu_of_its_place(tmp_path: Path) -> None:
+class FakeRay:
+    """Machines that come and go, the options that each actor was asked for with, and answers to calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> None:
+        self.nodes, self.asked = list(nodes), list[Mapping[str, Any]]()
+        actor = SimpleNamespace(remote=lambda *_: None)
+        monkeypatch.setattr(scheduler, "_nodes", lambda: [Node(4, 0, name, name) for name in self.nodes])
+        monkeypatch.setattr(
+            scheduler, "ACTOR", SimpleNamespace(options=lambda **asked: self.asked.append(asked) or actor)
+        )
+        monkeypatch.setattr(scheduler, "NodeAffinitySchedulingStrategy", lambda *_, **__: None)
+        monkeypatch.setattr(scheduler.ray, "kill", lambda *_, **__: None)
+        monkeypatch.setattr(scheduler.ray, "get", self._fail)
+        monkeypatch.setattr(scheduler.ray, "available_resources", lambda: {"CPU": 4.0 * len(self.nodes)})
+
+    def _fail(self, error: Exception) -> None:
+        raise RayTaskError("set_up", "", pickle.loads(pickle.dumps(error)))
+
+
+def crew_of(most: int = 9) -> _RayCrew:
+    crew = _RayCrew(Execution(address="head:6379"), SETTINGS, most, OnCpu, None)
+    crew.measure()
+    return crew
+
+
+def test_a_worker_is_given_no_work_where_it_lacks_the_gpu_of_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_own_node", lambda: "this")
     with Preflight(Errand(tmp_path, SharedFolder(tmp_path / "meet", 1))) as flight:
         assert _Actor(OnCpu, SETTINGS, flight.visit, gpus=0).set_up().device == "cpu"
-        with pytest.raises(UnfitError, match="torch can use none"):
+        with pytest.raises(UnfitError, match="torch can use none") as unfit:
             _Actor(OnCpu, SETTINGS, flight.visit, gpus=0.5).set_up()
+    assert unfit.value.node == "this"
+
+
+def test_a_machine_that_turned_out_unfit_gets_nobody_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay(monkeypatch, "good", "better")
+    crew = crew_of()
+    assert {crew.hire().node for _ in range(crew.places())} == {"good", "better"}
+    ray.nodes.append("bad")
+    assert crew.places() == 3
+    hand = crew.hire()
+    assert hand.node == "bad"
+    with pytest.raises(WorkerLostError, match="bad cannot do this job"):
+        crew.result(UnfitError("bad cannot do this job: torch is 2.5 there", "bad"))
+    hand.kill()
+    assert crew.places() == 2
+    assert crew.hire().node == "", "nowhere for now"
+    assert ray.asked[-1]["label_selector"] == {"ray.io/node-id": "!in(bad)"}
+    assert "torch is 2.5 there" in (crew.shortage() or "")
+
+
+def test_a_machine_that_is_unfit_takes_no_place_of_the_good_ones_that_join_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = FakeRay(monkeypatch, "good", "bad")
+    crew = crew_of(most=2)
+    hands = {hand.node: hand for hand in (crew.hire(), crew.hire())}
+    with pytest.raises(WorkerLostError):
+        crew.result(UnfitError("bad cannot do this job", "bad"))
+    hands["bad"].kill()
+    ray.nodes.append("late")
+    assert crew.places() == 2
+    assert crew.hire().node == "late"
+    assert crew.shortage() is None, "it may only be slow to start"
+
+
+def test_where_no_machine_is_fit_there_is_no_place_and_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FakeRay(monkeypatch, "only")
+    crew = crew_of()
+    hand = crew.hire()
+    with pytest.raises(WorkerLostError):
+        crew.result(UnfitError("only cannot do this job: no weights", "only"))
+    hand.kill()
+    crew.hire()
+    assert crew.places() == 0
+    assert "only cannot do this job: no weights" in (crew.shortage() or "")
+
+
+def test_machines_that_have_all_left_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay(monkeypatch, "one")
+    crew = crew_of()
+    ray.nodes.clear()
+    assert crew.places() == 1
