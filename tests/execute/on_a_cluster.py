@@ -66,7 +66,7 @@ def seen_workers(execution: Execution, folder: Path, **changes: Any) -> dict[str
     try:
         with Farm(execution, SETTINGS, len(todos), Located, **changes) as farm:
             idle = farm.idle_machines
-            stop = lambda: len(seen) >= farm._crew.places() or time.monotonic() > deadline_s  # noqa: E731
+            stop = lambda: len(seen) >= max(1, farm._crew.places()) or time.monotonic() > deadline_s  # noqa: E731
             for event in farm.stylize(Queue(todos), stop):
                 if isinstance(event, Pulse):
                     seen |= {worker.name for worker in event.workers if worker.name}
