@@ -49,8 +49,8 @@ class Crew:
         """While the cluster is needed, see whether its head is there; films are put together without it."""
         return watching_head(self._config.execution.address, self._lost)
 
-    def at_work(self, most: int) -> Farm:
-        """The farm, with at most so many workers."""
+    def at_work(self, most: int, stop: Callable[[], bool]) -> Farm:
+        """The farm, with at most so many workers; it is not waited for once `stop()` is true."""
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config, self._originals)
             self._shelf.carry(settings)
@@ -65,8 +65,8 @@ class Crew:
 
             settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
             options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
-            farm = Farm(execution, settings, most, preflight=preflight, **options)
-            self._farm = self._stack.enter_context(farm)
+            options |= {"preflight": preflight, "stop": stop, "say": self._watcher.warned}
+            self._farm = self._stack.enter_context(Farm(execution, settings, most, **options))
             if preflight and (idle := self._farm.idle_machines):
                 self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm

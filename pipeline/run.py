@@ -126,7 +126,7 @@ class _Job:
 
     def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
         with self.crew.watched():
-            for event in self.crew.at_work(most).stylize(queue, self.stop):
+            for event in self.crew.at_work(most, self.stop).stylize(queue, self.stop):
                 ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:

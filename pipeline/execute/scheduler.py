@@ -39,7 +39,7 @@ NODE_LABEL = "ray.io/node-id"
 """Ray's own label of every machine, with its name for it."""
 
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
-FIRST_MACHINE_S = 600
+FIRST_MACHINE_S, FIRST_LOOK_S = 600, 0.5
 
 ANSWER_S = 180
 """Of a machine that is asked whether it is fit: a first Python there may take a minute, torch another."""
@@ -70,23 +70,30 @@ class Farm:
         make: Make = make_worker,
         arrived: Arrived = appears,
         preflight: Preflight | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
         """`most`: how many segments and batches there are at most, since more workers than that are of no use.
 
-        `preflight`, entered already, is asked whether machines can do the job, before they are given any of it.
+        `preflight`, entered already, is asked whether machines can do the job, before they are given any of it. Once
+        `stop()` is true, no machine is waited for any longer; `say` is told what is waited for.
         """
+        self._stop, self._say = stop, say
         self._execution, self._preflight = execution, preflight
         self._is_guest = ray.is_initialized()
         self._crew = _RayCrew(execution, settings, most, make, None if preflight is None else preflight.visit)
         self._dispatcher = Dispatcher(self._crew, execution.hang_timeout_s, arrived)
 
     def __enter__(self) -> Self:
-        """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
+        """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small.
+
+        Where it was asked to stop before there was any machine, there are no workers, and `stylize` is to stop at once.
+        """
         if not self._is_guest:
             _connect(self._execution)
         try:
-            self._crew.measure()
-            if self._preflight is not None:
+            has_machines = self._crew.measure(self._stop, self._say)
+            if has_machines and self._preflight is not None:
                 self._preflight.check(self._crew.machines(), ask_nodes)
         except BaseException:
             self._leave()
@@ -128,21 +135,17 @@ class _RayCrew:
             str, str
         ] = {}  # by Ray's names, and why; one that is mended joins under another name
 
-    def measure(self) -> None:
+    def measure(self, stop: Callable[[], bool], say: Callable[[str], object]) -> bool:
         """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
 
-        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for.
+        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for, unless `stop`,
+        whether there is one.
         """
-        deadline_s = time.monotonic() + FIRST_MACHINE_S
-        while not (nodes := _nodes()):
-            if time.monotonic() > deadline_s:
-                raise ClusterError(
-                    f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
-                    "see `ray status` there, and add machines: ray start --address=HEAD:6379"
-                )
-            time.sleep(0.5)
-        self._pool = size_pool(self._execution, nodes, self._most)
-        self._places = share_out(self._execution, nodes, self._pool)
+        nodes = _first_nodes(stop, say)
+        if nodes:
+            self._pool = size_pool(self._execution, nodes, self._most)
+            self._places = share_out(self._execution, nodes, self._pool)
+        return bool(nodes)
 
     def machines(self) -> dict[str, Node]:
         """Those that get workers, as `employed`."""
@@ -324,6 +327,24 @@ def _nodes() -> list[Node]:
         if node["Alive"]
     ]
     return [node for node in nodes if node.cpus or node.gpus]
+
+
+def _first_nodes(stop: Callable[[], bool], say: Callable[[str], object]) -> list[Node]:
+    """The machines of the cluster, as soon as there are any; none where that takes until `stop`."""
+    deadline_s, has_said = time.monotonic() + FIRST_MACHINE_S, False
+    while not (nodes := _nodes()) and not stop():
+        if time.monotonic() > deadline_s:
+            raise ClusterError(
+                f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
+                "see `ray status` there, and add machines: ray start --address=HEAD:6379"
+            )
+        if not has_said:
+            say(
+                f"no machine of the cluster gives any CPU or GPU away yet; waiting up to {FIRST_MACHINE_S} s for one"
+            )
+            has_said = True
+        time.sleep(FIRST_LOOK_S)
+    return nodes
 
 
 def _own_node() -> str:

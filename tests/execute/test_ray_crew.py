@@ -14,12 +14,15 @@ from ray.exceptions import RayTaskError
 from pipeline.config import Execution, Transfer
 from pipeline.execute import scheduler
 from pipeline.execute.crew import WorkerLostError
+from pipeline.execute.events import Pulse
 from pipeline.execute.inspection import Errand
 from pipeline.execute.job import WorkerInfo, WorkerSettings
 from pipeline.execute.meeting import SharedFolder
 from pipeline.execute.pool import Node
 from pipeline.execute.preflight import Preflight, UnfitError
-from pipeline.execute.scheduler import _Actor, _RayCrew
+from pipeline.execute.queue import Queue
+from pipeline.execute.scheduler import Farm, _Actor, _RayCrew
+from tests.execute.test_dispatch import todo
 
 SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
 
@@ -55,7 +58,7 @@ class FakeRay:
 
 def crew_of(most: int = 9) -> _RayCrew:
     crew = _RayCrew(Execution(address="head:6379"), SETTINGS, most, OnCpu, None)
-    crew.measure()
+    assert crew.measure(lambda: False, lambda text: None)
     return crew
 
 
@@ -121,3 +124,18 @@ def test_machines_that_have_all_left_are_waited_for(monkeypatch: pytest.MonkeyPa
     crew = crew_of()
     ray.nodes.clear()
     assert crew.places() == 1
+
+
+def test_the_wait_for_the_first_machine_is_told_and_ends_when_the_run_is_asked_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FakeRay(monkeypatch)
+    monkeypatch.setattr(scheduler, "FIRST_LOOK_S", 0)
+    monkeypatch.setattr(scheduler, "_connect", lambda _: None)
+    asked, said = iter([False, False, False]), list[str]()
+    stop = lambda: next(asked, True)  # noqa: E731
+    with Farm(Execution(address="head:6379"), SETTINGS, 9, OnCpu, stop=stop, say=said.append) as farm:
+        assert farm.idle_machines == 0
+        todos = [todo("a 0", 3)]
+        assert [event for event in farm.stylize(Queue(todos), stop) if not isinstance(event, Pulse)] == []
+    assert said == ["no machine of the cluster gives any CPU or GPU away yet; waiting up to 600 s for one"]
