@@ -188,7 +188,7 @@ def test_a_frame_over_which_three_workers_hang_is_set_aside_with_its_segment() -
 
 
 def test_without_a_limit_a_worker_may_take_for_ever() -> None:
-    crew = FakeCrew(90_000.0)
+    crew = FakeCrew(9_000.0)
     assert len(painters(work(crew, todo("a", 1)))) == 1
 
 
