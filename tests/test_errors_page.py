@@ -271,7 +271,9 @@ def bench(
     request: pytest.FixtureRequest, tmp_path: Path, style_image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Bench:
     if "a cluster that" in request.node.callspec.id:
-        monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests' cluster is none of this one's business
+        monkeypatch.setattr(
+            "ray.is_initialized", lambda: False
+        )  # other tests' cluster is none of this one's business
     else:
         monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))

@@ -39,7 +39,7 @@ against its segment, so that bad segments never cost a place."""
 PULSE_S = 0.5
 IDLE_S = 0.05  # between two looks where a worker has nothing to do, and something is still to begin
 GROWTH_S = 5.0  # between two looks for machines that have joined
-PLACEMENT_TIMEOUT_S = 60
+PLACEMENT_TIMEOUT_S = 180  # a busy machine takes a minute to start a process that imports torch
 FASTER = 1.5
 """A worker without work takes over the segment of one that is slower than it by this factor; measured speeds vary."""
 
