@@ -203,6 +203,10 @@ class RemoteShelf(Shelf):
                         fetching.exception()
                         self._make_hollow(self._frame(segment, index))
 
+    def discard(self, segment: Path, indices: Iterable[int]) -> None:
+        frames = (self._frame(segment, index) for index in indices)
+        self._run_folder.remove(str(path.relative_to(self._root)) for path in frames)
+
     def _frame(self, segment: Path, index: int) -> Path:
         return segment / f"{index:08d}.png"
 
