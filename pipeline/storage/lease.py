@@ -37,6 +37,9 @@ class Lease:
         if self._remote.create(LOCK, self._claim()):
             self.is_alone = True
             return
+        if self._is_ours():  # the answer was lost, and the put repeated
+            self.is_alone = True
+            return
         held = self._remote.state(LOCK)
         holder = _read(self._remote)
         if held is None or not (_is_gone(holder) or self._is_stale(held)):
@@ -45,7 +48,7 @@ class Lease:
                 f"another run is working in {self._remote.url} ({who}); wait for it, or stop it first. "
                 f"One that died counts as dead {STALE_S:g} s after its last sign of life"
             )
-        if not self._remote.replace(LOCK, self._claim(), over=held):
+        if not self._remote.replace(LOCK, self._claim(), over=held) and not self._is_ours():
             raise ResumeError(
                 f"another run has just begun in {self._remote.url}; wait for it, or stop it first"
             )
@@ -59,8 +62,11 @@ class Lease:
 
     def leave(self) -> None:
         """Let the run folder go."""
-        if _read(self._remote).get("token") == self._token:
+        if self._is_ours():
             self._remote.remove([LOCK])
+
+    def _is_ours(self) -> bool:
+        return bool(_read(self._remote).get("token") == self._token)
 
     def _claim(self) -> bytes:
         who = {"token": self._token, "process": os.getpid(), "host": socket.gethostname(), "boot": _boot()}

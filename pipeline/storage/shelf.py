@@ -8,6 +8,7 @@ on it, else every `lease.BEAT_S`.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 import stat
@@ -141,9 +142,17 @@ class RemoteShelf(Shelf):
             self._remote.replace(name, partial, over=there) if there else self._remote.create(name, partial)
         )
         self._forget(target)
-        if not done:
+        if not done and not self._is_put(partial, target):
             raise MediaError(f"{url_of(target)} was changed by someone else just now; run again")
         partial.unlink()
+
+    def _is_put(self, partial: Path, target: Path) -> bool:
+        """Whether the refused result is there: of a put whose answer was lost, its repetition is refused."""
+        there = self._remote.state(self._name(target))
+        if there is None or there.bytes != partial.stat().st_size:
+            return False
+        with partial.open("rb") as ours:
+            return hashlib.file_digest(ours, "sha256").hexdigest() == digest_of(target)
 
     def remove(self, target: Path) -> None:
         self._remote.remove([self._name(target)])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.durable import append_journal, read_journal
-from pipeline.errors import ResumeError
+from pipeline.errors import MediaError, ResumeError
 from pipeline.storage.journals import Journals
 from pipeline.storage.lease import STALE_S, Lease
+from pipeline.storage.places import here, make_place, place_of
 from pipeline.storage.remote import Remote
+from pipeline.storage.shelf import RemoteShelf
 from tests.storage.buckets import Bucket
 
 
@@ -84,6 +88,63 @@ def test_a_lock_is_held_until_its_holder_is_silent_or_gone(
     assert place.names("run") == ["run/lock"]
     second.leave()
     assert (first.is_alone, second.is_alone, place.names("run")) == (True, False, [])
+
+
+def repeated(put: Callable[..., bool]) -> Callable[..., bool]:
+    """A put whose answer is lost, so that it is done again."""
+
+    def twice(*args: Any, **options: Any) -> bool:
+        put(*args, **options)
+        return put(*args, **options)
+
+    return twice
+
+
+def test_a_lock_whose_answer_was_lost_is_held(place: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Remote(f"{place.url}/run")
+    monkeypatch.setattr(Remote, "create", repeated(Remote.create))
+    monkeypatch.setattr(Remote, "replace", repeated(Remote.replace))
+    first, second = Lease(there), Lease(there)
+    first.take()
+    assert first.is_alone
+    monkeypatch.setattr("os.kill", _no_such_process)
+    second.take()
+    assert not second.is_alone
+    second.leave()
+    assert place.names("run") == []
+
+
+def test_a_result_whose_answer_was_lost_is_put(place: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = place_of(f"{place.url}/out")
+    shelf, partial = RemoteShelf(output, f"{place.url}/out"), output / "partial.mp4"
+    monkeypatch.setattr(Remote, "create", repeated(Remote.create))
+    monkeypatch.setattr(Remote, "replace", repeated(Remote.replace))
+    make_place(here())
+    output.mkdir(parents=True)
+    for film in (b"one film", b"another film"):
+        partial.write_bytes(film)
+        shelf.put(partial, output / "film.mp4")
+        assert (place.read("out/film.mp4"), partial.exists()) == (film, False)
+
+
+def test_a_result_that_somebody_else_was_faster_with_is_left(
+    place: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = place_of(f"{place.url}/out")
+    shelf, partial = RemoteShelf(output, f"{place.url}/out"), output / "partial.mp4"
+    make_place(here())
+    output.mkdir(parents=True)
+    partial.write_bytes(b"ours")
+    create = Remote.create
+
+    def late(self: Remote, name: str, source: Any) -> bool:
+        place.put(f"out/{name}", b"them")
+        return create(self, name, source)
+
+    monkeypatch.setattr(Remote, "create", late)
+    with pytest.raises(MediaError, match="was changed by someone else"):
+        shelf.put(partial, output / "film.mp4")
+    assert place.read("out/film.mp4") == b"them"
 
 
 def _no_such_process(*_: object) -> None:
