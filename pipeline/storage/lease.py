@@ -11,8 +11,10 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,25 @@ class Lease:
         finally:
             self._remote.remove([name])
         return asked is not None and asked.modified_s - held.modified_s > STALE_S
+
+
+@contextmanager
+def repeating(do: Callable[[], object]) -> Iterator[None]:
+    """While this lasts, have something done every `BEAT_S` in a thread of its own, whatever it raises."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(BEAT_S):
+            with suppress(Exception):  # tried again; nobody would hear of a thread that has ended
+                do()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 _SINCE = time.strftime("%F %T")

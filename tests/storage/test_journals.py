@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from pipeline.durable import append_journal, read_journal
 from pipeline.errors import MediaError, ResumeError
+from pipeline.storage import lease
 from pipeline.storage.journals import Journals
 from pipeline.storage.lease import STALE_S, Lease
 from pipeline.storage.places import here, make_place, place_of
@@ -145,6 +148,56 @@ def test_a_result_that_somebody_else_was_faster_with_is_left(
     with pytest.raises(MediaError, match="was changed by someone else"):
         shelf.put(partial, output / "film.mp4")
     assert place.read("out/film.mp4") == b"them"
+
+
+def beats(place: Bucket) -> int:
+    return int(json.loads(place.read("out/.stylize/lock"))["beats"])
+
+
+def wait_for_beats(place: Bucket, more: int) -> None:
+    wanted, deadline_s = beats(place) + more, time.monotonic() + 10
+    while beats(place) < wanted:
+        assert time.monotonic() < deadline_s, "the lock is not written anew"
+        time.sleep(0.01)
+
+
+def test_a_run_shows_that_it_is_alive_while_a_journal_takes_its_time(
+    memory: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def push(self: Journals, *, everything: bool = False) -> None:
+        begun.set()
+        if everything:
+            wait_for_beats(memory, 2)
+        else:
+            assert may_end.wait(20)
+
+    monkeypatch.setattr(lease, "BEAT_S", 0.02)
+    monkeypatch.setattr(Journals, "push", push)
+    with RemoteShelf(place_of(f"{memory.url}/out"), f"{memory.url}/out").held():
+        assert begun.wait(10)
+        wait_for_beats(memory, 2)
+        may_end.set()
+    assert memory.names("out") == []
+
+
+def test_a_run_stays_alive_whatever_its_thread_comes_upon(
+    memory: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat, failed = Lease.beat, [0]
+
+    def fail(self: Lease) -> None:
+        if failed[0] < 3:
+            failed[0] += 1
+            raise RuntimeError("the interpreter is out of sorts")
+        beat(self)
+
+    monkeypatch.setattr(lease, "BEAT_S", 0.02)
+    monkeypatch.setattr(Lease, "beat", fail)
+    with RemoteShelf(place_of(f"{memory.url}/out"), f"{memory.url}/out").held():
+        wait_for_beats(memory, 2)
+    assert failed == [3]
 
 
 def _no_such_process(*_: object) -> None:
