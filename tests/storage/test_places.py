@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_what_was_used_longest_ago_is_forgotten_first(
         os.utime(folder / name, (used_s, 5))
     _forget(folder, besides=folder / "new")
     assert sorted(path.name for path in folder.iterdir()) == ["a", "new"]
+
+
+def test_downloads_that_go_on_are_not_forgotten_but_those_that_were_cut_off_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage.hand.MOST_KEPT_BYTES", 15)
+    for name in (".ab.part", "a.lock", ".cd.part", "b.lock", "old", "new"):
+        (tmp_path / name).write_bytes(bytes(10))
+    for name in (".ab.part", "a.lock", "old"):
+        os.utime(tmp_path / name, (0, time.time()))
+    for name in (".cd.part", "b.lock"):
+        os.utime(tmp_path / name, (0, 0))
+    _forget(tmp_path, besides=tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".ab.part", "a.lock", "new"]
 
 
 def test_all_paths_of_a_job_are_found_and_moved() -> None:
