@@ -71,7 +71,7 @@ class Lease:
         return bool(_read(self._remote).get("token") == self._token)
 
     def _claim(self) -> bytes:
-        who = {"token": self._token, "process": os.getpid(), "host": socket.gethostname(), "boot": _boot()}
+        who = {"token": self._token, "process": os.getpid(), **_machine()}
         return json.dumps({**who, "since": _SINCE, "beats": self._beats}).encode()
 
     def _is_stale(self, held: Thing) -> bool:
@@ -116,7 +116,8 @@ def _read(remote: Remote) -> dict[str, Any]:
 
 def _is_gone(holder: dict[str, Any]) -> bool:
     """Whether the holder was a process of this machine, and is no more."""
-    if (holder.get("host"), holder.get("boot")) != (socket.gethostname(), _boot()) or not _boot():
+    ours = _machine()
+    if not ours["boot"] or any(holder.get(key) != value for key, value in ours.items()):
         return False
     try:
         os.kill(int(holder["process"]), 0)
@@ -125,6 +126,14 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     except OSError:
         return False
     return False
+
+
+def _machine() -> dict[str, Any]:
+    """Where a process's number means that process: containers may have the same host name, and a kernel in common."""
+    numbers = None
+    with suppress(OSError):
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+    return {"host": socket.gethostname(), "boot": _boot(), "numbers": numbers}
 
 
 def _boot() -> str:

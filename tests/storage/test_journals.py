@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,26 @@ def test_a_lock_is_held_until_its_holder_is_silent_or_gone(
     assert place.names("run") == ["run/lock"]
     second.leave()
     assert (first.is_alone, second.is_alone, place.names("run")) == (True, False, [])
+
+
+def test_a_process_of_another_container_is_not_looked_for_here(
+    memory: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Remote(f"{memory.url}/run")
+    first, second = Lease(there), Lease(there)
+    stat = os.stat
+
+    def in_a_container(path: Any, **options: Any) -> Any:
+        if str(path) == "/proc/self/ns/pid":
+            return SimpleNamespace(st_ino=1)
+        return stat(path, **options)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(os, "stat", in_a_container)
+        first.take()
+    monkeypatch.setattr("os.kill", _no_such_process)
+    with pytest.raises(ResumeError, match="another run is working"):
+        second.take()
 
 
 def repeated(put: Callable[..., bool]) -> Callable[..., bool]:

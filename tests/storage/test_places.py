@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +75,26 @@ def test_places_of_processes_that_are_long_gone_are_removed(monkeypatch: pytest.
         os.utime(path, (0, 0))
     sweep(scratch())
     assert sorted(path.name for path in scratch().iterdir()) == sorted([alive.name, fresh.name, "sources"])
+
+
+def test_the_place_of_a_process_in_another_container_stays(tmp_path: Path) -> None:
+    """Its number is nobody's here, and it has been at work for a day."""
+    place = scratch() / "999999998-ab"
+    words = f"from pipeline.storage.places import make_place; make_place(__import__('pathlib').Path({str(place)!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{words}; print(flush=True); input()"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (place / "s3").mkdir()
+        os.utime(place, (0, 0))
+        sweep(scratch())
+        assert (place / "s3").exists()
+        process.kill()
+    sweep(scratch())
+    assert not place.exists()
 
 
 def test_what_was_used_longest_ago_is_forgotten_first(
