@@ -10,7 +10,7 @@ from pipeline.records import FrameRecord
 
 
 def make_whole(
-    index: int, folder: Path, make: Callable[[int], FrameRecord], throw_away: Callable[[Path, int], None]
+    index: int, folder: Path, make: Callable[[int], FrameRecord], throw_away: Callable[[Path, int], object]
 ) -> FrameRecord:
     """Make a frame of the segment in `folder`, and before it, once each, those of the segment that are damaged.
 
