@@ -40,6 +40,9 @@ class Watcher:
     def assembled(self, output: Output) -> None:
         """A source's output has been written and verified."""
 
+    def ended(self, status: str) -> None:
+        """The run is over, and still holds its folder: done, incomplete, interrupted or error."""
+
 
 @dataclass(frozen=True)
 class Outputs:

@@ -302,3 +302,8 @@ class Watchers(Watcher):
         """Told to all."""
         for watcher in self._watchers:
             watcher.assembled(output)
+
+    def ended(self, status: str) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.ended(status)

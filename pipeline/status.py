@@ -91,7 +91,7 @@ class JsonLines(Watcher):
 
 
 class StatusFile(Watcher):
-    """Keeps `status.json` up to date while a run goes on; `close` says how it ended.
+    """Keeps `status.json` up to date while a run goes on, and says how it ended.
 
     By a thread of its own: another machine tells by the file alone that the run lives, also where nothing happens for
     an hour, as while a long output is encoded. A run that finds nothing to do leaves the file as it is.
@@ -110,8 +110,8 @@ class StatusFile(Watcher):
             self._keep("running")
             Thread(target=self._keep_on, name="status", daemon=True).start()
 
-    def close(self, status: str) -> None:
-        """Say how the run ended: done, incomplete, interrupted or error; one that never began has nothing to say."""
+    def ended(self, status: str) -> None:
+        """Say how the run ended; one that never began has nothing to say."""
         with self._lock:
             self._is_over.set()  # the thread writes no more
             if self._meter.is_working and (

@@ -169,7 +169,7 @@ def test_another_terminal_sees_a_run_that_works_and_how_it_ended(space: Workspac
     assert f"process {os.getpid()} on {os.uname().nodename}" in told[0]
     assert told[1].startswith("1/10 frames · 10% · ETA")
     assert "clip.mp4[0-4] frame 2 · iteration 31 · loss 0.526 · cpu" in told
-    file.close("interrupted")
+    file.ended("interrupted")
     found = read_status(space)
     assert found is not None
     assert next(lines(found)).startswith("interrupted; run again to go on (begun ")
@@ -188,7 +188,7 @@ def test_a_run_in_which_nothing_happens_for_long_lives_for_another_machine(
     found = read_status(space)
     assert found is not None
     assert found["status"] == "running"
-    file.close("done")
+    file.ended("done")
     before = space.status.read_bytes()
     time.sleep(0.2)
     assert space.status.read_bytes() == before
@@ -214,7 +214,7 @@ def test_a_snapshot_can_be_taken_while_another_thread_counts() -> None:
 def test_a_run_whose_process_is_gone_is_not_said_to_work(space: Workspace) -> None:
     file = StatusFile(metered(), space)
     file.planned()
-    file.close("running")  # as it stands where the process is killed
+    file.ended("running")  # as it stands where the process is killed
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     space.status.write_text(
@@ -238,20 +238,20 @@ def test_a_damaged_status_is_none_or_one_line(space: Workspace, text: str) -> No
 def test_a_run_that_finds_nothing_to_do_leaves_the_status_as_it_is(space: Workspace) -> None:
     plan = Plan((planned(inspected(2)),))
     stock = Stock({segment.key: {i: record(i) for i in segment.order} for segment in plan.segments}, {})
-    StatusFile(metered(plan=plan, stock=stock), space).close("done")
+    StatusFile(metered(plan=plan, stock=stock), space).ended("done")
     before = space.status.read_bytes()
     file = StatusFile(metered(plan=plan, stock=stock), space)
     file.planned()
-    file.close("done")
+    file.ended("done")
     assert space.status.read_bytes() == before
-    file.close("interrupted")
+    file.ended("interrupted")
     assert space.status.read_bytes() != before
 
 
 def test_a_disk_that_takes_no_more_ends_nothing(space: Workspace) -> None:
     file = StatusFile(metered(), Workspace(space.output / "not" / "there"))
     file.planned()
-    file.close("done")
+    file.ended("done")
 
 
 def test_the_command_tells_a_run_in_json_lines_and_afterward_how_it_ended(

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config import load_config
 from pipeline.errors import ResumeError, SpaceError
+from pipeline.execute.events import Event
 from pipeline.ledger import Watcher
 from pipeline.report import album as album_module
 from pipeline.report import is_current, write_report
@@ -172,6 +173,50 @@ def test_a_run_whose_report_fails_is_done_and_warns(
     monkeypatch.setattr("pipeline.run.write_report", fail)
     assert run(job(clip, video=VIDEO), Listener()).status == "done"
     assert warnings == ["the report could not be written (a bug); to try again: stylize report"]
+
+
+def test_a_run_that_is_stopped_keeps_nobody_waiting_for_its_report(job: Job, clip: Path) -> None:
+    class Impatient(Watcher):
+        def __init__(self) -> None:
+            self.is_stopped, self.warnings = False, list[str]()
+
+        def happened(self, event: Event) -> None:
+            self.is_stopped = True
+
+        def warned(self, text: str) -> None:
+            self.warnings.append(text)
+
+    one = Impatient()
+    config = job(clip, video=VIDEO)
+    run(config, one, lambda: one.is_stopped)
+    assert one.warnings == ["the report was left out; to make it: stylize report"]
+    assert not Workspace(config.output).report.exists()
+
+
+def test_how_a_run_ended_is_told_while_it_holds_its_folder_and_before_the_report(
+    job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, config = list[str](), job(clip, video=VIDEO)
+    space = Workspace(config.output)
+
+    class Listener(Watcher):
+        def ended(self, status: str) -> None:
+            with pytest.raises(ResumeError, match="another run is working"), space.locked():
+                pass
+            told.append(status)
+
+    def fail(*_: Any) -> None:
+        told.append("report")
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("pipeline.run.write_report", fail)
+    run(config, Listener())
+    monkeypatch.setattr("pipeline.run._work", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(config, Listener())
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(config, Listener(), stop=lambda: True)
+    assert told == ["done", "report", "report", "error", "report", "interrupted"]
 
 
 def test_the_page_is_made_anew_where_something_has_changed_since(job: Job, clip: Path) -> None:
