@@ -21,7 +21,7 @@ from pipeline.report.album import album_of
 from pipeline.report.figures import read_figures
 from pipeline.report.films import address, film_of
 from pipeline.report.history import read_runs
-from pipeline.report.inputs import sources_of
+from pipeline.report.inputs import result_of, sources_of
 from pipeline.report.lanes import timeline
 from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
@@ -124,13 +124,13 @@ def _outputs(plan: Plan, journal: Mapping[str, Mapping[str, Any]], space: Worksp
     """The films' outputs: name, address and what was compared with the source when it was written."""
     found = []
     for source in plan.sources[:MOST_OUTPUTS]:
-        entry, target = journal.get(source.name, {}), space.output / source.output
-        is_there = target.exists() and "digest" in entry
+        entry = journal.get(source.name, {})
+        target = result_of(source.output, space) if "digest" in entry else None
         found.append(
             {
                 "name": shown(source.output),
-                "address": address(target, space.root) if is_there else None,
-                "checks": texts_in(entry.get("checks")) if is_there else (),
+                "address": None if target is None else address(target, space.root),
+                "checks": () if target is None else texts_in(entry.get("checks")),
             }
         )
     return found

@@ -51,6 +51,10 @@ def text(page: Path) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).replace("&#34;", '"').replace("&#39;", "'")
 
 
+def pictures_of(page: Path) -> list[str]:
+    return re.findall(r"data:image/webp", page.read_text("utf-8"))
+
+
 def test_the_head_says_what_was_made_from_what_and_what_it_took(made: Made) -> None:
     found = text(made.page)
     (ended,) = [json.loads(line) for line in made.space.events.open() if '"ended"' in line]
@@ -296,6 +300,29 @@ def test_what_a_strangers_run_folder_names_outside_of_the_input_is_not_shown(
     film["path"] = f"{tmp_path}/copy/in/../../secret.mp4"
     space.write(space.plan, {**plan, "sources": [film]})
     assert "secret" not in write_report(load_config(job)).read_text("utf-8")
+
+
+def test_nothing_is_shown_to_which_a_link_leads_out_of_the_input_and_the_output(
+    made: Made, tmp_path: Path
+) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    assert len(pictures_of(write_report(load_config(job)))) == 8 + 2 * 12
+
+    def lead_out(path: Path) -> None:
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+
+    lead_out(space.output / "a.jpg")
+    lead_out(tmp_path / "copy/in/b.png")
+    assert len(pictures_of(write_report(load_config(job)))) == 6 + 2 * 12
+    (space.output / "clip.mp4").unlink()
+    for path in space.segments.rglob("*.png"):
+        lead_out(path)
+    assert len(pictures_of(write_report(load_config(job)))) == 4 + 12
+    lead_out(tmp_path / "copy/in/clip.mp4")
+    assert len(pictures_of(write_report(load_config(job)))) == 4
 
 
 def test_damaged_journals_make_a_page_all_the_same(made: Made, tmp_path: Path) -> None:
