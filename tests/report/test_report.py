@@ -340,6 +340,31 @@ def test_damaged_journals_make_a_page_all_the_same(made: Made, tmp_path: Path) -
     assert "clip.mp4 and 3 photographs" in text(page)
 
 
+@pytest.mark.parametrize("value", ["1e999", "NaN", "1e308", "-1e308", "9" * 18])
+def test_figures_that_no_run_has_are_passed_over(made: Made, tmp_path: Path, value: str) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    for path, names in (
+        (space.records, "megapixel_iterations|loss|seconds|warp_error|iterations|frame"),
+        (space.events, "at|wall_s|iterations|megapixel_iterations|began"),
+    ):
+        lines = path.read_text().splitlines(keepends=True)
+        for name in names.split("|"):
+            lines += [re.sub(rf'"{name}": ?[^,}}]+', f'"{name}":{value}', line) for line in lines[-4:]]
+        path.write_text("".join(lines))
+    assert "clip.mp4 and 3 photographs" in text(write_report(load_config(job)))
+
+
+def test_runs_of_which_each_is_as_long_as_can_be_are_told(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    told = '{"what":"started","at":1}\n{"what":"ended","at":2,"wall_s":9e11,"status":"done"}\n'
+    space.events.write_text(told * 100)
+    assert "clip.mp4 and 3 photographs" in text(write_report(load_config(job)))
+
+
 def test_the_films_and_photographs_of_a_manifest_are_found(tmp_path: Path, style_image: Path) -> None:
     write_clip(tmp_path / "clip.mp4", frames=4, size=(96, 72))
     Image.fromarray(picture(1, 96, 72)).save(tmp_path / "a.png")
