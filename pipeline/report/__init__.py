@@ -15,6 +15,7 @@ from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
+from pipeline.media.sources import Source
 from pipeline.places import refuse_links
 from pipeline.plan import Plan
 from pipeline.report.album import album_of
@@ -46,11 +47,9 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     room in the budget.
     """
     space = Workspace(config.output)
-    sources = planned_sources(space)
-    if sources is None and not space.index.exists():
-        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+    sources = _sources_told(space)
     refuse_links(space.root, space.segments)
-    sources = sources_of(config, sources or ())
+    sources = sources_of(config, sources)
     brief = brief_of(config, Notebook(space.read(space.probes)))
     plan = without_blocked(survey(config, brief, sources), space)
     page = _page(config, space, plan, brief.judges.weights, command)
@@ -60,6 +59,19 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
         )
     replace(space.report, page)
     return space.report
+
+
+def _sources_told(space: Workspace) -> tuple[Source, ...]:
+    """The films that the last run set out to paint; `ResumeError` where nobody has said any."""
+    sources = planned_sources(space)
+    if sources is None and space.plan.exists() and "sources" not in space.read(space.plan):
+        raise ResumeError(
+            f"{space.plan} does not say which films were painted, since it is damaged or of an earlier version; "
+            "run again, which paints nothing twice: stylize run"
+        )
+    if sources is None and not space.index.exists():
+        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+    return sources or ()
 
 
 def fits(config: Config, space: Workspace, wanted: int | None = None) -> bool:

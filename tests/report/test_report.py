@@ -162,6 +162,20 @@ def test_without_a_run_there_is_nothing_to_report(job: Job, clip: Path) -> None:
     assert not config.output.exists()
 
 
+def test_a_run_folder_of_an_earlier_version_is_told_as_that_and_one_more_run_makes_the_page(
+    job: Job, clip: Path
+) -> None:
+    config = job(clip, video=VIDEO)
+    run(config)
+    space = Workspace(config.output)
+    space.report.unlink()
+    space.write(space.plan, {key: value for key, value in space.read(space.plan).items() if key != "sources"})
+    with pytest.raises(ResumeError, match="of an earlier version; run again, which paints nothing twice"):
+        write_report(config)
+    assert run(config).frames["stylized"] == 0
+    assert "clip.mp4, painted after" in text(space.report)
+
+
 def test_a_run_whose_report_fails_is_done_and_warns(
     job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
