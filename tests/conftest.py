@@ -12,10 +12,18 @@ import pytest
 import yaml
 
 from pipeline.config import Config, load_config
+from pipeline.media.priority import unhurried
 
 TINY = {"size": 48, "iterations": 6, "warm_iterations": 3}
 
 Job = Callable[..., Config]
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    """No test leaves this process with the real-time scheduling that SVT-AV1 gives to who opens it as root."""
+    with unhurried():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ClusterError, FrameError, PipelineError, UnableError
+from pipeline.errors import ClusterError, FrameError, PipelineError, SpaceError, StorageError, UnableError
 from pipeline.execute.crew import Call, Crew, Hand, WorkerLostError, WorkerRaisedError
 from pipeline.execute.events import (
     BatchTodo,
@@ -39,9 +39,14 @@ against its segment, so that bad segments never cost a place."""
 PULSE_S = 0.5
 IDLE_S = 0.05  # between two looks where a worker has nothing to do, and something is still to begin
 GROWTH_S = 5.0  # between two looks for machines that have joined
-PLACEMENT_TIMEOUT_S = 60
-FASTER = 1.3
+PLACEMENT_TIMEOUT_S = 180  # a busy machine takes a minute to start a process that imports torch
+FASTER = 1.5
 """A worker without work takes over the segment of one that is slower than it by this factor; measured speeds vary."""
+
+STAY = 4
+"""Frames that a segment stays with a worker, since another has to open it anew."""
+
+MEASURED = 5  # iterations that tell a worker's speed; of fewer the time goes into reading and writing
 
 Arrived = Callable[[Path], bool]
 """Whether a file that a worker has written is there, too, where the run is."""
@@ -62,6 +67,7 @@ class _Slot:
     progress: Progress | None = None
     opened: SegmentJob | Batch | None = None  # what the worker has open
     speed: float | None = None  # megapixel-iterations a second, a moving mean
+    frames: int = 0  # that it has finished of what it has open
     is_placed: bool = False  # its process lives
     is_let_go: bool = False  # it was asked for what it has in work, and gets nothing more
     is_near: bool = False  # what it writes is seen here
@@ -76,6 +82,8 @@ class Dispatcher:
         self._slots: list[_Slot] = []
         self._queue = Queue(())
         self._given_up = 0  # places whose workers always die
+        self._unable = set[str]()  # machines whose workers could not read or write
+        self._is_stopping = False
         self._grown_s = self._pulsed_s = float("-inf")
 
     def close(self) -> None:
@@ -92,11 +100,12 @@ class Dispatcher:
         """
         self._queue = queue
         while not queue.is_over or any(slot.todo for slot in self._slots):
-            if stopping := stop():
+            self._is_stopping = stop()
+            if self._is_stopping:
                 queue.clear()
             else:
                 self._grow()
-            self._hand_out(stopping)
+            self._hand_out()
             waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             if waiting or not queue.is_over:
                 for call in self._crew.wait(list(waiting), self._patience_s()):
@@ -121,30 +130,34 @@ class Dispatcher:
         hand, now_s = self._crew.hire(), self._crew.now_s()
         return _Slot(hand, hand.set_up(), now_s, now_s, asked=hand.progress(), deaths=deaths)
 
-    def _replace(self, slot: _Slot, reason: str) -> Iterator[Event]:
-        """Bury a dead worker, put what it had first in the queue or aside, and hire another one."""
+    def _replace(self, slot: _Slot, reason: str, *, blames_place: bool = False) -> Iterator[Event]:
+        """Bury a dead worker, put what it had first in the queue or aside, and hire another one.
+
+        It died of what it was at, if that was anything, unless its place is to blame.
+        """
         todo = slot.todo
         yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
         slot.hand.kill()
-        place = self._slots.index(slot)
-        if todo is None and slot.deaths + 1 >= SLOT_DEATHS:
-            del self._slots[place]
-            self._given_up += 1
-            if not self._slots:
-                raise ClusterError(
-                    f"{SLOT_DEATHS} workers in a row died, and no other is left; the last of: {reason}"
-                )
-            return
-        self._slots[place] = self._hire(slot.deaths + (todo is None))
-        if todo is None:
-            return
-        todo.deaths += 1
-        if todo.deaths < SEGMENT_DEATHS:
-            self._queue.put_back(todo)
-        else:
+        if todo is not None and not blames_place:
+            todo.deaths += 1
+        if todo is not None and todo.deaths >= SEGMENT_DEATHS:
             what = "it" if isinstance(todo, BatchTodo) else f"frame {todo.missing[0]}"
             message = f"{what} killed {todo.deaths} workers in a row; the last died of: {reason}"
             yield from self._give_up(todo, todo.missing[0], message)
+        elif todo is not None:
+            self._queue.put_back(todo)
+        self._fill(slot, slot.deaths + (blames_place or todo is None), reason)
+
+    def _fill(self, slot: _Slot, deaths: int, reason: str) -> None:
+        """Hire for the place of a dead worker, unless too many died of the place itself."""
+        place = self._slots.index(slot)
+        if deaths < SLOT_DEATHS:
+            self._slots[place] = self._hire(deaths)
+            return
+        del self._slots[place]
+        self._given_up += 1
+        if not self._slots:
+            raise ClusterError(f"{deaths} workers in a row died, and no other is left; the last of: {reason}")
 
     def _replace_hung(self) -> Iterator[Event]:
         """Take those for dead who were asked for something and have not come forward for too long."""
@@ -168,11 +181,11 @@ class Dispatcher:
 
     # --- what they are asked ---
 
-    def _hand_out(self, stopping: bool) -> None:
+    def _hand_out(self) -> None:
         """Give everybody who waits the next frame or batch; once nothing can be begun, nobody else is asked for."""
         is_there_more = True
         for slot in [slot for slot in self._slots if slot.pending is None]:
-            if stopping and not self._waits_for_writing(slot):
+            if self._is_stopping and not self._waits_for_writing(slot):
                 slot.todo = None
             elif slot.pending is None:
                 todo = slot.todo or (self._queue.take(len(self._slots)) if is_there_more else None)
@@ -189,6 +202,7 @@ class Dispatcher:
         else:
             batch = None if slot.opened is todo.job else todo.job
             slot.pending = slot.hand.paint_pictures(tuple(todo.missing), batch)
+        slot.frames = slot.frames if slot.opened is todo.job else 0
         slot.todo, slot.opened, slot.progress = todo, todo.job, None
         slot.heard_s = self._crew.now_s()
 
@@ -207,10 +221,14 @@ class Dispatcher:
 
     def _hand_over(self, slot: _Slot, todo: Todo) -> None:
         """Give the rest of a segment to a worker that is idle, and faster; every frame is whoever's comes by."""
+        if self._is_stopping or slot.frames < STAY:
+            return
         idle = [s for s in self._slots if s.pending is None and s.todo is None and s.speed is not None]
         fastest = max(idle, key=lambda s: s.speed or 0.0, default=None)
         if fastest is not None and slot.speed and (fastest.speed or 0.0) > FASTER * slot.speed:
-            slot.todo = slot.progress = None
+            slot.todo = slot.progress = slot.opened = (
+                None  # should it come back, others have worked on it meanwhile
+            )
             self._assign(fastest, todo)
 
     # --- what they answer ---
@@ -228,7 +246,7 @@ class Dispatcher:
             yield from self._replace(slot, str(error))
         else:
             if isinstance(answer, WorkerInfo):
-                slot.info, slot.deaths = answer, 0
+                slot.info = answer
             elif isinstance(answer, Painted):
                 yield from self._finish_pictures(slot, answer)
             else:
@@ -238,7 +256,8 @@ class Dispatcher:
         todo = slot.todo
         assert isinstance(todo, Todo)
         todo.missing.popleft()
-        todo.deaths = 0
+        todo.deaths = slot.deaths = 0
+        slot.frames += 1
         self._check_arrived(frame_path(todo.job.folder, record.frame), record.worker)
         _measure(slot, record)
         yield FrameFinished(record, todo.job)
@@ -252,7 +271,7 @@ class Dispatcher:
     def _finish_pictures(self, slot: _Slot, painted: Painted) -> Iterator[Event]:
         todo = slot.todo
         assert isinstance(todo, BatchTodo)
-        todo.deaths = 0
+        todo.deaths = slot.deaths = 0
         for index, records in painted.records.items():
             todo.missing.remove(index)
             if not slot.is_near:
@@ -278,6 +297,9 @@ class Dispatcher:
 
         The unknown may have left the worker unfit, as a broken CUDA context does, so it counts as its death.
         """
+        if isinstance(cause, StorageError | SpaceError) and self._is_alone_with_it(slot):
+            yield from self._replace(slot, first_line(cause), blames_place=True)
+            return
         if isinstance(cause, UnableError):
             raise cause
         if slot.todo is None:
@@ -288,6 +310,12 @@ class Dispatcher:
         todo, slot.todo = slot.todo, None
         frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
         yield from self._give_up(todo, frame, str(cause))
+
+    def _is_alone_with_it(self, slot: _Slot) -> bool:
+        """Whether, of several machines, this one is the only that cannot read or write: its network, its disk."""
+        here = slot.info.machine if slot.info else ""
+        self._unable.add(here)
+        return self._unable == {here} and any(s.info and s.info.machine != here for s in self._slots)
 
     def _give_up(self, todo: Todo | BatchTodo, frame: int, message: str) -> Iterator[Event]:
         """Set a segment aside with all of its source that has not begun, or what is left of a batch."""
@@ -319,7 +347,7 @@ class Dispatcher:
 
 def _measure(slot: _Slot, record: FrameRecord) -> None:
     """Bring what is known of a worker's speed up to date."""
-    if record.seconds > 0 and record.megapixel_iterations > 0:
+    if record.seconds > 0 and record.iterations >= MEASURED:
         speed = record.megapixel_iterations / record.seconds
         slot.speed = speed if slot.speed is None else 0.8 * slot.speed + 0.2 * speed
 

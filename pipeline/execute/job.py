@@ -175,11 +175,12 @@ class Painted:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Who a worker is and what it works on."""
+    """Who a worker is, what it works on, and where."""
 
     name: str
     device: str
     threads: int
+    machine: str = ""
 
 
 @dataclass(frozen=True)

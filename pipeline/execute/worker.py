@@ -104,7 +104,7 @@ class Worker:
             from pipeline.motion.raft import load_raft
 
             self._estimate = load_raft(flow_file(settings.flow_weights)[0], device)
-        return WorkerInfo(self._name, str(device), torch.get_num_threads())
+        return WorkerInfo(self._name, str(device), torch.get_num_threads(), socket.gethostname())
 
     def stylize_frame(self, index: int, job: SegmentJob | None = None) -> FrameRecord:
         """Make one frame of a segment finished, and return its record.

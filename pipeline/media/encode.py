@@ -32,6 +32,7 @@ from pipeline.media.clock import Clock
 from pipeline.media.color import FULL, ColorTags, swscale_matrix
 from pipeline.media.container import open_media, video_stream
 from pipeline.media.formats import ANIMATIONS, CODECS, Coding, Encoding, coding_of, container_of
+from pipeline.media.priority import unhurried
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.media.stills import to_palette, write_still
@@ -138,7 +139,8 @@ def _encode(
                 stream.metadata.update(kept_tags(video.metadata))
                 if clock.container not in ANIMATIONS:
                     out.set_chapters(chapters_of(origin, part))
-            out.start_encoding()
+            with unhurried():
+                out.start_encoding()
         encoded = _encode_frames(chain([head], supply), stream, target, clock, coding)
         _interleave(encoded, copied, copies, out, target)
     return tuple(notes)

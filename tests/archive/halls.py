@@ -95,7 +95,7 @@ NARROW_FARM = partial(Farm, make=narrow_worker)
 def open_hall(monkeypatch: pytest.MonkeyPatch, *, workers: int = 1, narrow: bool = True) -> None:
     """From now on jobs are done here; `narrow`: with the narrow network, which wants `transfer.network: raw`."""
 
-    def make(*args: Any) -> Hall:
+    def make(*args: Any, **_: Any) -> Hall:
         return Hall(*args)
 
     monkeypatch.setattr(Hall, "workers", workers)

@@ -6,14 +6,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, SpaceError, StorageError
 from pipeline.execute.crew import WorkerLostError, WorkerRaisedError
-from pipeline.execute.dispatch import GROWTH_S, PLACEMENT_TIMEOUT_S, SLOT_DEATHS, Dispatcher
+from pipeline.execute.dispatch import GROWTH_S, PLACEMENT_TIMEOUT_S, SLOT_DEATHS, STAY, Dispatcher
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, Todo, WorkerLost
 from pipeline.execute.job import Batch, Progress, SegmentJob, WorkerInfo
 from pipeline.execute.queue import Queue
@@ -40,12 +41,16 @@ class _Hand:
     number: int
     frame_s: float
     calls: list[tuple[float, int]] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)  # the frames with which a segment was opened
     working: tuple[str, int] | None = None
     job: SegmentJob | None = None
     is_dead: bool = False
 
     def set_up(self) -> _Call:
-        return self.crew.promise(WorkerInfo(f"w{self.number}", "cpu", 1), self.crew.set_up_s(self.number))
+        return self.crew.promise(
+            WorkerInfo(f"w{self.number}", "cpu", 1, self.crew.machine_of(self.number)),
+            self.crew.set_up_s(self.number),
+        )
 
     def stylize_frame(self, index: int, job: SegmentJob | None) -> _Call:
         self.job = job or self.job
@@ -53,8 +58,10 @@ class _Hand:
         now_s, name = self.crew.now_s(), self.job.name
         self.working = (name, index)
         self.calls.append((now_s, index))
+        self.opened += [index] * (job is not None)
+        self.frame_s = self.crew.slows.get((self.number, index), self.frame_s)
         record = FrameRecord(
-            "s", index, name, "cold", 1, 1.0, (1.0,), 1.0, None, self.frame_s, f"w{self.number}", 1
+            "s", index, name, "cold", 9, 1.0, (1.0,), 1.0, None, self.frame_s, f"w{self.number}", 1
         )
         takes_s = NEVER if self.crew.hangs[name, index] else self.frame_s
         self.crew.hangs[name, index] -= takes_s == NEVER
@@ -82,7 +89,12 @@ class FakeCrew:
         self.speeds_s, self.joining = speeds_s, ((0.0, len(speeds_s)), *joining)
         self.clock_s, self.hangs, self.hired = 0.0, Counter[tuple[str, int]](), list[_Hand]()
         self.lacking: str | None = None
+        self.slows: dict[
+            tuple[int, int], float
+        ] = {}  # by worker and frame: what it takes for one from then on
+        self.troubles: dict[str, Exception] = {}  # by worker: what it raises instead of a record
         self.set_up_of: Callable[[int], float] = lambda number: SET_UP_S
+        self.machine_of: Callable[[int], str] = lambda number: f"m{number}"
         self.steps = lambda working: 0
 
     def set_up_s(self, number: int) -> float:
@@ -109,8 +121,8 @@ class FakeCrew:
         return [call for call in calls if call.at_s <= self.clock_s]
 
     def result(self, call: _Call) -> Any:
-        if isinstance(call.answer, Exception):
-            raise call.answer
+        if isinstance(call.answer, FrameRecord) and call.answer.worker in self.troubles:
+            raise WorkerRaisedError(self.troubles[call.answer.worker])
         return call.answer
 
     def now_s(self) -> float:
@@ -176,7 +188,7 @@ def test_a_frame_over_which_three_workers_hang_is_set_aside_with_its_segment() -
 
 
 def test_without_a_limit_a_worker_may_take_for_ever() -> None:
-    crew = FakeCrew(90_000.0)
+    crew = FakeCrew(9_000.0)
     assert len(painters(work(crew, todo("a", 1)))) == 1
 
 
@@ -218,6 +230,47 @@ def test_a_segment_goes_on_with_a_faster_worker_that_has_nothing_to_do() -> None
     assert late == ["w1"] * late.count("w1") + ["w0"] * late.count("w0")  # in order, handed over once
     assert late.count("w0") > 10
     assert crew.clock_s < 45  # the slow one alone would take 79 s for it
+
+
+def test_a_segment_that_comes_back_to_a_worker_is_opened_anew() -> None:
+    crew = FakeCrew(1.0, 4.0)
+    crew.slows = {(0, 6): 40.0, (1, 8): 1.0}  # the fast one becomes slow, and the other fast
+    found = work(crew, todo("a", 5), todo("b", 60))
+    makers = [painters(found)["b", index] for index in range(60)]
+    stays = [index for index in range(60) if index == 0 or makers[index] != makers[index - 1]]
+    assert len(stays) >= 3, makers
+    for index in stays:
+        hand = crew.hired[int(makers[index][1:])]
+        assert index in hand.opened
+    assert all(b - a >= STAY for a, b in pairwise(stays))
+
+
+def test_once_asked_to_stop_no_segment_is_handed_over_and_no_frame_begun() -> None:
+    crew = FakeCrew(1.0, 4.0)
+    dispatcher = Dispatcher(crew, None, arrived=lambda path: True)
+    asked_s = 30.0
+    for _ in dispatcher.stylize(Queue([todo("a", 10), todo("b", 40)]), lambda: crew.clock_s >= asked_s):
+        assert crew.clock_s < 1e6, "this hangs"
+    assert max(at_s for hand in crew.hired for at_s, _ in hand.calls) <= asked_s
+    assert len(crew.hired[0].calls) > 10  # it was handed the rest of the other's segment before
+
+
+@pytest.mark.parametrize("error", [StorageError("no route to the bucket"), SpaceError("no room in /tmp")])
+def test_a_machine_that_alone_cannot_read_or_write_loses_its_work_to_the_others(error: Exception) -> None:
+    crew = FakeCrew(1.0, 1.0)
+    crew.troubles = {f"w{number}": error for number in range(1, 9)}  # every one of the second place
+    crew.machine_of = lambda number: "m0" if number == 0 else "m1"
+    found = work(crew, todo("a", 9), todo("b", 9))
+    assert set(painters(found).values()) == {"w0"}
+    assert not [event for event in found if isinstance(event, SegmentFailed)]
+    assert len(crew.hired) == 1 + SLOT_DEATHS
+
+
+def test_what_two_machines_cannot_read_or_write_ends_the_run() -> None:
+    crew = FakeCrew(1.0, 1.0)
+    crew.troubles = {f"w{number}": StorageError("no route to the bucket") for number in range(9)}
+    with pytest.raises(StorageError, match="no route to the bucket"):
+        work(crew, todo("a", 9), todo("b", 9))
 
 
 def test_workers_of_one_speed_keep_their_segments() -> None:

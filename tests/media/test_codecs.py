@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,23 @@ def test_color_tags_and_colors_survive_each_codec(
 def test_h265_in_mp4_is_tagged_as_apple_wants_it(tmp_path: Path, clip: Path) -> None:
     encoded(clip, tmp_path / "b.mp4", coding_of(Encoding(codec="h265"), "mp4"), 5)
     assert b"hvc1" in (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there it is not seen")
+@pytest.mark.parametrize("codec", ["av1", "h264"])
+def test_no_encoder_makes_this_process_push_all_others_aside(tmp_path: Path, clip: Path, codec: Any) -> None:
+    """SVT-AV1 does, as root."""
+    was = probe(source_of(clip), rate=RATE)
+    seen: set[int] = set()
+
+    def frames() -> Iterator[Any]:
+        for frame in decode_frames(source_of(clip), was, 0, 8):
+            yield frame
+            seen.update(os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir())
+
+    target, coding = tmp_path / "b.mkv", coding_of(Encoding(codec=codec), "mkv")
+    encode_video(frames(), target, source_of(clip), was, 0, 8, coding)
+    assert seen == {os.SCHED_OTHER}
 
 
 def test_encoders_say_nothing(tmp_path: Path) -> None:
