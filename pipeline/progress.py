@@ -149,7 +149,9 @@ class Meter(Watcher):
                 for s in source.segments
                 if s.kind == "paint" and s.first not in stock.finished[s.key]
             )
-            missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
+            missing = {
+                key: frames for source in plan.sources for key, frames in stock.missing(source).items()
+            }
             self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
             self._failures.extend(plan.failures)
             self._failed += len(plan.failures)

@@ -63,9 +63,7 @@ def run(
     return summary
 
 
-def _work(
-    config: Config, space: Workspace, watcher: Watcher, stop: Stop, command: Sequence[str]
-) -> Summary:
+def _work(config: Config, space: Workspace, watcher: Watcher, stop: Stop, command: Sequence[str]) -> Summary:
     began = time.monotonic()
     with ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
@@ -81,7 +79,7 @@ def _work(
             films = None if stop() else stream.films()
         ledger = job.work(films, stream)
         summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
-        chronicle.ended(summary)
+        chronicle.conclude(summary)
         return summary
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pipeline.records import FrameRecord, is_of_picture, to_record
 
-
 MOST = 1e12
 """No figure of a record or a run is as large; one that is comes of damage. So sums stay finite, and times are dates."""
 

@@ -7,7 +7,6 @@ from pathlib import PurePath
 
 from pipeline.media.items import printable
 
-
 _LONGEST_S = timedelta.max.total_seconds()
 
 
