@@ -110,7 +110,7 @@ def run(
         loaded = load_config(config, set_ or ())
         summary = _run(loaded, progress, as_json, _command(config, set_))
         print_summary(summary, as_json)
-        if progress in (HowShown.auto, HowShown.lines):
+        if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
             print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -339,27 +339,21 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
 
     meter = Meter()
     told = StatusFile(meter, Workspace(config.output))
-    ended = "error"
     with Display(open_console(shown=shown), meter) as display:
         interruption = Interruption(display, meter)
         lines = JsonLines(meter, lambda line: say(line, err=True)) if shown == "json" else Watcher()
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
-            told.close("error")
+            told.ended("error")
             display.close()
             with suppress(typer.Exit):
                 fail(words, UNABLE, as_json, debug=False)
             sys.stdout.flush()
             os._exit(UNABLE)
 
-        try:
-            with watching_head(config.execution.address, lose_head):
-                summary = run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
-            ended = summary.status
-        finally:
-            told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
-    return summary
+        with watching_head(config.execution.address, lose_head):
+            return run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
 
 
 if __name__ == "__main__":

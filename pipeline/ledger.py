@@ -41,6 +41,9 @@ class Watcher:
     def assembled(self, output: Output) -> None:
         """A source's output has been written and verified."""
 
+    def ended(self, status: str) -> None:
+        """The run is over, and still holds its folder: done, incomplete, interrupted or error."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -102,7 +105,7 @@ class Ledger:
         self._mended: set[str] = set()  # sources of which damaged frames have been made again
         for name, count in self._open.items():
             if not count and name not in self._current:
-                self._assembling[name] = keeper.submit(self._assemble, self._sources[name])
+                self._have_assembled(name)
 
     def note(self, event: Event) -> None:
         """Take down what happened."""
@@ -126,7 +129,7 @@ class Ledger:
                 name = job.source.name
                 self._open[name] -= 1
                 if not self._open[name]:
-                    self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
+                    self._have_assembled(name)
             case SegmentFailed(job, frame, error):
                 self._failures.append(Failure(job.source.name, frame, error))
 
@@ -144,7 +147,11 @@ class Ledger:
         return again
 
     def _reopen(self, source: SourcePlan, transfer: Transfer) -> list[Todo]:
-        """Have the frames of a source made again that are not there any more, and it assembled after that."""
+        """Have the frames of a source made again that are not there any more, and it assembled after that.
+
+        At once where there are none, since all were sound when they were looked at a second time.
+        """
+        del self._assembling[source.name]
         alone = Plan((source,))
         stock = take_stock(alone, self._space, clean=False)  # the encoder may be packing there
         missing = stock.missing(source)
@@ -156,6 +163,8 @@ class Ledger:
                 self._stylized -= counts and not was_there
         self._open[source.name] = len(missing)
         self._keeper.reopen(missing)
+        if not missing:
+            self._have_assembled(source.name)
         return todos(alone, stock, self._space, transfer)
 
     def close(self, *, interrupted: bool, wall_s: float) -> Summary:
@@ -187,6 +196,9 @@ class Ledger:
             wall_s=wall_s,
             recomputed={**self._stock.reasons, **tally.reasons},
         )
+
+    def _have_assembled(self, name: str) -> None:
+        self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
 
     def _assemble(self, source: SourcePlan) -> Output:
         with self._keeper.output(source):
