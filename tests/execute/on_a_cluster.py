@@ -94,12 +94,12 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
             assert flight._here is not None
             flight._here = replace(flight._here, versions={**flight._here.versions, "torch": "0.4"})
             flight.check = lambda *_: None  # type: ignore[method-assign]  # as if they had joined afterwards
-            dispatch.PLACEMENT_TIMEOUT_S = 5
+            usual_s, dispatch.PLACEMENT_TIMEOUT_S = dispatch.PLACEMENT_TIMEOUT_S, 5
             execution = Execution(address=address, gpus_per_worker=0, workers=1)
             try:
                 return seen_workers(execution, folder, preflight=flight)
             finally:
-                dispatch.PLACEMENT_TIMEOUT_S = 60
+                dispatch.PLACEMENT_TIMEOUT_S = usual_s
 
     def without_cuda() -> Any:
         scheduler.ANSWER_S = 180  # torch is imported there
