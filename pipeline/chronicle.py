@@ -105,7 +105,7 @@ class Chronicle(Watcher):
                 picture = batch.pictures[index]
                 self._fail(Failure(picture.name, None, error), str(picture.path))
 
-    def ended(self, summary: Summary) -> None:
+    def conclude(self, summary: Summary) -> None:
         """Take down how the run ended, and what failed without any work."""
         self._is_over = True
         known = {(one["source"], one["error"]) for one in self._failed}

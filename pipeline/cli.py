@@ -110,7 +110,7 @@ def run(
         loaded = load_config(config, set_ or ())
         summary = _run(loaded, progress, as_json, _command(config, set_))
         print_summary(summary, as_json)
-        if progress in (HowShown.auto, HowShown.lines):
+        if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
             print_report(loaded)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
@@ -338,27 +338,21 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
 
     meter = Meter()
     told = StatusFile(meter, Workspace(config.output))
-    ended = "error"
     with Display(open_console(shown=shown), meter) as display:
         interruption = Interruption(display, meter)
         lines = JsonLines(meter, lambda line: say(line, err=True)) if shown == "json" else Watcher()
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
-            told.close("interrupted")
+            told.ended("interrupted")
             display.close()
             with suppress(typer.Exit):
                 fail(words, INTERRUPTED, as_json, debug=False)
             sys.stdout.flush()
             os._exit(INTERRUPTED)
 
-        try:
-            watchers = Watchers(meter, display, lines, told)
-            summary = run_job(config, watchers, interruption.asked, command, lose_head)
-            ended = summary.status
-        finally:
-            told.close("interrupted" if interruption.was_asked and ended == "error" else ended)
-    return summary
+        watchers = Watchers(meter, display, lines, told)
+        return run_job(config, watchers, interruption.asked, command, lose_head)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.config_paths import kind_of
+from pipeline.durable import no_link
 from pipeline.errors import MediaError
 from pipeline.media.photo_formats import UNREADABLE, open_limited
 
@@ -35,7 +37,8 @@ def decode_frame(path: Path, check: Callable[[bytes], None] | None = None) -> Fr
     try:
         if kind_of(path) == "special":
             raise OSError("it is a device or a pipe")
-        data = path.read_bytes()
+        with os.fdopen(no_link(path, os.O_RDONLY), "rb") as file:  # nothing but what a run committed
+            data = file.read()
         if check is not None:
             check(data)
         with open_limited(BytesIO(data), "PNG") as picture:

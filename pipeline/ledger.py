@@ -19,6 +19,7 @@ from pipeline.keeper import Keeper
 from pipeline.packs import throw_away_damaged
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock, folder_of, take_stock, todos
+from pipeline.storage.places import with_urls
 from pipeline.workspace import Workspace, append_journal
 
 
@@ -39,6 +40,9 @@ class Watcher:
 
     def assembled(self, output: Output) -> None:
         """A source's output has been written and verified."""
+
+    def ended(self, status: str) -> None:
+        """The run is over, and still holds its folder: done, incomplete, interrupted or error."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Ledger:
         self._mended: set[str] = set()  # sources of which damaged frames have been made again
         for name, count in self._open.items():
             if not count and name not in self._current:
-                self._assembling[name] = keeper.submit(self._assemble, self._sources[name])
+                self._have_assembled(name)
 
     def note(self, event: Event) -> None:
         """Take down what happened."""
@@ -125,7 +129,7 @@ class Ledger:
                 name = job.source.name
                 self._open[name] -= 1
                 if not self._open[name]:
-                    self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
+                    self._have_assembled(name)
             case SegmentFailed(job, frame, error):
                 self._failures.append(Failure(job.source.name, frame, error))
 
@@ -143,7 +147,11 @@ class Ledger:
         return again
 
     def _reopen(self, source: SourcePlan, transfer: Transfer) -> list[Todo]:
-        """Have the frames of a source made again that are not there any more, and it assembled after that."""
+        """Have the frames of a source made again that are not there any more, and it assembled after that.
+
+        At once where there are none, since all were sound when they were looked at a second time.
+        """
+        del self._assembling[source.name]
         alone = Plan((source,))
         stock = take_stock(alone, self._space, clean=False)  # the encoder may be packing there
         missing = stock.missing(source)
@@ -155,6 +163,8 @@ class Ledger:
                 self._stylized -= counts and not was_there
         self._open[source.name] = len(missing)
         self._keeper.reopen(missing)
+        if not missing:
+            self._have_assembled(source.name)
         return todos(alone, stock, self._space, transfer)
 
     def close(self, *, interrupted: bool, wall_s: float) -> Summary:
@@ -164,7 +174,7 @@ class Ledger:
             try:
                 outputs[name] = future.result()
             except MediaError as error:
-                self._failures.append(Failure(name, None, str(error)))
+                self._failures.append(Failure(name, None, with_urls(str(error))))
         self._keeper.close()
         missing = len(self._sources) - len(outputs)
         tally = self._stream.tally
@@ -187,13 +197,21 @@ class Ledger:
             recomputed={**self._stock.reasons, **tally.reasons},
         )
 
+    def _have_assembled(self, name: str) -> None:
+        self._assembling[name] = self._keeper.submit(self._assemble, self._sources[name])
+
     def _assemble(self, source: SourcePlan) -> Output:
         with self._keeper.output(source):
             try:
                 output = assemble(source, self._space)
             except DamagedFrameError:
-                for first, stop, segment in source.homes:
-                    throw_away_damaged(folder_of(segment, self._space), range(first, stop))
+                self._throw_away_damaged(source)
                 raise
         self._watcher.assembled(output)
         return output
+
+    def _throw_away_damaged(self, source: SourcePlan) -> None:
+        shelf = self._space.shelf
+        for first, stop, segment in source.homes:
+            folder = folder_of(segment, self._space)
+            shelf.discard(folder, throw_away_damaged(folder, shelf.fetched(folder, range(first, stop))))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from statistics import mean
+from threading import RLock
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -122,9 +123,10 @@ def _plural(count: int, noun: str) -> str:
 
 
 class Meter(Watcher):
-    """Counts a run's events; `snapshot` may be asked at any time, by the thread that tells it of events."""
+    """Counts a run's events; `snapshot` may be asked at any time, from any thread."""
 
     def __init__(self) -> None:
+        self._lock = RLock()  # a signal that comes in the middle may ask, too
         self.is_working = False  # the plan is made, and work has begun
         self._total = self._done = self._to_make = self._cold_left = 0
         self._lost = self._failed = 0
@@ -137,22 +139,34 @@ class Meter(Watcher):
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Count what there is to do, and what is there."""
-        self.is_working = True
-        self._archive = archive
-        self._total, self._done = plan.frames, stock.reused
-        self._cold_left = sum(
-            (s.stop - s.first if not source.is_warm else 1)
-            for source in plan.sources
-            for s in source.segments
-            if s.kind == "paint" and s.first not in stock.finished[s.key]
-        )
-        missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
-        self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
-        self._failures.extend(plan.failures)
-        self._failed += len(plan.failures)
+        with self._lock:
+            self.is_working = True
+            self._archive = archive
+            self._total, self._done = plan.frames, stock.reused
+            self._cold_left = sum(
+                (s.stop - s.first if not source.is_warm else 1)
+                for source in plan.sources
+                for s in source.segments
+                if s.kind == "paint" and s.first not in stock.finished[s.key]
+            )
+            missing = {
+                key: frames for source in plan.sources for key, frames in stock.missing(source).items()
+            }
+            self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
+            self._failures.extend(plan.failures)
+            self._failed += len(plan.failures)
 
     def happened(self, event: Event) -> None:
         """Take an event in."""
+        with self._lock:
+            self._count(event)
+
+    def snapshot(self) -> Snapshot:
+        """How far the run is."""
+        with self._lock:
+            return self._snapshot()
+
+    def _count(self, event: Event) -> None:
         match event:
             case FrameFinished(record, _):
                 self._done += not record.draft
@@ -171,8 +185,7 @@ class Meter(Watcher):
                 self._failed += 1
                 self._failures.append(Failure(job.source.name, frame, error))
 
-    def snapshot(self) -> Snapshot:
-        """How far the run is."""
+    def _snapshot(self) -> Snapshot:
         total, done = self._in_all()
         pictures_left = total - self._total - (done - self._done)
         busy = max(1, sum(worker.busy for worker in self._workers))
@@ -291,3 +304,8 @@ class Watchers(Watcher):
         """Told to all."""
         for watcher in self._watchers:
             watcher.assembled(output)
+
+    def ended(self, status: str) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.ended(status)

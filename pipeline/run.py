@@ -53,16 +53,26 @@ def run(
     thread, with words, where the head of a cluster is gone while work is done there, which Ray waits for, and then ends
     this process. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the summary.
     """
-    watcher = watcher or Watcher()
-    summary = _work(config, watcher, stop, command, lost)
-    _report(config, watcher, command)
+    watcher, space = watcher or Watcher(), Workspace(config.output)
+    with space.locked():
+        status = "error"
+        try:
+            summary = _work(config, space, watcher, stop, command, lost)
+            status = summary.status
+        finally:
+            watcher.ended("interrupted" if status == "error" and stop() else status)
+    if stop():  # whoever asked for that is not kept waiting
+        watcher.warned("the report was left out; to make it: stylize report")
+    else:
+        _report(config, watcher, command)
     return summary
 
 
-def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str], lost: Lost) -> Summary:
+def _work(
+    config: Config, space: Workspace, watcher: Watcher, stop: Stop, command: Sequence[str], lost: Lost
+) -> Summary:
     began = time.monotonic()
-    space = Workspace(config.output)
-    with space.locked(), ExitStack() as stack:
+    with ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
         make_way(config, space)
         chronicle = stack.enter_context(Chronicle(space, _told(config, brief, command)))
@@ -77,7 +87,7 @@ def _work(config: Config, watcher: Watcher, stop: Stop, command: Sequence[str], 
             films = None if stop() else stream.films()
         ledger = job.work(films, stream)
         summary = ledger.close(interrupted=stop(), wall_s=time.monotonic() - began)
-        chronicle.ended(summary)
+        chronicle.conclude(summary)
         return summary
 
 

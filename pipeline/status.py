@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from threading import Event as Flag
+from threading import Lock, Thread
 from typing import Any
 
 from pipeline.assemble import Output
@@ -89,45 +91,49 @@ class JsonLines(Watcher):
 
 
 class StatusFile(Watcher):
-    """Keeps `status.json` up to date while a run goes on; `close` says how it ended.
+    """Keeps `status.json` up to date while a run goes on, and says how it ended.
 
-    A run that finds nothing to do leaves it as it is.
+    By a thread of its own: another machine tells by the file alone that the run lives, also where nothing happens for
+    an hour, as while a long output is encoded. A run that finds nothing to do leaves the file as it is.
     """
 
     def __init__(self, meter: Meter, space: Workspace) -> None:
         self._meter, self._space = meter, space
-        self._began = self._written_s = time.time()
+        self._began = time.time()
         self._is_ours = False  # this run has something to say
+        self._lock, self._is_over = Lock(), Flag()
 
     def planned(self, *_: object) -> None:
         """The run holds its folder now, so the file is its own."""
         now = self._meter.snapshot()
-        if now.done < now.total or not now.is_counted:
+        if not self._is_ours and (now.done < now.total or not now.is_counted):
             self._keep("running")
+            Thread(target=self._keep_on, name="status", daemon=True).start()
 
-    def happened(self, event: Event) -> None:
-        """Now and then."""
-        if (
-            time.time() - self._written_s >= EVERY_S or time.time() < self._written_s
-        ):  # a clock that was set back
-            self._keep("running")
+    def ended(self, status: str) -> None:
+        """Say how the run ended; one that never began has nothing to say."""
+        with self._lock:
+            self._is_over.set()  # the thread writes no more
+            if self._meter.is_working and (
+                self._is_ours or self._space.read(self._space.status).get("status") != status
+            ):
+                self._keep(status)
+                self._space.shelf.share(self._space.status)
 
-    def close(self, status: str) -> None:
-        """Say how the run ended: done, incomplete, interrupted or error; one that never began has nothing to say."""
-        if self._meter.is_working and (
-            self._is_ours or self._space.read(self._space.status).get("status") != status
-        ):
-            self._keep(status)
-            self._space.shelf.share(self._space.status)
+    def _keep_on(self) -> None:
+        while not self._is_over.wait(EVERY_S):
+            with self._lock:
+                if not self._is_over.is_set():
+                    self._keep("running")
 
     def _keep(self, status: str) -> None:
-        self._written_s, self._is_ours = time.time(), True
+        self._is_ours = True
         entry = {
             "status": status,
             "process": os.getpid(),
             "host": os.uname().nodename,
             "began": self._began,
-            "updated": self._written_s,
+            "updated": time.time(),
             **self._meter.snapshot().to_json(),
         }
         path = self._space.status

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +21,8 @@ from pipeline.archive.tally import Tally
 from pipeline.cli import app
 from pipeline.config import Transfer
 from pipeline.display import Display
-from pipeline.execute.events import Event, FrameFinished, Pulse, SegmentFailed, WorkerLost, WorkerState
+from pipeline.execute import events
+from pipeline.execute.events import FrameFinished, Pulse, SegmentFailed, WorkerLost, WorkerState
 from pipeline.execute.job import Progress, SegmentJob
 from pipeline.plan import Failure, Plan
 from pipeline.progress import WINDOW_S, Meter, Rate, Snapshot, worker_line
@@ -54,10 +58,10 @@ def frame(index: int, **changes: Any) -> FrameFinished:
     return FrameFinished(record(index, **changes), job())
 
 
-def metered(*events: Event, plan: Plan = PLAN, stock: Stock = STOCK) -> Meter:
+def metered(*happened: events.Event, plan: Plan = PLAN, stock: Stock = STOCK) -> Meter:
     meter = Meter()
     meter.planned(plan, stock, Tally())
-    for event in events:
+    for event in happened:
         meter.happened(event)
     return meter
 
@@ -165,15 +169,52 @@ def test_another_terminal_sees_a_run_that_works_and_how_it_ended(space: Workspac
     assert f"process {os.getpid()} on {os.uname().nodename}" in told[0]
     assert told[1].startswith("1/10 frames · 10% · ETA")
     assert "clip.mp4[0-4] frame 2 · iteration 31 · loss 0.526 · cpu" in told
-    file.close("interrupted")
+    file.ended("interrupted")
     found = read_status(space)
     assert found is not None
     assert next(lines(found)).startswith("interrupted; run again to go on (begun ")
     assert not list(space.root.glob("*.tmp"))
 
 
+def test_a_run_in_which_nothing_happens_for_long_lives_for_another_machine(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.status.EVERY_S", 0.02)
+    monkeypatch.setattr("pipeline.status.SILENT_S", 0.5)
+    file = StatusFile(metered(frame(0)), space)
+    file.planned()
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(nodename="elsewhere"))
+    time.sleep(1)
+    found = read_status(space)
+    assert found is not None
+    assert found["status"] == "running"
+    file.ended("done")
+    before = space.status.read_bytes()
+    time.sleep(0.2)
+    assert space.status.read_bytes() == before
+
+
+def test_a_snapshot_can_be_taken_while_another_thread_counts() -> None:
+    meter, is_over = metered(plan=Plan((planned(inspected(10, (4,))),))), Event()
+
+    def count() -> None:
+        while not is_over.is_set():
+            meter.happened(frame(0, seconds=1.0))
+
+    counting = Thread(target=count)
+    counting.start()
+    try:
+        for _ in range(2000):
+            meter.snapshot().to_json()
+    finally:
+        is_over.set()
+        counting.join()
+
+
 def test_a_run_whose_process_is_gone_is_not_said_to_work(space: Workspace) -> None:
-    StatusFile(metered(), space).planned()
+    file = StatusFile(metered(), space)
+    file.planned()
+    file.ended("running")  # as it stands where the process is killed
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     space.status.write_text(
@@ -197,20 +238,20 @@ def test_a_damaged_status_is_none_or_one_line(space: Workspace, text: str) -> No
 def test_a_run_that_finds_nothing_to_do_leaves_the_status_as_it_is(space: Workspace) -> None:
     plan = Plan((planned(inspected(2)),))
     stock = Stock({segment.key: {i: record(i) for i in segment.order} for segment in plan.segments}, {})
-    StatusFile(metered(plan=plan, stock=stock), space).close("done")
+    StatusFile(metered(plan=plan, stock=stock), space).ended("done")
     before = space.status.read_bytes()
     file = StatusFile(metered(plan=plan, stock=stock), space)
     file.planned()
-    file.close("done")
+    file.ended("done")
     assert space.status.read_bytes() == before
-    file.close("interrupted")
+    file.ended("interrupted")
     assert space.status.read_bytes() != before
 
 
 def test_a_disk_that_takes_no_more_ends_nothing(space: Workspace) -> None:
     file = StatusFile(metered(), Workspace(space.output / "not" / "there"))
     file.planned()
-    file.close("done")
+    file.ended("done")
 
 
 def test_the_command_tells_a_run_in_json_lines_and_afterward_how_it_ended(

@@ -15,13 +15,14 @@ from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
+from pipeline.media.sources import Source
 from pipeline.places import refuse_links
 from pipeline.plan import Plan
 from pipeline.report.album import album_of
 from pipeline.report.figures import read_figures
 from pipeline.report.films import address, film_of
 from pipeline.report.history import read_runs
-from pipeline.report.inputs import sources_of
+from pipeline.report.inputs import result_of, sources_of
 from pipeline.report.lanes import timeline
 from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
@@ -46,11 +47,9 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     room in the budget.
     """
     space = Workspace(config.output)
-    sources = planned_sources(space)
-    if sources is None and not space.index.exists():
-        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+    sources = _sources_told(space)
     refuse_links(space.root, space.segments)
-    sources = sources_of(config, sources or ())
+    sources = sources_of(config, sources)
     brief = brief_of(config, Notebook(space.read(space.probes)))
     plan = without_blocked(survey(config, brief, sources), space)
     page = _page(config, space, plan, brief.judges.weights, command)
@@ -60,6 +59,19 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
         )
     replace(space.report, page)
     return space.report
+
+
+def _sources_told(space: Workspace) -> tuple[Source, ...]:
+    """The films that the last run set out to paint; `ResumeError` where nobody has said any."""
+    sources = planned_sources(space)
+    if sources is None and space.plan.exists() and "sources" not in space.read(space.plan):
+        raise ResumeError(
+            f"{space.plan} does not say which films were painted, since it is damaged or of an earlier version; "
+            "run again, which paints nothing twice: stylize run"
+        )
+    if sources is None and not space.index.exists():
+        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+    return sources or ()
 
 
 def fits(config: Config, space: Workspace, wanted: int | None = None) -> bool:
@@ -124,13 +136,13 @@ def _outputs(plan: Plan, journal: Mapping[str, Mapping[str, Any]], space: Worksp
     """The films' outputs: name, address and what was compared with the source when it was written."""
     found = []
     for source in plan.sources[:MOST_OUTPUTS]:
-        entry, target = journal.get(source.name, {}), space.output / source.output
-        is_there = target.exists() and "digest" in entry
+        entry = journal.get(source.name, {})
+        target = result_of(source.output, space) if "digest" in entry else None
         found.append(
             {
                 "name": shown(source.output),
-                "address": address(target, space.root) if is_there else None,
-                "checks": texts_in(entry.get("checks")) if is_there else (),
+                "address": None if target is None else address(target, space.root),
+                "checks": () if target is None else texts_in(entry.get("checks")),
             }
         )
     return found

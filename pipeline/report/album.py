@@ -11,7 +11,7 @@ from pipeline.archive.index import PictureIndex
 from pipeline.archive.table import Row
 from pipeline.config import Config
 from pipeline.report.films import Pair, edge_px, sample
-from pipeline.report.inputs import file_of
+from pipeline.report.inputs import file_of, result_of
 from pipeline.report.thumbnails import photograph
 from pipeline.report.words import shown
 from pipeline.workspace import Workspace
@@ -90,6 +90,7 @@ def _pairs(rows: Sequence[Row], config: Config, space: Workspace) -> Iterator[Pa
     for row in rows:
         path = file_of(row.name, config, (row.source_bytes, row.source_mtime_ns))
         before = None if path is None else photograph(path, longest_px, most)
-        after = photograph(space.output / row.output, longest_px, most)
+        result = result_of(row.output, space)
+        after = None if result is None else photograph(result, longest_px, most)
         if before or after:
             yield Pair(shown(row.name), before, after)

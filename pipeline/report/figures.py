@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.records import FrameRecord, is_of_picture, to_record
+
+MOST = 1e12
+"""No figure of a record or a run is as large; one that is comes of damage. So sums stay finite, and times are dates."""
+
+
+def is_likely(value: float) -> bool:
+    """Whether a record or a run may have such a figure.
+
+    >>> [is_likely(value) for value in (3, float("nan"), 1e308)]
+    [True, False, False]
+    """
+    return abs(value) < MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +89,20 @@ def _number(line: bytes, name: bytes) -> float:
     if not found:
         raise ValueError(name)
     number = float(rest[:40].split(b",")[0].split(b"}")[0])
-    if not math.isfinite(number):
+    if not is_likely(number):
         raise ValueError(name)
     return number
 
 
 def _add_frame(found: Figures, record: FrameRecord) -> None:
+    """Take a frame in; ValueError where its figures are not those of one."""
+    if not all(is_likely(value) for value in vars(record).values() if isinstance(value, int | float)):
+        raise ValueError(record.frame)
     found.frames += 1
     found.iterations += record.iterations
     found.megapixel_iterations += record.megapixel_iterations
     found.work_s += record.seconds
-    trace = [value for value in (*record.trace, record.loss) if math.isfinite(value)] or [0.0]
+    trace = [value for value in (*record.trace, record.loss) if is_likely(value)]
     found.films.setdefault(record.source, {})[record.frame] = FrameFigures(
         record.frame,
         record.start,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pipeline.plan import SourcePlan
 from pipeline.report.charts import Axes, Chart, chart, points_of
 from pipeline.report.figures import FrameFigures
+from pipeline.report.inputs import result_of
 from pipeline.report.thumbnails import Thumbnail, result_pictures, source_pictures, thumbnail
 from pipeline.report.words import count, duration, shown, texts_in
 from pipeline.workspace import Workspace
@@ -158,9 +159,10 @@ def _cuts(source: SourcePlan) -> tuple[int, ...]:
 def _player(source: SourcePlan, space: Workspace) -> Player | None:
     """What a browser may be able to play; it may find out that it is not."""
     found, probe = source.inspected.source, source.inspected.probe
-    target = space.output / source.output
-    is_playable = {found.path.suffix.lower(), target.suffix.lower()} <= PLAYABLE
-    if not is_playable or not target.is_file() or source.frames < 2:
+    target = result_of(source.output, space)
+    if target is None or not target.is_file() or source.frames < 2:
+        return None
+    if not {found.path.suffix.lower(), target.suffix.lower()} <= PLAYABLE:
         return None
     start = probe.time_s(source.first)
     times = ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from pipeline.plan import Failure
+from pipeline.report.figures import is_likely
 from pipeline.workspace import Workspace, read_journal
 
 
@@ -134,7 +134,7 @@ def _failed(entry: Mapping[str, Any]) -> Failed:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return isinstance(value, int | float) and type(value) is not bool and is_likely(value)
 
 
 def joined(stints: list[Stint], *, across: bool = False) -> list[Stint]:

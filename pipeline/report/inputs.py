@@ -1,4 +1,7 @@
-"""Which files a job's page may show: those that its input leads to, whatever the run folder says."""
+"""Which files a job's page may show: those that its input leads to, and results, whatever the run folder says.
+
+As a run does, it reads a link where that stays within the input or the output folder.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pipeline.media.manifest import MANIFEST_SUFFIXES
 from pipeline.media.sources import Source
 from pipeline.places import leads_out
 from pipeline.records import State, state_of
+from pipeline.workspace import Workspace
 
 
 def sources_of(config: Config, sources: Iterable[Source]) -> tuple[Source, ...]:
@@ -24,7 +28,7 @@ def sources_of(config: Config, sources: Iterable[Source]) -> tuple[Source, ...]:
     """
     found, others = [], {}
     for source in sources:
-        if any(_leads_to(text, source.path) for text in config.input):
+        if any(_leads_to(text, *source.files) for text in config.input):
             found.append(source)
         elif source.kind != "sequence" and (moved := file_of(source.name, config)):
             found.append(replace(source, path=moved, files=(moved,)))
@@ -51,11 +55,22 @@ def file_of(name: str, config: Config, state: State | None = None) -> Path | Non
     return None
 
 
-def _leads_to(text: str, path: Path) -> bool:
-    """Whether a file lies in an input that is a folder or a pattern, or is the input; not of manifests."""
+def result_of(name: str, space: Workspace) -> Path | None:
+    """The result that goes by a name below the output folder, a file or a folder of frames."""
+    path = space.output / name
+    return path if path.exists() and _stays_in(space.output, path) else None
+
+
+def _leads_to(text: str, *paths: Path) -> bool:
+    """Whether files lie in an input that is a folder or a pattern, or are the input; not of manifests."""
     if _is_manifest(text):
         return False
-    return path == Path(text) if Path(text).is_file() else is_in(os.path.normpath(path), str(root_of(text)))
+    return paths == (Path(text),) if Path(text).is_file() else _stays_in(root_of(text), *paths)
+
+
+def _stays_in(folder: Path, *paths: Path) -> bool:
+    real = os.path.realpath(folder)
+    return all(is_in(os.path.realpath(path), real) for path in paths)
 
 
 def _is_manifest(text: str) -> bool:

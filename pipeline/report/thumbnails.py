@@ -26,6 +26,7 @@ from pipeline.media.pictures import picture_names
 from pipeline.media.stills import read_still
 from pipeline.packs import read_frames
 from pipeline.plan import SourcePlan
+from pipeline.report.inputs import result_of
 from pipeline.resume import folder_of
 from pipeline.workspace import Workspace
 
@@ -107,10 +108,13 @@ def _painted(source: SourcePlan, index: int, space: Workspace) -> Frame | None:
 
 def _written(source: SourcePlan, index: int, space: Workspace) -> Frame | None:
     """A frame out of a finished output."""
-    target, probe = space.output / source.output, source.inspected.probe
+    probe = source.inspected.probe
     if source.is_folder:
-        return read_still(target / picture_names(source.inspected.source, probe)[index])
-    if not target.is_file():
+        name = picture_names(source.inspected.source, probe)[index]
+        picture = result_of(f"{source.output}/{name}", space)
+        return None if picture is None else read_still(picture)
+    target = result_of(source.output, space)
+    if target is None or not target.is_file():
         return None
     return _frame_at(target, (probe.pts[index] - probe.pts[source.first]) * probe.time_base)
 

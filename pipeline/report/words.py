@@ -7,6 +7,8 @@ from pathlib import PurePath
 
 from pipeline.media.items import printable
 
+_LONGEST_S = timedelta.max.total_seconds()
+
 
 def number(value: float) -> str:
     """A value with three significant digits, or whole.
@@ -29,14 +31,14 @@ def count(amount: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span.
+    """A time span; of a longer one than there is in Python, that one.
 
     >>> duration(4.2), duration(75), duration(90061)
     ('4.2 s', '1 min 15 s', '1 d 1 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
-    whole = timedelta(seconds=round(seconds))
+    whole = timedelta(seconds=round(seconds)) if seconds < _LONGEST_S else timedelta.max
     hours, rest_s = divmod(whole.seconds, 3600)
     parts = [(whole.days, "d"), (hours, "h"), (rest_s // 60, "min"), (rest_s % 60, "s")]
     told = [f"{amount} {unit}" for amount, unit in parts if amount]

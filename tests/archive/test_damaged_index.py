@@ -73,6 +73,20 @@ def test_a_file_that_is_no_table_is_made_anew(space: Workspace, writable: bool) 
     assert names(space, writable=writable) == NAMES
 
 
+@pytest.mark.parametrize("writable", [True, False])
+def test_every_row_is_found_by_its_name_where_the_names_are_damaged(space: Workspace, writable: bool) -> None:
+    with closing(sqlite3.connect(space.index)) as connection:
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_pictures_1'"
+        (page,) = connection.execute(root).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    data, begin, end = space.index.read_bytes(), (page - 1) * size, page * size
+    damaged = data[begin:end].replace(b"a.jpg", b"\xff\x7f\0\0g")
+    space.index.write_bytes(data[:begin] + damaged + data[end:])
+    with PictureIndex(space, writable=writable) as index:
+        assert [index.get(row.name) for row in index.rows()] == list(index.rows())
+        assert index.get("a.jpg") is not None
+
+
 @pytest.mark.parametrize(
     "column", ["name = 1.5", "output = NULL", "notes = 'x'", "notes = NULL", "look = x'ff'"]
 )

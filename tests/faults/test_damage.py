@@ -5,21 +5,25 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.assemble import Output, assemble
 from pipeline.config import Config
 from pipeline.errors import DamagedFrameError, MediaError
-from pipeline.execute.events import Event, FrameFinished
+from pipeline.execute.events import Event, FrameFinished, SegmentFailed, Todo
+from pipeline.execute.queue import Queue
 from pipeline.frames import decode_frame, encode_frame
 from pipeline.ledger import Watcher
 from pipeline.packs import pack_frames, read_frame, throw_away_damaged
+from pipeline.plan import SourcePlan
 from pipeline.records import frame_digest
 from pipeline.run import run
 from pipeline.workspace import Workspace, commit_frame, finished_frames, frame_path
 from tests.conftest import Job
-from tests.farms import painted
+from tests.farms import TextureFarm, painted
 from tests.faults.conftest import CHAIN, CLIP, Undisturbed, finish, left_by
 from tests.media.clips import picture
 from tests.plans import record
@@ -63,6 +67,47 @@ def test_a_frame_damaged_before_its_output_is_written_is_made_again_in_the_same_
     summary = finish(config, watcher=Damager())
     assert summary.frames == {"total": 9, "stylized": 9, "reused": 0}
     assert left_by(config.output) == expected
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_frame_that_is_sound_at_a_second_look_costs_nothing(
+    job: Job, clip: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = job(clip, **CLIP)
+    expected, damaged = undisturbed(config), [DamagedFrameError("as it was a moment ago", 3, Path())]
+
+    def assemble_late(source: SourcePlan, space: Workspace) -> Output:
+        if damaged:
+            raise damaged.pop()
+        return assemble(source, space)
+
+    monkeypatch.setattr("pipeline.ledger.assemble", assemble_late)
+    assert finish(config).frames == {"total": 9, "stylized": 9, "reused": 0}
+    assert left_by(config.output) == expected
+
+
+def test_a_damaged_frame_that_cannot_be_made_again_is_told_once(
+    job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Worn(TextureFarm):
+        is_worn = False
+
+        def stylize(self, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
+            if self.is_worn:
+                todo = queue.take(1)
+                assert isinstance(todo, Todo)
+                queue.drop_source(todo.job.source.name)
+                yield SegmentFailed(todo.job, 6, "it is worn")
+            else:
+                for event in super().stylize(queue, stop):
+                    if isinstance(event, FrameFinished) and event.record.frame == 3:  # the last one
+                        Worn.is_worn = True
+                        alter(frame_in(config, 6))
+                    yield event
+
+    config = job(clip, **CLIP)
+    monkeypatch.setattr("pipeline.execute.scheduler.Farm", Worn)
+    assert [failure.error for failure in run(config).failures] == ["it is worn"]
 
 
 @pytest.mark.usefixtures("textures")
@@ -183,11 +228,11 @@ def test_a_frame_that_cannot_be_read_for_now_is_not_thrown_away(
     data = encode_frame(picture(1))
     commit_frame(tmp_path, record(1, bytes=len(data), digest=frame_digest(data)), data)
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, flags: int) -> int:
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patches:
-        patches.setattr(Path, "read_bytes", refuse)
+        patches.setattr("pipeline.frames.no_link", refuse)
         with pytest.raises(MediaError, match=os.strerror(code)) as caught:
             throw_away_damaged(tmp_path, [1])
     assert not isinstance(caught.value, DamagedFrameError)

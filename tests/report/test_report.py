@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config import load_config
 from pipeline.errors import ResumeError, SpaceError
+from pipeline.execute.events import Event
 from pipeline.ledger import Watcher
 from pipeline.report import album as album_module
 from pipeline.report import is_current, write_report
@@ -48,6 +49,10 @@ def text(page: Path) -> str:
     """The page's text, without tags."""
     html = re.sub(r"<(style|script)>.*?</\1>", "", page.read_text("utf-8"), flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).replace("&#34;", '"').replace("&#39;", "'")
+
+
+def pictures_of(page: Path) -> list[str]:
+    return re.findall(r"data:image/webp", page.read_text("utf-8"))
 
 
 def test_the_head_says_what_was_made_from_what_and_what_it_took(made: Made) -> None:
@@ -157,6 +162,20 @@ def test_without_a_run_there_is_nothing_to_report(job: Job, clip: Path) -> None:
     assert not config.output.exists()
 
 
+def test_a_run_folder_of_an_earlier_version_is_told_as_that_and_one_more_run_makes_the_page(
+    job: Job, clip: Path
+) -> None:
+    config = job(clip, video=VIDEO)
+    run(config)
+    space = Workspace(config.output)
+    space.report.unlink()
+    space.write(space.plan, {key: value for key, value in space.read(space.plan).items() if key != "sources"})
+    with pytest.raises(ResumeError, match="of an earlier version; run again, which paints nothing twice"):
+        write_report(config)
+    assert run(config).frames["stylized"] == 0
+    assert "clip.mp4, painted after" in text(space.report)
+
+
 def test_a_run_whose_report_fails_is_done_and_warns(
     job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +191,50 @@ def test_a_run_whose_report_fails_is_done_and_warns(
     monkeypatch.setattr("pipeline.run.write_report", fail)
     assert run(job(clip, video=VIDEO), Listener()).status == "done"
     assert warnings == ["the report could not be written (a bug); to try again: stylize report"]
+
+
+def test_a_run_that_is_stopped_keeps_nobody_waiting_for_its_report(job: Job, clip: Path) -> None:
+    class Impatient(Watcher):
+        def __init__(self) -> None:
+            self.is_stopped, self.warnings = False, list[str]()
+
+        def happened(self, event: Event) -> None:
+            self.is_stopped = True
+
+        def warned(self, text: str) -> None:
+            self.warnings.append(text)
+
+    one = Impatient()
+    config = job(clip, video=VIDEO)
+    run(config, one, lambda: one.is_stopped)
+    assert one.warnings == ["the report was left out; to make it: stylize report"]
+    assert not Workspace(config.output).report.exists()
+
+
+def test_how_a_run_ended_is_told_while_it_holds_its_folder_and_before_the_report(
+    job: Job, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, config = list[str](), job(clip, video=VIDEO)
+    space = Workspace(config.output)
+
+    class Listener(Watcher):
+        def ended(self, status: str) -> None:
+            with pytest.raises(ResumeError, match="another run is working"), space.locked():
+                pass
+            told.append(status)
+
+    def fail(*_: Any) -> None:
+        told.append("report")
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("pipeline.run.write_report", fail)
+    run(config, Listener())
+    monkeypatch.setattr("pipeline.run._work", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(config, Listener())
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(config, Listener(), stop=lambda: True)
+    assert told == ["done", "report", "report", "error", "report", "interrupted"]
 
 
 def test_the_page_is_made_anew_where_something_has_changed_since(job: Job, clip: Path) -> None:
@@ -253,6 +316,29 @@ def test_what_a_strangers_run_folder_names_outside_of_the_input_is_not_shown(
     assert "secret" not in write_report(load_config(job)).read_text("utf-8")
 
 
+def test_nothing_is_shown_to_which_a_link_leads_out_of_the_input_and_the_output(
+    made: Made, tmp_path: Path
+) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    assert len(pictures_of(write_report(load_config(job)))) == 8 + 2 * 12
+
+    def lead_out(path: Path) -> None:
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+
+    lead_out(space.output / "a.jpg")
+    lead_out(tmp_path / "copy/in/b.png")
+    assert len(pictures_of(write_report(load_config(job)))) == 6 + 2 * 12
+    (space.output / "clip.mp4").unlink()
+    for path in space.segments.rglob("*.png"):
+        lead_out(path)
+    assert len(pictures_of(write_report(load_config(job)))) == 4 + 12
+    lead_out(tmp_path / "copy/in/clip.mp4")
+    assert len(pictures_of(write_report(load_config(job)))) == 4
+
+
 def test_damaged_journals_make_a_page_all_the_same(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.job.parent, tmp_path / "copy")
     job = tmp_path / "copy/job.yaml"
@@ -266,6 +352,31 @@ def test_damaged_journals_make_a_page_all_the_same(made: Made, tmp_path: Path) -
     space.records.write_bytes(space.records.read_bytes()[:-30])
     page = write_report(load_config(job))
     assert "clip.mp4 and 3 photographs" in text(page)
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", "1e308", "-1e308", "9" * 18])
+def test_figures_that_no_run_has_are_passed_over(made: Made, tmp_path: Path, value: str) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    for path, names in (
+        (space.records, "megapixel_iterations|loss|seconds|warp_error|iterations|frame"),
+        (space.events, "at|wall_s|iterations|megapixel_iterations|began"),
+    ):
+        lines = path.read_text().splitlines(keepends=True)
+        for name in names.split("|"):
+            lines += [re.sub(rf'"{name}": ?[^,}}]+', f'"{name}":{value}', line) for line in lines[-4:]]
+        path.write_text("".join(lines))
+    assert "clip.mp4 and 3 photographs" in text(write_report(load_config(job)))
+
+
+def test_runs_of_which_each_is_as_long_as_can_be_are_told(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.job.parent, tmp_path / "copy")
+    job = tmp_path / "copy/job.yaml"
+    space = Workspace(load_config(job).output)
+    told = '{"what":"started","at":1}\n{"what":"ended","at":2,"wall_s":9e11,"status":"done"}\n'
+    space.events.write_text(told * 100)
+    assert "clip.mp4 and 3 photographs" in text(write_report(load_config(job)))
 
 
 def test_the_films_and_photographs_of_a_manifest_are_found(tmp_path: Path, style_image: Path) -> None:
