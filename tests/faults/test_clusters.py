@@ -26,6 +26,13 @@ def server() -> Iterator[socket.socket]:
         yield listening
 
 
+def be_heard(server: socket.socket) -> None:
+    """Wait until it has been asked twice: then the first answer has arrived."""
+    server.settimeout(60)
+    for _ in range(2):
+        server.accept()[0].close()
+
+
 def address(server: socket.socket) -> str:
     return f"execution.address=127.0.0.1:{server.getsockname()[1]}"
 
@@ -43,6 +50,7 @@ def test_a_lost_head_ends_the_command_as_an_interruption_and_the_job_goes_on_els
     process = start(path, "--set", address(server), frame_s=1)
     try:
         wait_for_frames(tmp_path / "out", 1, process)
+        be_heard(server)
         server.close()
         _, err = process.communicate(timeout=60)
     finally:
@@ -60,7 +68,7 @@ def test_a_head_that_is_lost_once_every_frame_is_there_ends_nothing(
 ) -> None:
     class LastFrames(TextureFarm):
         def stylize(self, *arguments: Any) -> Iterator[Event]:
-            time.sleep(0.5)  # the head has answered
+            be_heard(server)
             yield from super().stylize(*arguments)
             server.close()
 
