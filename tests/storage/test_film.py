@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from pipeline.config import Config, load_config
 from pipeline.durable import line_of
 from pipeline.errors import MediaError, ResumeError, StorageError
 from pipeline.execute.events import Event, FrameFinished, Todo
+from pipeline.execute.queue import Queue
+from pipeline.execute.worker import Worker
 from pipeline.look import look
 from pipeline.records import frame_digest
 from pipeline.run import run
@@ -246,10 +248,16 @@ def test_a_damaged_frame_is_found_as_the_result_is_encoded_and_it_alone_is_made_
     assert Hand.painted == [("clip.mp4", FRAMES - 1)]
 
 
+@pytest.mark.parametrize("hand", [Hand, narrow_hand])
 def test_a_damaged_frame_that_another_starts_from_is_made_again_first(
-    film: Film, bucket: Bucket, crew: type[Crew]
+    hand: Callable[..., Any], film: Film, bucket: Bucket, crew: type[Crew], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sections = {"video": {"cuts": "none", "segment_frames": None}}
+    monkeypatch.setattr(Crew, "hand", hand)
+    transfer = {"network": "raw", "size": 32, "scales": 1, "style_weight": 1.0}
+    sections = {
+        "video": {"cuts": "none", "segment_frames": None, "frames": [0, 5]},
+        "transfer": transfer,
+    }
     run(film(**sections))
     before, result = bucket.frames("out"), bucket.read("out/clip.mp4")
     *_, damaged, last = sorted(before)
@@ -259,7 +267,34 @@ def test_a_damaged_frame_that_another_starts_from_is_made_again_first(
     Hand.painted.clear()
     assert run(film(**sections)).status == "done"
     assert (bucket.read("out/clip.mp4"), bucket.frames("out")) == (result, before)
-    assert Hand.painted == [("clip.mp4", FRAMES - 2), ("clip.mp4", FRAMES - 1)]
+    assert Hand.painted == ([("clip.mp4", 3), ("clip.mp4", 4)] if hand is Hand else [])
+
+
+def test_a_worker_that_is_given_a_segment_back_paints_no_more_than_it_lacks(
+    film: Film, bucket: Bucket, crew: type[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not seen what another has put meanwhile, and is not told to open the segment anew."""
+    made: list[int] = []
+    make = Worker._make
+
+    def counted(self: Worker, index: int, *rest: Any) -> Any:
+        made.append(index)
+        return make(self, index, *rest)
+
+    def stylize(self: Crew, queue: Queue, stop: Callable[[], bool]) -> Iterator[Event]:
+        one, other = self._hire(), self._hire()
+        todo = queue.take(2)
+        assert todo is not None
+        for turn, worker in enumerate((one, one, other, other, other, one, one)):
+            yield from self._events(worker, todo, queue, turn not in (0, 2))
+
+    monkeypatch.setattr(Worker, "_make", counted)
+    monkeypatch.setattr(Crew, "hand", narrow_hand)
+    monkeypatch.setattr(Crew, "stylize", stylize)
+    video = {"cuts": "none", "segment_frames": None, "frames": [0, 7]}
+    transfer = {"network": "raw", "size": 32, "scales": 1, "style_weight": 1.0}
+    assert run(film(video=video, transfer=transfer)).status == "done"
+    assert made == [0, 1, 2, 3, 4, 5, 4, 5, 6]  # frame 5 began without the one before
 
 
 def test_a_frame_that_stays_damaged_is_told_by_its_url(
