@@ -330,7 +330,6 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
 
 def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
-    from pipeline.execute.head import watching_head
     from pipeline.ledger import Watcher, Watchers
     from pipeline.progress import Meter
     from pipeline.run import run as run_job
@@ -345,15 +344,15 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
-            told.ended("error")
+            told.ended("interrupted")
             display.close()
             with suppress(typer.Exit):
-                fail(words, UNABLE, as_json, debug=False)
+                fail(words, INTERRUPTED, as_json, debug=False)
             sys.stdout.flush()
-            os._exit(UNABLE)
+            os._exit(INTERRUPTED)
 
-        with watching_head(config.execution.address, lose_head):
-            return run_job(config, Watchers(meter, display, lines, told), interruption.asked, command)
+        watchers = Watchers(meter, display, lines, told)
+        return run_job(config, watchers, interruption.asked, command, lose_head)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
 from pipeline.execute.address import stay_local, use_token
+from pipeline.execute.head import watching_head
 from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.execute.preflight import Preflight, errand_of
 from pipeline.ledger import Watcher
@@ -24,19 +25,32 @@ if TYPE_CHECKING:
 
 IDLE_BECAUSE = "there is less to do than there are machines, or they have no GPU, and others have"
 
+Lost = Callable[[str], object]
+
 
 class Crew:
     """The workers of a run, who come when there is work first; until then neither Ray nor torch is imported."""
 
     def __init__(
-        self, config: Config, space: Workspace, brief: Brief, stack: ExitStack, watcher: Watcher
+        self,
+        config: Config,
+        space: Workspace,
+        brief: Brief,
+        stack: ExitStack,
+        watcher: Watcher,
+        lost: Lost = lambda words: None,
     ) -> None:
+        """`lost`: told from another thread where the head of a cluster is silent while it is needed."""
         self._config, self._originals, self._shelf = config, brief.originals, space.shelf
-        self._stack, self._watcher = stack, watcher
+        self._stack, self._watcher, self._lost = stack, watcher, lost
         self._farm: Farm | None = None
 
-    def at_work(self, most: int) -> Farm:
-        """The farm, with at most so many workers."""
+    def watched(self) -> AbstractContextManager[None]:
+        """While the cluster is needed, see whether its head is there; films are put together without it."""
+        return watching_head(self._config.execution.address, self._lost)
+
+    def at_work(self, most: int, stop: Callable[[], bool]) -> Farm:
+        """The farm, with at most so many workers; it is not waited for once `stop()` is true."""
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config, self._originals)
             self._shelf.carry(settings)
@@ -51,8 +65,8 @@ class Crew:
 
             settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
             options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
-            farm = Farm(execution, settings, most, preflight=preflight, **options)
-            self._farm = self._stack.enter_context(farm)
+            options |= {"preflight": preflight, "stop": stop, "say": self._watcher.warned}
+            self._farm = self._stack.enter_context(Farm(execution, settings, most, **options))
             if preflight and (idle := self._farm.idle_machines):
                 self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm

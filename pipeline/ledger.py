@@ -19,6 +19,7 @@ from pipeline.keeper import Keeper
 from pipeline.packs import throw_away_damaged
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock, folder_of, take_stock, todos
+from pipeline.storage.places import with_urls
 from pipeline.workspace import Workspace, append_journal
 
 
@@ -210,7 +211,7 @@ class Ledger:
             try:
                 outputs[name] = future.result()
             except MediaError as error:
-                self._failures.append(Failure(name, None, str(error)))
+                self._failures.append(Failure(name, None, with_urls(str(error))))
         self._keeper.close()
         missing = len(self._sources) - len(outputs)
         tally = self._stream.tally
@@ -241,8 +242,13 @@ class Ledger:
             try:
                 output = assemble(source, self._space)
             except DamagedFrameError:
-                for first, stop, segment in source.homes:
-                    throw_away_damaged(folder_of(segment, self._space), range(first, stop))
+                self._throw_away_damaged(source)
                 raise
         self._watcher.assembled(output)
         return output
+
+    def _throw_away_damaged(self, source: SourcePlan) -> None:
+        shelf = self._space.shelf
+        for first, stop, segment in source.homes:
+            folder = folder_of(segment, self._space)
+            shelf.discard(folder, throw_away_damaged(folder, shelf.fetched(folder, range(first, stop))))

@@ -19,7 +19,7 @@ from pipeline.chronicle import Chronicle
 from pipeline.config import Config, plain
 from pipeline.errors import SpaceError
 from pipeline.execute.queue import Queue
-from pipeline.hiring import Crew
+from pipeline.hiring import Crew, Lost
 from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher, Watchers
 from pipeline.media.sources import Source
@@ -39,19 +39,24 @@ Stop = Callable[[], bool]
 
 
 def run(
-    config: Config, watcher: Watcher | None = None, stop: Stop = lambda: False, command: Sequence[str] = ()
+    config: Config,
+    watcher: Watcher | None = None,
+    stop: Stop = lambda: False,
+    command: Sequence[str] = (),
+    lost: Lost = lambda words: None,
 ) -> Summary:
     """Do a job, or what is left of it; a finished one is a no-op.
 
     `watcher` sees what happens; once `stop()` is true, every worker finishes what it has in work and the rest is left
-    for the next run. `command`: the config's path and options, for the report. Raises the `PipelineError`s that
-    concern the job as a whole; those of one source are in the summary.
+    for the next run. `command`: the config's path and options, for the report. `lost` is called from another
+    thread, with words, where the head of a cluster is gone while work is done there, which Ray waits for, and then ends
+    this process. Raises the `PipelineError`s that concern the job as a whole; those of one source are in the summary.
     """
     watcher, space = watcher or Watcher(), Workspace(config.output)
     with space.locked():
         status = "error"
         try:
-            summary = _work(config, space, watcher, stop, command)
+            summary = _work(config, space, watcher, stop, command, lost)
             status = summary.status
         finally:
             watcher.ended("interrupted" if status == "error" and stop() else status)
@@ -62,7 +67,9 @@ def run(
     return summary
 
 
-def _work(config: Config, space: Workspace, watcher: Watcher, stop: Stop, command: Sequence[str]) -> Summary:
+def _work(
+    config: Config, space: Workspace, watcher: Watcher, stop: Stop, command: Sequence[str], lost: Lost
+) -> Summary:
     began = time.monotonic()
     with ExitStack() as stack:
         brief = brief_of(config, Notebook(space.read(space.probes)))
@@ -71,7 +78,8 @@ def _work(config: Config, space: Workspace, watcher: Watcher, stop: Stop, comman
         stream = stack.enter_context(stream_of(config, space, brief))
         encoder = stack.enter_context(ThreadPoolExecutor(max_workers=1))
         watcher = Watchers(chronicle, watcher)
-        job = _Job(config, space, brief, watcher, stop, encoder, Crew(config, space, brief, stack, watcher))
+        crew = Crew(config, space, brief, stack, watcher, lost)
+        job = _Job(config, space, brief, watcher, stop, encoder, crew)
         films = stream.films(LISTING_S)
         if films is None:  # a large archive
             job.work(None, stream)
@@ -126,8 +134,9 @@ class _Job:
         return ledger
 
     def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
-        for event in self.crew.at_work(most).stylize(queue, self.stop):
-            ledger.note(event)
+        with self.crew.watched():
+            for event in self.crew.at_work(most, self.stop).stylize(queue, self.stop):
+                ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
         """The plan of the films, and what is there of it; both written down."""

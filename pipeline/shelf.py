@@ -93,6 +93,9 @@ class Shelf:
         """The indices, each when its frame can be read; when the next is asked for, it has been."""
         yield from indices
 
+    def discard(self, segment: Path, indices: Iterable[int]) -> None:
+        """Make frames that are damaged, and are gone from here, vanish for all machines."""
+
     def took(self, segment: Path, record: FrameRecord) -> None:
         """Take down that a worker has finished a frame."""
 

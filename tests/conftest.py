@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def level() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
-    """One Ray for all tests that run jobs in this process."""
+    """One Ray for all tests that run jobs in this process; its workers are not nice to others, as Ray's are."""
+    os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
     ray.init("local", num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False,

@@ -43,7 +43,7 @@ def painted(index: int, width_px: int, height_px: int) -> npt.NDArray[np.uint8]:
 class TextureFarm:
     """Stands in for `Farm`: `WORKERS` segments or batches in turn, a frame or photograph each, then its event."""
 
-    WORKERS = 2
+    WORKERS, idle_machines = 2, 0
 
     def __init__(self, *_: object, **__: object) -> None:
         pass

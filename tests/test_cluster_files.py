@@ -246,7 +246,7 @@ def test_a_job_may_be_submitted_without_waiting_for_it(tmp_path: Path) -> None:
     assert (ended, len(calls)) == (0, 1)
 
 
-def slurm(folder: Path, stylize: str, *, nodes: int = 3) -> subprocess.Popen[str]:
+def slurm(folder: Path, stylize: str, *, nodes: int = 3, **settings: str) -> subprocess.Popen[str]:
     """The batch script under a Slurm of stand-ins, in which the head listens at once."""
     names = " ".join(f"node{index}" for index in range(nodes))
     tool(folder, "scontrol", f'[ "$1" = show ] && printf "%s\\n" {names}; true')
@@ -260,6 +260,7 @@ def slurm(folder: Path, stylize: str, *, nodes: int = 3) -> subprocess.Popen[str
         "SLURM_JOB_ID": str(os.getpid() % 20000),
         "SLURM_JOB_NODELIST": "node[0-2]",
         "SLURM_CPUS_PER_TASK": "8",
+        **settings,
     }
     return subprocess.Popen(
         [CLUSTER / "slurm.sh", "/shared/job.yaml"], stdout=subprocess.PIPE, text=True, env=env
@@ -275,7 +276,8 @@ LISTEN = (
 
 @pytest.mark.parametrize(("ended", "requeued"), [(0, 0), (2, 0), (3, 0), (5, 0), (75, 1), (137, 1)])
 def test_slurm_queues_again_what_was_interrupted(ended: int, requeued: int, tmp_path: Path) -> None:
-    job = slurm(tmp_path, f"exit {ended}")
+    both = f"until [ $(grep -c ^srun {tmp_path}/calls) = 2 ]; do sleep 0.05; done"  # they start beside it
+    job = slurm(tmp_path, f"{both}; exit {ended}")
     assert job.wait(60) == ended
     calls = (tmp_path / "calls").read_text().splitlines()
     assert sum(call.startswith("scontrol requeue") for call in calls) == requeued
@@ -286,6 +288,26 @@ def test_slurm_queues_again_what_was_interrupted(ended: int, requeued: int, tmp_
     tokens = {call for call in calls if call.startswith("RAY_AUTH_TOKEN=")}
     assert len(tokens) == 1, "head and workers have the same"
     assert len(tokens.pop().partition("=")[2]) == 64
+
+
+@pytest.mark.parametrize("ended", [75, 137])
+@pytest.mark.parametrize(
+    ("settings", "requeued"),
+    [
+        ({"SLURM_RESTART_COUNT": "19"}, True),
+        ({"SLURM_RESTART_COUNT": "20"}, False),
+        ({"SLURM_RESTART_COUNT": "3", "STYLIZE_RESTARTS": "3"}, False),
+        ({"SLURM_RESTART_COUNT": "20", "STYLIZE_RESTARTS": "100"}, True),
+    ],
+)
+def test_slurm_does_not_queue_for_ever_what_always_ends_so(
+    ended: int, settings: dict[str, str], requeued: bool, tmp_path: Path
+) -> None:
+    job = slurm(tmp_path, f"exit {ended}", nodes=1, **settings)
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == ended
+    assert ("scontrol requeue" in (tmp_path / "calls").read_text()) == requeued
+    assert ("given up after" in said) == (not requeued)
 
 
 def test_slurm_with_one_node_starts_no_other(tmp_path: Path) -> None:

@@ -20,13 +20,16 @@
 # Preempted, or three minutes before --time ends, this script gets SIGTERM (`B:` sends it to the script alone), hands it
 # to stylize, which finishes the frames in work and ends with 75; then the job goes back into the queue and goes on from
 # there. Where Slurm kills it without a warning, --requeue puts it back, and the frames in work are lost, no more.
-# 2, 3 and 5 are not tried again: the job ends with that code. A node that fails costs its frames in work; --no-kill keeps
-# the job on the others, and where it is the first one, --requeue starts it anew.
+# 2, 3 and 5 are not tried again: the job ends with that code; 75 and a killed stylize are, up to STYLIZE_RESTARTS times
+# (20), by Slurm's own count of restarts. A node that fails costs its frames in work; --no-kill keeps the job on the
+# others, and where it is the first one, --requeue starts it anew. Where only the head's process dies, stylize ends with
+# 75.
 # To end it for good: scontrol update JobId=ID Requeue=0, then scancel ID.
 set -u
 
 job=${1:?usage: sbatch slurm.sh JOB.yaml}
 VENV=${VENV:-$HOME/stylize/.venv}    # SET: on a file system that all nodes share
+RESTARTS=${STYLIZE_RESTARTS:-20}     # more than these, and something is wrong that another start does not mend
 export PATH="$VENV/bin:$PATH"
 
 # Whoever reaches Ray's ports runs code, and other people are on this network: no one without the token gets in.
@@ -63,8 +66,13 @@ while kill -0 "$run" 2>/dev/null; do # `wait` came back for the signal; stylize 
     code=$?
 done
 
-echo "stylize ended with exit code $code (start ${SLURM_RESTART_COUNT:-0} of this job)"
-if [ "$code" -eq 75 ] || [ "$code" -gt 128 ]; then # interrupted, or killed
-    scontrol requeue "$SLURM_JOB_ID"
+restarts=${SLURM_RESTART_COUNT:-0}
+echo "stylize ended with exit code $code ($restarts restarts of this job so far)"
+if [ "$code" -eq 75 ] || [ "$code" -gt 128 ]; then # interrupted, or its head lost, or killed
+    if [ "$restarts" -lt "$RESTARTS" ]; then
+        scontrol requeue "$SLURM_JOB_ID"
+    else
+        echo "given up after $restarts restarts; nothing is lost, submit it again to go on"
+    fi
 fi
 exit "$code"

@@ -70,6 +70,9 @@ def deliver(batch: Batch, ready: Sequence[Ready]) -> Painted:
 class Courier:
     """Brings photographs to who paints them, and results to the output folder: here, from one disk to another."""
 
+    heals = False
+    """Whether it is the business of whoever fetches a segment's frames to have damaged ones made again."""
+
     @contextmanager
     def at_hand(self, picture: Picture) -> Iterator[None]:
         """While this lasts, a photograph can be read; `MediaError` where it is not what was listed."""

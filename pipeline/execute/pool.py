@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
@@ -67,8 +67,10 @@ def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Poo
     share where more workers than GPUs are asked for. auto threads: on a GPU machine its own, shared among its workers;
     without GPUs all of the machine's for each, since the last bits of a convolution depend on the number of threads,
     and a frame must not depend on the number of workers. Where many share a machine, `threads_per_worker` is better.
-    Raises `ClusterError` where the config asks for more than the nodes have.
+    Raises `ClusterError` where the config asks for more than the nodes have, or there is none.
     """
+    if not nodes:
+        raise ClusterError("the cluster has no machine that gives any CPU or GPU away; add machines")
     gpus = sum(node.gpus for node in nodes)
     share = _gpu_share(execution, gpus)
     if execution.workers == "auto":
@@ -100,6 +102,14 @@ def share_out(execution: Execution, nodes: Sequence[Node], pool: Pool) -> tuple[
             break
         taken[max(free, key=lambda index: nodes[index].cpus / (taken[index] + 1))] += 1
     return tuple(_place(execution, nodes[index], count, pool) for index, count in taken.items() if count)
+
+
+def employed(nodes: Sequence[Node], places: Sequence[Place]) -> dict[str, Node]:
+    """The machines that get workers, by Ray's own names, with no GPUs where their workers use none of them."""
+    gpus = {place.node: place.gpus for place in places}
+    return {
+        node.name: node if gpus[node.name] else replace(node, gpus=0) for node in nodes if node.name in gpus
+    }
 
 
 def _room(execution: Execution, node: Node, pool: Pool) -> int:

@@ -7,6 +7,7 @@ would otherwise show hours later, as other pixels, or as frames that nobody find
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,12 +41,19 @@ class Problem:
 
 
 class UnfitError(ClusterError):
-    """A machine cannot do the job; others may."""
+    """A machine cannot do the job; others may. `node`: Ray's name for it, where that is known."""
+
+    def __init__(self, message: str, node: str = "") -> None:
+        super().__init__(message, node)  # both in args, so that it pickles
+        self.node = node
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What a worker compares its own machine with before it begins: the cheap part, without the GPUs."""
+    """What a worker compares its own machine with before it begins; the GPUs once it has come up."""
 
     errand: Errand
     here: NodeReport
@@ -59,6 +67,17 @@ class Visit:
         if found:
             what = "; ".join(problem.what for problem in found)
             raise UnfitError(f"{there.host} cannot do this job: {what}")
+
+    def check_device(self, device: str, gpus: float) -> None:
+        """Raise `UnfitError` where a worker with so many GPUs has come up without one, by torch's name for its device.
+
+        Such a frame would come out, after hours, in other bits than its neighbors'.
+        """
+        if gpus and device == "cpu":
+            raise UnfitError(
+                f"{socket.gethostname()} cannot do this job: Ray gives away GPUs there, and torch can use none; "
+                "see nvidia-smi and `stylize doctor` there"
+            )
 
 
 # --- where the job runs ---
@@ -103,13 +122,17 @@ class Preflight:
         assert self._here is not None, "enter it first"
         if isinstance(found, Exception):
             what = f"cannot be asked: {type(found).__name__}: {next(iter(str(found).splitlines()), '')}"
-            remedy = (
-                "install stylize there, of the same version as here, into the Python that its Ray runs on"
-            )
-            return [Problem(node, what, remedy)]
+            return [Problem(node, what, _remedy(found))]
         both_ways = found.met and found.answer is not None
         answered = both_ways and self.errand.meeting.find(found.answer or "") == self._token
         return list(_differences(node, self._here, found, answered=answered))
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a machine that cannot be asked."""
+    if isinstance(error, TimeoutError):
+        return "see whether it is busy, or its disks are slow, and run again; or take it out"
+    return "install stylize there, of the same version as here, into the Python that its Ray runs on"
 
 
 def _differences(node: str, here: NodeReport, there: NodeReport, *, answered: bool) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ from pipeline.execute.crew import Call, WorkerLostError, WorkerRaisedError
 from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher, first_line
 from pipeline.execute.events import Event
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.execute.pool import Node, Place, Pool, available_cores, share_out, size_pool
+from pipeline.execute.pool import Node, Place, Pool, available_cores, employed, share_out, size_pool
 from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
 from pipeline.storage.worker import RemoteWorker
@@ -35,8 +35,11 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Of a worker's process. OpenMP's threads wait by spinning; where anything else wants the cores, two processes that
 do so stand in each other's way until both are ten times slower."""
 
+NODE_LABEL = "ray.io/node-id"
+"""Ray's own label of every machine, with its name for it."""
+
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
-FIRST_MACHINE_S = 600
+FIRST_MACHINE_S, FIRST_LOOK_S = 600, 0.5
 
 ANSWER_S = 180
 """Of a machine that is asked whether it is fit: a first Python there may take a minute, torch another."""
@@ -67,23 +70,30 @@ class Farm:
         make: Make = make_worker,
         arrived: Arrived = appears,
         preflight: Preflight | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
         """`most`: how many segments and batches there are at most, since more workers than that are of no use.
 
-        `preflight`, entered already, is asked whether machines can do the job, before they are given any of it.
+        `preflight`, entered already, is asked whether machines can do the job, before they are given any of it. Once
+        `stop()` is true, no machine is waited for any longer; `say` is told what is waited for.
         """
+        self._stop, self._say = stop, say
         self._execution, self._preflight = execution, preflight
         self._is_guest = ray.is_initialized()
         self._crew = _RayCrew(execution, settings, most, make, None if preflight is None else preflight.visit)
         self._dispatcher = Dispatcher(self._crew, execution.hang_timeout_s, arrived)
 
     def __enter__(self) -> Self:
-        """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small."""
+        """Connect, or start Ray here; `ClusterError` where there is no such cluster or it is too small.
+
+        Where it was asked to stop before there was any machine, there are no workers, and `stylize` is to stop at once.
+        """
         if not self._is_guest:
             _connect(self._execution)
         try:
-            self._crew.measure()
-            if self._preflight is not None:
+            has_machines = self._crew.measure(self._stop, self._say)
+            if has_machines and self._preflight is not None:
                 self._preflight.check(self._crew.machines(), ask_nodes)
         except BaseException:
             self._leave()
@@ -121,31 +131,32 @@ class _RayCrew:
         self._pool = Pool(0, 0, 0, 0)
         self._places: tuple[Place, ...] = ()
         self._hands: list[_RayHand] = []
+        self._unfit: dict[
+            str, str
+        ] = {}  # by Ray's names, and why; one that is mended joins under another name
 
-    def measure(self) -> None:
+    def measure(self, stop: Callable[[], bool], say: Callable[[str], object]) -> bool:
         """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
 
-        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for.
+        A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for, unless `stop`,
+        whether there is one.
         """
-        deadline_s = time.monotonic() + FIRST_MACHINE_S
-        while not (nodes := _nodes()):
-            if time.monotonic() > deadline_s:
-                raise ClusterError(
-                    f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
-                    "see `ray status` there, and add machines: ray start --address=HEAD:6379"
-                )
-            time.sleep(0.5)
-        self._pool = size_pool(self._execution, nodes, self._most)
-        self._places = share_out(self._execution, nodes, self._pool)
+        nodes = _first_nodes(stop, say)
+        if nodes:
+            self._pool = size_pool(self._execution, nodes, self._most)
+            self._places = share_out(self._execution, nodes, self._pool)
+        return bool(nodes)
 
     def machines(self) -> dict[str, Node]:
-        """Those that get workers, by Ray's own names."""
-        used = {place.node for place in self._places}
-        return {node.name: node for node in _nodes() if node.name in used}
+        """Those that get workers, as `employed`."""
+        return employed(_nodes(), self._places)
 
     def places(self) -> int:
+        # A machine that turned out unfit has none any more. So whoever is hired for the one who found that out is one
+        # more than there are places: it waits, and is the first to begin on the next machine that joins.
+        self._places = tuple(place for place in self._places if place.node not in self._unfit)
         with suppress(ClusterError):  # machines have left: those who were on them wait for others
-            nodes = _nodes()
+            nodes = [node for node in _nodes() if node.name not in self._unfit]
             size = size_pool(self._execution, nodes, self._most)
             self._pool = replace(self._pool, workers=size.workers)  # what each of them gets stays
             self._places = share_out(self._execution, nodes, self._pool)
@@ -153,24 +164,29 @@ class _RayCrew:
 
     def hire(self) -> _RayHand:
         self.places()
+        free = self._free_places()
+        self._hands.append(self._hire_at(max(free, key=free.__getitem__)) if free else self._hire_anywhere())
+        return self._hands[-1]
+
+    def _free_places(self) -> dict[Place, int]:
+        """Where workers are wanting, and how many."""
         self._hands = [hand for hand in self._hands if not hand.is_killed]
         taken = Counter(hand.node for hand in self._hands)
-        free = [place for place in self._places if taken[place.node] < place.workers]
-        hand = self._hire_at(max(free, key=lambda place: place.workers - taken[place.node])) if free else None
-        self._hands.append(hand or self._hire_anywhere())
-        return self._hands[-1]
+        free = {place: place.workers - taken[place.node] for place in self._places}
+        return {place: count for place, count in free.items() if count > 0}
 
     def _hire_at(self, place: Place) -> _RayHand:
         pinned = NodeAffinitySchedulingStrategy(place.node, soft=True)  # soft: it may have left this moment
         options = ACTOR.options(num_cpus=place.cpus, num_gpus=place.gpus, scheduling_strategy=pinned)
         settings = replace(self._settings, threads=place.threads, gpu_share=place.gpu_share)
-        return _RayHand(options.remote(self._make, settings, self._visit), place.node)
+        return _RayHand(options.remote(self._make, settings, self._visit, place.gpus), place.node)
 
     def _hire_anywhere(self) -> _RayHand:
-        """One that waits for a machine to join."""
-        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus)
+        """One that waits for a machine to join, other than those that cannot do this job."""
+        others = {"label_selector": {NODE_LABEL: f"!in({','.join(self._unfit)})"}} if self._unfit else {}
+        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus, **others)
         settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
-        return _RayHand(options.remote(self._make, settings, self._visit))
+        return _RayHand(options.remote(self._make, settings, self._visit, self._pool.gpus))
 
     def wait(self, calls: Sequence[Call], timeout_s: float) -> Sequence[Call]:
         if not calls:
@@ -186,6 +202,7 @@ class _RayCrew:
             return ray.get(call)
         except RayTaskError as error:
             if isinstance(error.cause, UnfitError):  # its machine joined later, and cannot do this job
+                self._unfit[error.cause.node] = str(error.cause)
                 raise WorkerLostError(str(error.cause)) from error
             raise WorkerRaisedError(error.cause if isinstance(error.cause, Exception) else error) from error
         except RayError as error:  # its death, in one of many forms
@@ -195,6 +212,10 @@ class _RayCrew:
         return time.monotonic()
 
     def shortage(self) -> str | None:
+        is_full = not self._free_places()
+        if self._unfit and is_full and any(not hand.node for hand in self._hands):
+            *_, why = self._unfit.values()
+            return f"no machine that can do this job has a place for another worker; the last to join: {why}"
         pool, free = self._pool, ray.available_resources()
         if free.get("CPU", 0) >= pool.cpus and free.get("GPU", 0) >= pool.gpus:
             return None
@@ -230,13 +251,19 @@ class _RayHand:
 class _Actor:
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
-    def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None = None) -> None:
-        self._worker, self._visit = make(settings), visit
+    def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None, gpus: float) -> None:
+        self._worker, self._visit, self._gpus = make(settings), visit, gpus
 
     def set_up(self) -> WorkerInfo:
-        if self._visit is not None:
+        if self._visit is None:
+            return self._worker.set_up()  # type: ignore[no-any-return]
+        try:
             self._visit.check()
-        return self._worker.set_up()  # type: ignore[no-any-return]
+            info: WorkerInfo = self._worker.set_up()
+            self._visit.check_device(info.device, self._gpus)
+        except UnfitError as error:
+            raise UnfitError(str(error), _own_node()) from error
+        return info
 
     def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
         return self._worker.stylize_frame(index, job)  # type: ignore[no-any-return]
@@ -280,7 +307,7 @@ def _answer(reference: Any) -> Any:
     try:
         return ray.get(reference, timeout=0)
     except GetTimeoutError:
-        return TimeoutError(f"no answer in {ANSWER_S} s; see whether that machine is at its limits")
+        return TimeoutError(f"no answer in {ANSWER_S} s")
     except RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except RayError as error:
@@ -300,6 +327,29 @@ def _nodes() -> list[Node]:
         if node["Alive"]
     ]
     return [node for node in nodes if node.cpus or node.gpus]
+
+
+def _first_nodes(stop: Callable[[], bool], say: Callable[[str], object]) -> list[Node]:
+    """The machines of the cluster, as soon as there are any; none where that takes until `stop`."""
+    deadline_s, has_said = time.monotonic() + FIRST_MACHINE_S, False
+    while not (nodes := _nodes()) and not stop():
+        if time.monotonic() > deadline_s:
+            raise ClusterError(
+                f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
+                "see `ray status` there, and add machines: ray start --address=HEAD:6379"
+            )
+        if not has_said:
+            say(
+                f"no machine of the cluster gives any CPU or GPU away yet; waiting up to {FIRST_MACHINE_S} s for one"
+            )
+            has_said = True
+        time.sleep(FIRST_LOOK_S)
+    return nodes
+
+
+def _own_node() -> str:
+    """Ray's name for the machine that this runs on."""
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def start_and_stop() -> str:

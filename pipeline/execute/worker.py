@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Transfer
-from pipeline.errors import DamagedFrameError, DivergenceError, FrameError
+from pipeline.errors import DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
 from pipeline.execute.delivery import Courier
 from pipeline.execute.gallery import Gallery
+from pipeline.execute.healing import make_whole
 from pipeline.execute.job import (
     Batch,
     Painted,
@@ -183,24 +184,16 @@ class Worker:
         return _commit(job, record, data)
 
     def _make_whole(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
-        """Paint a frame, and before it, once each, those of this segment that it starts from and that are damaged.
+        """Paint a frame, and before it what it starts from and is damaged, unless whoever fetches that sees to it."""
 
-        One that is damaged in another segment is thrown away, so that the next run makes it again, and raised.
-        """
-        wanted, healed = [index], set[int]()
-        while True:
-            try:
-                record = self._make(wanted[-1], chain, stylizer)
-            except DamagedFrameError as error:
-                throw_away_damaged(error.folder, [error.frame])
-                if error.folder != chain.job.folder or error.frame in healed:
-                    raise
-                healed.add(error.frame)
-                wanted.append(error.frame)
-            else:
-                wanted.pop()
-                if not wanted:
-                    return record
+        def make(one: int) -> FrameRecord:
+            return self._make(one, chain, stylizer)
+
+        if self._courier is not None and self._courier.heals:
+            return make(index)
+        return make_whole(
+            index, chain.job.folder, make, lambda folder, one: throw_away_damaged(folder, [one])
+        )
 
     def _make(self, index: int, chain: Chain, stylizer: Stylizer) -> FrameRecord:
         """Paint a frame, measure it, and commit it; the record is the committed one's, whoever made it."""

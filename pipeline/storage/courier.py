@@ -32,6 +32,8 @@ Records = tuple[PictureRecord, ...]
 class RemoteCourier(Courier):
     """Serves one worker. `url_of`: the URL of a path here, None where it stands for itself; `name`: the worker's."""
 
+    heals = True
+
     def __init__(self, url_of: Callable[[Path], str | None], name: str) -> None:
         self._url_of, self._name = url_of, name
         self._openings = 0

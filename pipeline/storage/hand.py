@@ -24,6 +24,9 @@ from pipeline.storage.places import here, make_place, scratch, url_of
 MOST_KEPT_BYTES = 16 << 30
 """Of sources, on one machine; at most half of what is free."""
 
+_LEFT_S = 6 * 3600.0
+"""A part of a download that has not grown for so long, or a lock that nobody has taken, is nobody's."""
+
 State = tuple[int, int]
 
 
@@ -126,15 +129,25 @@ def kept_bytes(used: int, folder: Path) -> int:
 
 
 def _forget(folder: Path, besides: Path) -> None:
-    """Remove what was used longest ago, until the rest is within bounds."""
-    states = sorted(
-        ((path.stat(), path) for path in folder.iterdir() if path.is_file()), key=lambda one: one[0].st_atime
-    )
-    used = sum(state.st_size for state, _ in states)
+    """Remove what was used longest ago, until the rest is within bounds, and what killed processes left behind."""
+    states = list(_states(folder))
+    for path, state in states:
+        if (
+            "." in path.name and state.st_mtime < time.time() - _LEFT_S
+        ):  # no download that is going on, nor its lock
+            path.unlink(missing_ok=True)
+    kept = sorted((one for one in states if "." not in one[0].name), key=lambda one: one[1].st_atime)
+    used = sum(state.st_size for _, state in kept)
     most = kept_bytes(used, folder)
-    for state, path in states:
+    for path, state in kept:
         if used <= most:
             return
         if path != besides:
             path.unlink(missing_ok=True)
             used -= state.st_size
+
+
+def _states(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process has removed it
+            yield path, path.stat()

@@ -11,8 +11,10 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,9 @@ class Lease:
         if self._remote.create(LOCK, self._claim()):
             self.is_alone = True
             return
+        if self._is_ours():  # the answer was lost, and the put repeated
+            self.is_alone = True
+            return
         held = self._remote.state(LOCK)
         holder = _read(self._remote)
         if held is None or not (_is_gone(holder) or self._is_stale(held)):
@@ -45,7 +50,7 @@ class Lease:
                 f"another run is working in {self._remote.url} ({who}); wait for it, or stop it first. "
                 f"One that died counts as dead {STALE_S:g} s after its last sign of life"
             )
-        if not self._remote.replace(LOCK, self._claim(), over=held):
+        if not self._remote.replace(LOCK, self._claim(), over=held) and not self._is_ours():
             raise ResumeError(
                 f"another run has just begun in {self._remote.url}; wait for it, or stop it first"
             )
@@ -59,11 +64,14 @@ class Lease:
 
     def leave(self) -> None:
         """Let the run folder go."""
-        if _read(self._remote).get("token") == self._token:
+        if self._is_ours():
             self._remote.remove([LOCK])
 
+    def _is_ours(self) -> bool:
+        return bool(_read(self._remote).get("token") == self._token)
+
     def _claim(self) -> bytes:
-        who = {"token": self._token, "process": os.getpid(), "host": socket.gethostname(), "boot": _boot()}
+        who = {"token": self._token, "process": os.getpid(), **_machine()}
         return json.dumps({**who, "since": _SINCE, "beats": self._beats}).encode()
 
     def _is_stale(self, held: Thing) -> bool:
@@ -75,6 +83,25 @@ class Lease:
         finally:
             self._remote.remove([name])
         return asked is not None and asked.modified_s - held.modified_s > STALE_S
+
+
+@contextmanager
+def repeating(do: Callable[[], object]) -> Iterator[None]:
+    """While this lasts, have something done every `BEAT_S` in a thread of its own, whatever it raises."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(BEAT_S):
+            with suppress(Exception):  # tried again; nobody would hear of a thread that has ended
+                do()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 _SINCE = time.strftime("%F %T")
@@ -89,7 +116,8 @@ def _read(remote: Remote) -> dict[str, Any]:
 
 def _is_gone(holder: dict[str, Any]) -> bool:
     """Whether the holder was a process of this machine, and is no more."""
-    if (holder.get("host"), holder.get("boot")) != (socket.gethostname(), _boot()) or not _boot():
+    ours = _machine()
+    if not ours["boot"] or any(holder.get(key) != value for key, value in ours.items()):
         return False
     try:
         os.kill(int(holder["process"]), 0)
@@ -98,6 +126,14 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     except OSError:
         return False
     return False
+
+
+def _machine() -> dict[str, Any]:
+    """Where a process's number means that process: containers may have the same host name, and a kernel in common."""
+    numbers = None
+    with suppress(OSError):
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+    return {"host": socket.gethostname(), "boot": _boot(), "numbers": numbers}
 
 
 def _boot() -> str:

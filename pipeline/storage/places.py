@@ -8,6 +8,7 @@ go. All of the code that knows nothing of URLs works with places as with any oth
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import re
 import shutil
@@ -23,8 +24,8 @@ from pipeline.errors import ConfigError, SpaceError
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _LONGEST_NAME_BYTES = 255
 _LEFT_S = 3600.0
-"""A process's place is removed by a later one if the process is gone, and has been for so long: another container
-may have its processes under other numbers."""
+"""A process's place is removed by a later one if the process is gone and its place is this old: another may be about to
+take hold of it."""
 
 
 def is_url(text: str) -> bool:
@@ -131,6 +132,7 @@ def make_place(place: Path) -> Path:
     """Make a process's place, which goes when the process ends, and remove those of processes that were killed."""
     sweep(scratch())
     place.mkdir(mode=0o700, exist_ok=True)
+    _hold(place)
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return place
 
@@ -140,8 +142,30 @@ def sweep(folder: Path) -> None:
     for path in folder.iterdir():
         number = re.fullmatch(r"(\d+)(?:-[0-9a-f]+)?", path.name)
         with suppress(OSError):
-            if number and not _is_alive(int(number[1])) and path.stat().st_mtime < time.time() - _LEFT_S:
+            is_old = path.stat().st_mtime < time.time() - _LEFT_S
+            if number and is_old and not _is_alive(int(number[1])) and not _is_held(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _hold(place: Path) -> None:
+    """Lock a place until this process ends: to another container its number says nothing."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # never closed
+    with suppress(OSError):  # some file systems cannot; then the number has to do
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    os.utime(place)  # it may be that of an earlier process
+
+
+def _is_held(place: Path) -> bool:
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it cannot be known here
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _is_alive(process: int) -> bool:

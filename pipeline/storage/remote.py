@@ -232,12 +232,13 @@ class Remote:
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; those that are gone already do not matter."""
         paths = [self._path(name) for name in names]
-        plain = [path for path in paths if not has_magic(path)]  # `rm` takes the others for patterns
+        # S3 alone is known to pass over missing names in bulk; `rm` takes names with wildcards for patterns.
+        bulk = [path for path in paths if self.scheme in MATCHING and not has_magic(path)]
         with self._asking(""):
-            for start in range(0, len(plain), PAGE):
+            for start in range(0, len(bulk), PAGE):
                 with suppress(FileNotFoundError):
-                    self._fs.rm(plain[start : start + PAGE])
-            for path in set(paths) - set(plain):
+                    self._fs.rm(bulk[start : start + PAGE])
+            for path in set(paths).difference(bulk):
                 with suppress(FileNotFoundError):
                     self._fs.rm_file(path)
 

@@ -8,6 +8,7 @@ on it, else every `lease.BEAT_S`.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 import stat
@@ -25,7 +26,7 @@ from pipeline.errors import MediaError, PipelineError
 from pipeline.records import FrameRecord, PictureRecord, State, digest_of
 from pipeline.shelf import Elsewhere, Shelf
 from pipeline.storage.journals import Journals
-from pipeline.storage.lease import BEAT_S, LOCK, Lease
+from pipeline.storage.lease import LOCK, Lease, repeating
 from pipeline.storage.luggage import luggage_name, paths_in
 from pipeline.storage.meeting import RemoteMeeting
 from pipeline.storage.places import here, make_place, url_of
@@ -64,28 +65,27 @@ class RemoteShelf(Shelf):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        lease, ended = Lease(self._run_folder), threading.Event()
+        lease = Lease(self._run_folder)
         lease.take()
-        beating = threading.Thread(target=self._beat, args=(lease, ended), daemon=True)
         try:
-            if lease.is_alone:
-                self._run_folder.remove(thing.name for thing in self._run_folder.below("luggage"))
-            self.refresh()
-            beating.start()
-            yield
+            with repeating(lease.beat):  # on its own, since a journal may take minutes
+                if lease.is_alone:
+                    self._run_folder.remove(thing.name for thing in self._run_folder.below("luggage"))
+                self.refresh()
+                with self._kept_there():
+                    yield
         finally:
-            ended.set()
-            if beating.ident is not None:
-                beating.join()
-            self._journals.push(everything=True)
-            self._run_folder.remove(f"luggage/{self._token}/{luggage_name(path)}" for path in self._carried)
             lease.leave()
 
-    def _beat(self, lease: Lease, ended: threading.Event) -> None:
-        while not ended.wait(BEAT_S):
-            with suppress(PipelineError, OSError):  # tried again, and at the end
-                lease.beat()
-                self._journals.push()
+    @contextmanager
+    def _kept_there(self) -> Iterator[None]:
+        """Put what is written here while this lasts, and all of it at the end."""
+        try:
+            with repeating(self._journals.push):
+                yield
+        finally:
+            self._journals.push(everything=True)
+            self._run_folder.remove(f"luggage/{self._token}/{luggage_name(path)}" for path in self._carried)
 
     def refresh(self) -> None:
         make_place(here())
@@ -141,9 +141,17 @@ class RemoteShelf(Shelf):
             self._remote.replace(name, partial, over=there) if there else self._remote.create(name, partial)
         )
         self._forget(target)
-        if not done:
+        if not done and not self._is_put(partial, target):
             raise MediaError(f"{url_of(target)} was changed by someone else just now; run again")
         partial.unlink()
+
+    def _is_put(self, partial: Path, target: Path) -> bool:
+        """Whether the refused result is there: of a put whose answer was lost, its repetition is refused."""
+        there = self._remote.state(self._name(target))
+        if there is None or there.bytes != partial.stat().st_size:
+            return False
+        with partial.open("rb") as ours:
+            return hashlib.file_digest(ours, "sha256").hexdigest() == digest_of(target)
 
     def remove(self, target: Path) -> None:
         self._remote.remove([self._name(target)])
@@ -202,6 +210,10 @@ class RemoteShelf(Shelf):
                     if not fetching.cancel():
                         fetching.exception()
                         self._make_hollow(self._frame(segment, index))
+
+    def discard(self, segment: Path, indices: Iterable[int]) -> None:
+        frames = (self._frame(segment, index) for index in indices)
+        self._run_folder.remove(str(path.relative_to(self._root)) for path in frames)
 
     def _frame(self, segment: Path, index: int) -> Path:
         return segment / f"{index:08d}.png"

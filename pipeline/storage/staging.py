@@ -14,8 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.durable import line_of, read_journal
+from pipeline.errors import DamagedFrameError
 from pipeline.execute.job import SegmentJob
-from pipeline.records import FrameRecord, to_record
+from pipeline.packs import read_frame
+from pipeline.records import FrameRecord, frame_digest, to_record
+from pipeline.seals import Seals
 from pipeline.storage.hand import bring
 from pipeline.storage.remote import Remote
 from pipeline.workspace import frame_path
@@ -33,6 +36,7 @@ class Folder:
     def __init__(self, path: Path, url: str) -> None:
         self.path, self._remote = path, Remote(url)
         self._there: set[int] = set()
+        self._seals = Seals(path)
 
     def look(self, *, with_records: bool) -> None:
         """List what is there, and fetch its records."""
@@ -43,11 +47,21 @@ class Folder:
                 self._remote.fetch(thing.name, self.path / thing.name)
 
     def have(self, indices: Sequence[int]) -> None:
-        """Have those of some frames here that are there."""
+        """Have those of some frames here that are there; one that is damaged is removed there and raised, see
+        `packs.read_frame`."""
         for index in self._there.intersection(indices):
             path = frame_path(self.path, index)
-            if not path.exists():
-                self._remote.fetch(path.name, path)
+            if not path.exists() and self._remote.fetch(path.name, path):
+                self._check(index, path)
+
+    def _check(self, index: int, path: Path) -> None:
+        try:
+            read_frame(self.path, index, self._seals)
+        except DamagedFrameError:
+            self._remote.remove([path.name])
+            self._there.discard(index)
+            path.unlink(missing_ok=True)
+            raise
 
     def keep(self, first: int, last: int) -> None:
         """Remove all frames from here but those first … last."""
@@ -71,12 +85,10 @@ class Folder:
         """The record of the frame that is there instead of ours; None: it has none, and ours takes its place."""
         path = frame_path(self.path, record.frame)
         there = self._remote.state(path.name)
+        data = self._remote.read(path.name) or b""
         for one in self._records() if there else ():
-            if (
-                there
-                and (one.frame, one.bytes) == (record.frame, there.bytes)
-                and one.worker != record.worker
-            ):
+            is_of_frame = (one.frame, one.bytes) == (record.frame, len(data)) and one.worker != record.worker
+            if is_of_frame and one.digest in ("", frame_digest(data)):  # of before there were digests: none
                 return one
         self._remote.replace(path.name, path, over=there)
         return None
@@ -111,7 +123,8 @@ class Staging:
         """Have here what frame `index` is made from."""
         self._have_sources(index)
         if self._own:
-            self._own.have([index - 1, index + 1, *(index - back for back in backs)])
+            behind = [index - self.job.step, *(index - back for back in backs if self.job.kind == "paint")]
+            self._own.have(behind)
         for folder in self._drafts:
             folder.have([index - 1, index, index + 1])
         for folder in self._folders:

@@ -12,14 +12,16 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import MediaError, PipelineError
 from pipeline.execute.delivery import Courier
+from pipeline.execute.healing import make_whole
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
+from pipeline.packs import throw_away_damaged
 from pipeline.records import FrameRecord, digest_of
 from pipeline.storage.courier import RemoteCourier
 from pipeline.storage.hand import bring
@@ -76,20 +78,32 @@ class RemoteWorker:
             return self._stylize(index, job)
 
     def _stylize(self, index: int, job: SegmentJob | None) -> FrameRecord:
+        if job is not None:
+            self._close_segment()
         self._job = job or self._job
         assert self._job is not None, "a segment comes first"
-        opens = self._staging is None or job is not None
-        staging = self._open(self._job) if opens or self._staging is None else self._staging
+        return make_whole(index, self._place(self._job.folder), self._make_one, self._throw_away)
+
+    def _make_one(self, index: int) -> FrameRecord:
+        assert self._job is not None, "a segment comes first"
+        opens = self._staging is None
+        staging = self._staging or self._open(self._job)
         self._staging = None  # opened anew after an error
-        staging.prepare(index, self._settings.long_term)
-        record: FrameRecord = self._worker.stylize_frame(index, staging.job if opens else None)
-        put = staging.finish(record, f"{self._name}-{self._openings}")
-        if put is None:  # another's bytes: whatever is remembered here of this frame is not so
-            record = staging.settle(record)
-            staging.close()
-            return record
+        with ExitStack() as stack:
+            stack.callback(staging.close)
+            staging.prepare(index, self._settings.long_term)
+            record: FrameRecord = self._worker.stylize_frame(index, staging.job if opens else None)
+            put = staging.finish(record, f"{self._name}-{self._openings}")
+            if put is None:  # another's bytes: whatever is remembered here of this frame is not so
+                return staging.settle(record)
+            stack.pop_all()
         self._staging = staging
         return put
+
+    def _throw_away(self, folder: Path, index: int) -> None:
+        """Throw a damaged frame away; behind a URL that is done as it is fetched, see `staging`."""
+        if self._url_of(folder) is None:
+            throw_away_damaged(folder, [index])
 
     def paint_pictures(self, missing: Sequence[int], batch: Batch | None = None) -> Painted:
         """Make some photographs of a batch finished, as the plain worker does."""
@@ -119,7 +133,6 @@ class RemoteWorker:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _open(self, job: SegmentJob) -> Staging:
-        self._close_segment()
         self._openings += 1
         here = replace(
             job,

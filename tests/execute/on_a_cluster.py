@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
-from pipeline.execute import scheduler
+from pipeline.execute import dispatch, scheduler
 from pipeline.execute.events import Pulse, WorkerLost
 from pipeline.execute.inspection import Errand
 from pipeline.execute.job import WorkerInfo
@@ -66,7 +66,7 @@ def seen_workers(execution: Execution, folder: Path, **changes: Any) -> dict[str
     try:
         with Farm(execution, SETTINGS, len(todos), Located, **changes) as farm:
             idle = farm.idle_machines
-            stop = lambda: len(seen) >= farm._crew.places() or time.monotonic() > deadline_s  # noqa: E731
+            stop = lambda: len(seen) >= max(1, farm._crew.places()) or time.monotonic() > deadline_s  # noqa: E731
             for event in farm.stylize(Queue(todos), stop):
                 if isinstance(event, Pulse):
                     seen |= {worker.name for worker in event.workers if worker.name}
@@ -94,21 +94,30 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
             assert flight._here is not None
             flight._here = replace(flight._here, versions={**flight._here.versions, "torch": "0.4"})
             flight.check = lambda *_: None  # type: ignore[method-assign]  # as if they had joined afterwards
-            return seen_workers(
-                Execution(address=address, gpus_per_worker=0, workers=1), folder, preflight=flight
-            )
+            usual_s, dispatch.PLACEMENT_TIMEOUT_S = dispatch.PLACEMENT_TIMEOUT_S, 5
+            execution = Execution(address=address, gpus_per_worker=0, workers=1)
+            try:
+                return seen_workers(execution, folder, preflight=flight)
+            finally:
+                dispatch.PLACEMENT_TIMEOUT_S = usual_s
 
     def without_cuda() -> Any:
         scheduler.ANSWER_S = 180  # torch is imported there
         with Preflight(errand) as flight:
             return seen_workers(Execution(address=address), folder, preflight=flight)
 
+    def cpus() -> Any:
+        scheduler.ANSWER_S = 180
+        with Preflight(errand) as flight:
+            return seen_workers(Execution(address=address, gpus_per_worker=0), folder, preflight=flight)
+
     def asked() -> Any:
+        scheduler.ANSWER_S = 8
         return {names[node]: repr(answer) for node, answer in ask_nodes(hostname_or_error, names).items()}
 
     return {
         "by_gpu": lambda: seen_workers(Execution(address=address), folder),
-        "cpus": lambda: seen_workers(Execution(address=address, gpus_per_worker=0), folder),
+        "cpus": cpus,
         "asked": asked,
         "unfit": unfit,
         "without_cuda": without_cuda,
@@ -116,7 +125,6 @@ def scenes(address: str, folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def main(folder: Path) -> None:
-    scheduler.ANSWER_S = 8
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "resources": {"head": 1}})
     for name, (cpus, gpus) in NODES.items():
         cluster.add_node(num_cpus=cpus, num_gpus=gpus, resources={name: 1})

@@ -48,7 +48,10 @@ def test_one_worker_for_each_gpu_and_none_where_there_is_no_gpu(seen: dict[str, 
     assert seen["by_gpu"]["idle"] == 1
 
 
-def test_without_gpus_every_machine_with_cpus_has_one(seen: dict[str, Any]) -> None:
+def test_without_gpus_every_machine_with_cpus_has_one_and_none_is_asked_for_its_gpus(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["cpus"]["said"] == ""
     assert machines(seen["cpus"]) == {"wide": 1, "dense": 1, "plain": 1}
     assert seen["cpus"]["idle"] == 0
 
@@ -71,5 +74,6 @@ def test_gpus_that_only_ray_knows_of_stop_the_run_before_any_work(seen: dict[str
 
 def test_workers_on_machines_that_do_not_fit_get_nothing_to_do_and_say_why(seen: dict[str, Any]) -> None:
     assert seen["unfit"]["workers"] == []
+    assert len(seen["unfit"]["lost"]) == 3, "each of them was tried, and none twice"
     assert "torch is " in seen["unfit"]["lost"][0]
     assert "cannot do this job" in seen["unfit"]["said"]

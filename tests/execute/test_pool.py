@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
-from pipeline.execute.pool import Node, Place, Pool, share_out, size_pool
+from pipeline.execute.pool import Node, Place, Pool, employed, share_out, size_pool
 
 LAPTOP = Node(cpus=8, gpus=0)
 GPU_BOX = Node(cpus=16, gpus=2)
@@ -164,6 +164,16 @@ def test_each_machine_gets_what_it_can_hold(
 ) -> None:
     used = [node for node in nodes if node.cpus or node.gpus]
     assert list(share_out(asked, nodes, size_pool(asked, used, segments))) == places
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus"), [(execution(), {"wide": 2, "dense": 8}), (execution(gpus=0), {"wide": 0, "dense": 0})]
+)
+def test_a_machine_whose_workers_use_no_gpu_needs_none(asked: Execution, gpus: dict[str, int]) -> None:
+    """Its torch may be one without CUDA."""
+    nodes = [WIDE, DENSE, HEAD]
+    used = employed(nodes, share_out(asked, nodes, size_pool(asked, nodes[:2], 99)))
+    assert {name: node.gpus for name, node in used.items()} == gpus
 
 
 def test_no_machine_is_promised_more_than_it_has() -> None:

@@ -171,6 +171,13 @@ def test_a_machine_without_our_code_is_told_what_to_install(errand: Errand) -> N
     assert "install stylize there" in problem.remedy
 
 
+def test_a_machine_that_does_not_answer_in_time_is_not_told_to_install_anything(errand: Errand) -> None:
+    with Preflight(errand) as flight:
+        (problem,) = flight.problems("n2", TimeoutError("no answer in 180 s"))
+    assert problem.what == "cannot be asked: TimeoutError: no answer in 180 s"
+    assert "install" not in problem.remedy and "run again" in problem.remedy
+
+
 def test_the_refusal_has_a_line_for_each_trouble_and_counts_machines() -> None:
     error = refusal(
         [[Problem("n2", "a", "mend a"), Problem("n2", "b", "mend b")], [Problem("n3", "c", "mend c")]]
@@ -209,6 +216,16 @@ def test_a_worker_on_a_machine_that_joins_later_looks_for_itself(errand: Errand)
         errand.files[0].write_bytes(b"another painting")
         with pytest.raises(UnfitError, match=r"cannot do this job: .*style.png is 16 bytes"):
             visit.check()
+
+
+def test_a_worker_that_was_given_a_gpu_and_comes_up_without_one_is_unfit(errand: Errand) -> None:
+    """Its machine may have joined later, with a driver that does not work."""
+    with Preflight(errand) as flight:
+        for device, gpus in (("cuda", 1.0), ("cuda", 0.5), ("mps", 1.0), ("cpu", 0.0)):
+            flight.visit.check_device(device, gpus)
+        for gpus in (1.0, 0.5):
+            with pytest.raises(UnfitError, match=r"cannot do this job: .*torch can use none"):
+                flight.visit.check_device("cpu", gpus)
 
 
 def test_a_job_has_its_inputs_styles_and_masks_looked_at(job: Callable[..., Config], tmp_path: Path) -> None:

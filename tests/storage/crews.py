@@ -27,6 +27,7 @@ from pipeline.execute.worker import Worker
 from pipeline.frames import encode_frame
 from pipeline.media.decode import decode_frames
 from pipeline.packs import has_frame, read_frame
+from pipeline.records import frame_digest
 from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames
 from tests.execute.narrow import narrow_weights
@@ -63,7 +64,8 @@ class Hand:
             before = finished_frames(job.folder, clean=False)[index - 1]
             picture = picture // 2 + read_frame(job.folder, index - 1) // 4 + np.uint8(before.loss)
         data = encode_frame(picture)
-        done = record(index, source=job.source.name, segment=job.name, bytes=len(data), worker=self._name,
+        done = record(index, source=job.source.name, segment=job.name, bytes=len(data),
+                      digest=frame_digest(data), worker=self._name,
                       loss=float(index % 7), draft=job.is_draft(index))  # fmt: skip
         commit_frame(job.folder, done, data)
         Hand.painted.append((job.source.name, index))

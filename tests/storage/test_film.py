@@ -15,6 +15,7 @@ from pipeline.durable import line_of
 from pipeline.errors import MediaError, ResumeError, StorageError
 from pipeline.execute.events import Event, FrameFinished, Todo
 from pipeline.look import look
+from pipeline.records import frame_digest
 from pipeline.run import run
 from pipeline.storage import lease
 from pipeline.verify import verify
@@ -151,7 +152,8 @@ def test_a_frame_that_is_there_already_wins(
             assert self._job is not None
             place = f"out/.stylize/segments/{self._job.folder.parent.name}/{self._job.folder.name}"
             theirs[f"{place}/00000001.png"] = bucket.read(f"{place}/00000000.png")
-            record = replace(found, worker="rival-1", bytes=len(theirs[f"{place}/00000001.png"]), loss=90.0)
+            data = theirs[f"{place}/00000001.png"]
+            record = replace(found, worker="rival-1", bytes=len(data), digest=frame_digest(data), loss=90.0)
             bucket.put(f"{place}/records-rival-1-0.jsonl", line_of(asdict(record)))
             bucket.put(f"{place}/00000001.png", theirs[f"{place}/00000001.png"])
         return found
@@ -221,6 +223,57 @@ def test_a_deleted_frame_is_missed_only_where_the_result_is_too(
     assert run(film()).status == "done"
     assert bucket.results("out") == undisturbed
     assert Hand.painted == [("clip.mp4", FRAMES - 1)]
+
+
+def alter(bucket: Bucket, name: str) -> None:
+    """Change one bit of an object."""
+    data = bytearray(bucket.read(name))
+    data[len(data) // 2] ^= 1
+    bucket.put(name, bytes(data))
+
+
+def test_a_damaged_frame_is_found_as_the_result_is_encoded_and_it_alone_is_made_again(
+    film: Film, bucket: Bucket, undisturbed: dict[str, bytes]
+) -> None:
+    run(film())
+    before = bucket.frames("out")
+    last = sorted(before, key=lambda name: name.rpartition("/")[2])[-1]
+    alter(bucket, f"out/{last}")
+    bucket.remove("out/clip.mp4")
+    Hand.painted.clear()
+    assert run(film()).status == "done"
+    assert (bucket.results("out"), bucket.frames("out")) == (undisturbed, before)
+    assert Hand.painted == [("clip.mp4", FRAMES - 1)]
+
+
+def test_a_damaged_frame_that_another_starts_from_is_made_again_first(
+    film: Film, bucket: Bucket, crew: type[Crew]
+) -> None:
+    sections = {"video": {"cuts": "none", "segment_frames": None}}
+    run(film(**sections))
+    before, result = bucket.frames("out"), bucket.read("out/clip.mp4")
+    *_, damaged, last = sorted(before)
+    alter(bucket, f"out/{damaged}")
+    bucket.remove(f"out/{last}")
+    bucket.remove("out/clip.mp4")
+    Hand.painted.clear()
+    assert run(film(**sections)).status == "done"
+    assert (bucket.read("out/clip.mp4"), bucket.frames("out")) == (result, before)
+    assert Hand.painted == [("clip.mp4", FRAMES - 2), ("clip.mp4", FRAMES - 1)]
+
+
+def test_a_frame_that_stays_damaged_is_told_by_its_url(
+    film: Film, bucket: Bucket, crew: type[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(event: Event) -> None:
+        if isinstance(event, FrameFinished) and event.record.frame == FRAMES - 1:
+            name = max(bucket.frames("out"), key=lambda one: one.rpartition("/")[2])
+            alter(bucket, f"out/{name}")
+
+    monkeypatch.setattr(Crew, "after", staticmethod(damage))
+    (failure,) = run(film()).failures
+    assert f"{bucket.url}/out/.stylize/segments/" in failure.error
+    assert "/scratch/" not in failure.error
 
 
 def test_a_result_that_is_not_ours_stays(film: Film, bucket: Bucket, crew: type[Crew]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,26 @@ def test_places_of_processes_that_are_long_gone_are_removed(monkeypatch: pytest.
     assert sorted(path.name for path in scratch().iterdir()) == sorted([alive.name, fresh.name, "sources"])
 
 
+def test_the_place_of_a_process_in_another_container_stays(tmp_path: Path) -> None:
+    """Its number is nobody's here, and it has been at work for a day."""
+    place = scratch() / "999999998-ab"
+    words = f"from pipeline.storage.places import make_place; make_place(__import__('pathlib').Path({str(place)!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{words}; print(flush=True); input()"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (place / "s3").mkdir()
+        os.utime(place, (0, 0))
+        sweep(scratch())
+        assert (place / "s3").exists()
+        process.kill()
+    sweep(scratch())
+    assert not place.exists()
+
+
 def test_what_was_used_longest_ago_is_forgotten_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +108,20 @@ def test_what_was_used_longest_ago_is_forgotten_first(
         os.utime(folder / name, (used_s, 5))
     _forget(folder, besides=folder / "new")
     assert sorted(path.name for path in folder.iterdir()) == ["a", "new"]
+
+
+def test_downloads_that_go_on_are_not_forgotten_but_those_that_were_cut_off_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage.hand.MOST_KEPT_BYTES", 15)
+    for name in (".ab.part", "a.lock", ".cd.part", "b.lock", "old", "new"):
+        (tmp_path / name).write_bytes(bytes(10))
+    for name in (".ab.part", "a.lock", "old"):
+        os.utime(tmp_path / name, (0, time.time()))
+    for name in (".cd.part", "b.lock"):
+        os.utime(tmp_path / name, (0, 0))
+    _forget(tmp_path, besides=tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".ab.part", "a.lock", "new"]
 
 
 def test_all_paths_of_a_job_are_found_and_moved() -> None:

@@ -42,6 +42,17 @@ def test_a_file_is_replaced_only_where_it_is_the_one_that_was_seen(place: Bucket
     assert there.read("a") is None
 
 
+def test_what_is_gone_already_keeps_nothing_else_from_being_removed(place: Bucket, tmp_path: Path) -> None:
+    for url in (f"{place.url}/run", f"local://{tmp_path}/run"):
+        there = Remote(url)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        for name in ("a", "b", "c[1]", "d"):
+            there.replace(name, b"")
+        there.remove(["b"])
+        there.remove(["a", "b", "c[1]", "b", "d"])
+        assert list(there.below()) == []
+
+
 def test_without_conditions_it_is_looked_first(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "CONDITIONAL", frozenset())
     monkeypatch.setattr(remote, "MATCHING", frozenset())
