@@ -330,8 +330,8 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
 
 def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
     from pipeline.display import Display
-    from pipeline.ledger import Watcher
-    from pipeline.progress import Meter, Watchers
+    from pipeline.ledger import Watcher, Watchers
+    from pipeline.progress import Meter
     from pipeline.run import run as run_job
     from pipeline.status import JsonLines, StatusFile
     from pipeline.workspace import Workspace

@@ -45,6 +45,43 @@ class Watcher:
         """The run is over, and still holds its folder: done, incomplete, interrupted or error."""
 
 
+class Watchers(Watcher):
+    """Several watchers as one, told in their order."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def looking_at(self, source: str) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.looking_at(source)
+
+    def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.planned(plan, stock, archive)
+
+    def warned(self, text: str) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.warned(text)
+
+    def happened(self, event: Event) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.happened(event)
+
+    def assembled(self, output: Output) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.assembled(output)
+
+    def ended(self, status: str) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.ended(status)
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The finished outputs: of films, and then of photographs, which are looked up as one walks through them."""

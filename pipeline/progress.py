@@ -17,7 +17,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipeline.archive.tally import Tally
-from pipeline.assemble import Output
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -272,40 +271,3 @@ class Eta:
                     return None
                 total += count * mean(self._seconds[kind])
         return total / workers
-
-
-class Watchers(Watcher):
-    """Several watchers as one, told in their order."""
-
-    def __init__(self, *watchers: Watcher) -> None:
-        self._watchers = watchers
-
-    def looking_at(self, source: str) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.looking_at(source)
-
-    def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.planned(plan, stock, archive)
-
-    def warned(self, text: str) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.warned(text)
-
-    def happened(self, event: Event) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.happened(event)
-
-    def assembled(self, output: Output) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.assembled(output)
-
-    def ended(self, status: str) -> None:
-        """Told to all."""
-        for watcher in self._watchers:
-            watcher.ended(status)

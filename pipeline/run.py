@@ -21,10 +21,9 @@ from pipeline.errors import SpaceError
 from pipeline.execute.queue import Queue
 from pipeline.hiring import Crew, Lost
 from pipeline.keeper import Keeper
-from pipeline.ledger import Ledger, Summary, Watcher
+from pipeline.ledger import Ledger, Summary, Watcher, Watchers
 from pipeline.media.sources import Source
 from pipeline.plan import Plan
-from pipeline.progress import Watchers
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from pipeline import cli
 from pipeline.cli import app
 from pipeline.display import Display
-from pipeline.progress import Meter, Watchers
+from pipeline.ledger import Watchers
+from pipeline.progress import Meter
 from pipeline.run import run
 from tests.conftest import Job
 from tests.farms import TextureFarm
