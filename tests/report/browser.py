@@ -29,7 +29,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-zygote", "--headless=shell", "
            "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 TIMEOUT_S = 120
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="relative">font-cache</cachedir></fontconfig>
+<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/font-cache</cachedir></fontconfig>
 """
 
 
@@ -75,7 +75,6 @@ def _unpack(package: bytes, folder: Path) -> None:
         for part in PARTS:
             with tarfile.open(fileobj=io.BytesIO(read(f"{part}.tar"))) as inner:
                 inner.extractall(folder, filter="data")
-    (folder / "fonts.conf").write_text(FONTS)
 
 
 @contextmanager
@@ -83,6 +82,9 @@ def chromium() -> Iterator[Any]:
     """A running browser, of Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api")
     folder = chromium_folder()
+    (folder / "fonts.conf").write_text(
+        FONTS.format(folder=folder)
+    )  # absolute, else its cache is made where we are
     environment = {
         **os.environ,
         "LD_LIBRARY_PATH": f"{folder / 'lib'}:{folder}",
