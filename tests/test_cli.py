@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from pipeline.media.probe import probe
+from pipeline.workspace import Workspace
 from tests.conftest import committed, tree
 from tests.media.clips import source_of, write_clip
 
@@ -288,14 +289,23 @@ def test_ctrl_c_finishes_the_frames_in_work_and_leaves_the_rest_for_the_next_run
     assert len(committed(output)) == 8
 
 
+def wait_for_work(output: Path, process: subprocess.Popen[str]) -> None:
+    """Until a worker is in the middle of a frame."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        space = Workspace(output)
+        workers = space.read(space.status).get("workers", [])
+        if any(worker["progress"] for worker in workers):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no worker began: {process.poll()}")
+
+
 def test_a_second_ctrl_c_stops_at_once(
     write_job: WriteJob, clip: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
 ) -> None:
     process = start(write_job(clip, transfer={**SLOW, "iterations": 5000}), started)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "out").rglob("plan.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(8)  # into the first frame, which takes minutes
+    wait_for_work(tmp_path / "out", process)  # at the first frame, which takes minutes
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None
