@@ -25,6 +25,11 @@ class Node:
     host: str = ""
 
 
+def memory_share(gpus: float) -> float:
+    """The part of a GPU's memory that comes with `gpus` GPUs, 0 to 1; 1 also where there is none to share."""
+    return min(1.0, gpus) or 1.0
+
+
 @dataclass(frozen=True)
 class Place:
     """Room for `workers` workers on one machine, and what each gets there; `threads` and `cpus` as of a `Pool`."""
@@ -37,8 +42,8 @@ class Place:
 
     @property
     def gpu_share(self) -> float:
-        """The part of a GPU's memory that is a worker's own; 1 also where there is none to share."""
-        return min(1.0, self.gpus) or 1.0
+        """See `memory_share`."""
+        return memory_share(self.gpus)
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ class Pool:
 
     @property
     def gpu_share(self) -> float:
-        """The part of a GPU's memory that is a worker's own; 1 also where there is none to share."""
-        return min(1.0, self.gpus) or 1.0
+        """See `memory_share`."""
+        return memory_share(self.gpus)
 
 
 def size_pool(execution: Execution, nodes: Sequence[Node], segments: int) -> Pool:
