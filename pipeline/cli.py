@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -124,11 +125,15 @@ def plan(
     as_json: AsJson = False,
     shots: ShotList = None,
     force: Annotated[bool, typer.Option("--force", help="Let --shots write over an existing file.")] = False,
+    trial: Annotated[
+        bool, typer.Option("--trial/--no-trial", help="Paint some frames, to know how long it will take.")
+    ] = True,
     debug: Debug = False,
 ) -> None:
     """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
     with reporting(as_json, debug):
         from pipeline.config import load_config
+        from pipeline.forecast import forecast
         from pipeline.look import look
         from pipeline.outline import outline, show
         from pipeline.shotlist_writing import check_free, write_shots
@@ -136,10 +141,16 @@ def plan(
         if shots is not None:
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
+        began_s = time.monotonic()
         with open_console().status("looking") as status:  # seen on a terminal only
             seen = look(loaded, shown_by(status))
-        written = 0 if shots is None else write_shots(shots, seen.plan)
-        found = outline(loaded, seen)
+            looked_s = time.monotonic() - began_s
+            written = 0 if shots is None else write_shots(shots, seen.plan)
+            found = outline(
+                loaded,
+                seen,
+                forecast(loaded, seen, trial=trial, looked_s=looked_s, watch=shown_by(status, "trying ")),
+            )
         if as_json:
             say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:

@@ -12,28 +12,58 @@ from pipeline.segments import Segment
 SKIPPED_ITERATIONS = 1.0
 """Of a frame that is left as it is: decoded and encoded, which is about as much on a GPU, and nothing on a CPU."""
 
+FRESH_ITERATIONS = 1
+"""Of a frame in which the flow finds something uncovered: at its end, how much of the loss is that part's."""
+
 
 @dataclass(frozen=True)
 class FrameCost:
-    """Megapixel-iterations of a frame that starts from nothing, and of one that starts from another."""
+    """The most megapixel-iterations of a frame that starts from nothing, and of one that starts from another."""
 
     cold: float
     warm: float
 
 
-def segment_cost(source: SourcePlan, segment: Segment, frames: Collection[int], cost: FrameCost) -> float:
-    """The most that some frames of a segment take: one whose start is good enough stops earlier."""
+@dataclass(frozen=True)
+class Load:
+    """What some frames take: cold ones and the most that warm ones may, in megapixel-iterations; how many, how large.
+
+    `megapixels`: of all of them together.
+    """
+
+    cold: float = 0.0
+    warm: float = 0.0
+    frames: int = 0
+    megapixels: float = 0.0
+
+    @property
+    def most(self) -> float:
+        """Megapixel-iterations, if no frame stops before it has to."""
+        return self.cold + self.warm
+
+    def __add__(self, other: Load) -> Load:
+        return Load(
+            self.cold + other.cold,
+            self.warm + other.warm,
+            self.frames + other.frames,
+            self.megapixels + other.megapixels,
+        )
+
+
+def segment_load(source: SourcePlan, segment: Segment, frames: Collection[int], cost: FrameCost) -> Load:
+    """What some frames of a segment take."""
+    count, megapixels = len(frames), len(frames) * source.size[0] * source.size[1] / 1e6
     if segment.kind == "skip":
-        return 0.0
+        return Load(frames=count, megapixels=megapixels)
     if segment.kind != "paint":
-        return len(frames) * cost.warm * segment.effort
-    colds = len(frames) if not source.is_warm else int(segment.first in frames)
-    return colds * cost.cold * segment.effort + (len(frames) - colds) * cost.warm
+        return Load(0.0, count * cost.warm * segment.effort, count, megapixels)
+    colds = count if not source.is_warm else int(segment.first in frames)
+    return Load(colds * cost.cold * segment.effort, (count - colds) * cost.warm, count, megapixels)
 
 
 def warm_cost(area: float, transfer: Transfer) -> float:
-    """Of a warm frame of `area` megapixels."""
-    return (max(1, transfer.warm_iterations) + averaged(transfer)) * area
+    """The most of a warm frame of `area` megapixels."""
+    return (max(1, transfer.warm_iterations) + averaged(transfer) + FRESH_ITERATIONS) * area
 
 
 def averaged(transfer: Transfer) -> int:
@@ -52,4 +82,4 @@ def todo_cost(source: SourcePlan, segment: Segment, frames: Collection[int], tra
     if segment.kind == "skip":
         return SKIPPED_ITERATIONS * area * len(frames)
     cold = (own.iterations + averaged(own)) * area
-    return segment_cost(source, segment, frames, FrameCost(cold, warm_cost(area, own)))
+    return segment_load(source, segment, frames, FrameCost(cold, warm_cost(area, own))).most

@@ -1,53 +1,118 @@
-"""What a plan will cost: work, disk, and time by trying a few iterations on this machine."""
+"""What a plan will cost: work, disk, time, and what bounds the time, from a pace that was tried or is known. Pure."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.archive.summary import Pictures
-from pipeline.config import Config, Transfer
-from pipeline.costs import FrameCost, averaged, segment_cost, warm_cost
-from pipeline.plan import Plan
+from pipeline.config import Transfer
+from pipeline.costs import FrameCost, Load, averaged, segment_load, warm_cost
+from pipeline.pace import Known, Pace
+from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
+from pipeline.segments import Segment
 
 BYTES_PER_PIXEL = 2.6
 """Of a finished frame: painted frames of bikes.mp4 at 320 px take 2.4 to 2.6 bytes per pixel as PNG."""
 
-TRIAL_PX = 160
-TRIAL_ITERATIONS = 4
+ENDS_S = 10.0
+"""Until Ray and the workers are up, 6 to 10 s, and until Ray is gone, 2 s (scripts/bench_overhead.py)."""
+
+ENCODE_S, ENCODE_SHARED_S = 0.06, 0.15
+"""To write and verify a megapixel of a video, on one core and shared by all (scripts/bench_encoder.py)."""
+
+NO_PACE = Pace(0.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The frames of a segment that are missing, and what they take."""
+
+    source: SourcePlan
+    segment: Segment
+    frames: tuple[int, ...]
+    load: Load
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Frames first … stop−1 of a source that have to be made one after the other, by however many workers.
+
+    `work`: what they are likely to take in megapixel-iterations. `seconds`: None where no pace is known.
+    """
+
+    source: str
+    first: int
+    stop: int
+    work: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Paces:
+    """How fast films and photographs are painted; None: not known."""
+
+    films: Pace | None = None
+    pictures: Pace | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is still to be done. The work is an upper bound: a frame that stands still stops earlier."""
+    """What is still to be done.
 
-    megapixel_iterations: float
+    `work` is what it is likely to take in megapixel-iterations, `most` the bound: what is settled sooner stops sooner.
+    `worker_s`: what painting takes one worker; None where no pace is known. `chain`: the longest one; None where
+    nothing is left to be painted.
+    """
+
+    most: float
+    work: float
     disk_bytes: int
-    seconds: float | None  # on one worker with all of this machine; None where it was not tried
+    worker_s: float | None
+    encode_s: float  # on one core
+    chain: Chain | None
+
+    def seconds(self, lanes: float, cores: int) -> float | None:
+        """What the run takes where `lanes` workers paint side by side at the full pace, start and encoding included."""
+        if self.worker_s is None:
+            return None
+        chain_s = (self.chain and self.chain.seconds) or 0.0
+        encode_s = self.encode_s * (ENCODE_S + ENCODE_SHARED_S / cores) / (ENCODE_S + ENCODE_SHARED_S)
+        return max(self.worker_s / lanes, chain_s) + (ENDS_S if self.most else 0.0) + encode_s
 
 
-def estimate(
-    plan: Plan, stock: Stock, pictures: Pictures, transfer: Transfer, seconds_per_unit: float | None
-) -> Estimate:
-    """The work that is left, and what it takes at `seconds_per_unit` seconds per megapixel-iteration."""
-    work, pixels = 0.0, 0
-    for source in plan.sources:
-        area = source.size[0] * source.size[1]
-        missing = stock.missing(source)
-        for segment in source.segments:
-            frames = missing.get(segment.key, ())
-            pixels += len(frames) * area
-            if segment.kind == "skip" or not frames:
-                continue
-            direction = source.direction(segment)
-            own = direction.transfer if direction else transfer
-            cost = FrameCost(cold_work(source.size, own), warm_cost(area / 1e6, own))
-            work += segment_cost(source, segment, frames, cost)
-    for (size, look), pages in pictures.work.items():
-        work += pages * cold_work(size, pictures.looks[look].transfer)
-    seconds = None if seconds_per_unit is None else work * seconds_per_unit
-    return Estimate(work, int(pixels * BYTES_PER_PIXEL) + pictures.bytes, seconds)
+def parts_of(plan: Plan, stock: Stock, transfer: Transfer) -> list[Part]:
+    """What is missing of films, segment by segment, each after those that it needs."""
+    return [
+        Part(source, segment, frames, _load(source, segment, frames, transfer))
+        for source in plan.sources
+        for missing in [stock.missing(source)]
+        for segment in source.segments
+        if (frames := missing.get(segment.key))
+    ]
+
+
+def known_of(plan: Plan, stock: Stock, transfer: Transfer) -> Known:
+    """What earlier runs took for the frames of this plan that are finished."""
+    return Known.of(_known(source, s, stock, transfer) for source in plan.sources for s in source.segments)
+
+
+def estimate(parts: list[Part], pictures: Pictures, paces: Paces) -> Estimate:
+    """The work that is left, and what it takes at these paces."""
+    painted = [load for part in parts if (load := part.load).most]
+    films, photographs = sum(painted, Load()), _photographs(pictures)
+    pace, own = paces.films or NO_PACE, paces.pictures or NO_PACE
+    is_known = bool((paces.films or not films.most) and (paces.pictures or not photographs.most))
+    megapixels = sum(part.load.megapixels for part in parts if part.segment.kind in ("paint", "skip"))
+    return Estimate(
+        films.most + photographs.most,
+        pace.work(films) + own.work(photographs),
+        int(megapixels * 1e6 * BYTES_PER_PIXEL) + pictures.bytes,
+        pace.seconds(films) + own.seconds(photographs) if is_known else None,
+        megapixels * (ENCODE_S + ENCODE_SHARED_S),
+        _longest(parts, pace, is_known=paces.films is not None),
+    )
 
 
 def cold_work(size: tuple[int, int], transfer: Transfer) -> float:
@@ -63,21 +128,52 @@ def cold_work(size: tuple[int, int], transfer: Transfer) -> float:
     return area * (transfer.iterations + averaged(transfer) + coarse_work)
 
 
-def try_out(config: Config) -> float:
-    """Seconds per megapixel-iteration on this machine, by a few iterations of the job's own network and style."""
-    from pipeline.execute.tensors import as_tensor
-    from pipeline.execute.worker import best_device, read_style, style_settings
-    from pipeline.style import Style, Stylizer
-    from pipeline.style.scales import resize
-    from pipeline.weights import load_weights
+def _load(source: SourcePlan, segment: Segment, frames: Collection[int], transfer: Transfer) -> Load:
+    direction = source.direction(segment)
+    own = direction.transfer if direction else transfer
+    area = source.size[0] * source.size[1] / 1e6
+    return segment_load(source, segment, frames, FrameCost(cold_work(source.size, own), warm_cost(area, own)))
 
-    trial = config.transfer.model_copy(
-        update={"iterations": TRIAL_ITERATIONS, "scales": 1, "preserve_color": "none", "tolerance": 0.0}
+
+def _photographs(pictures: Pictures) -> Load:
+    found = Load()
+    for (size, look), pages in pictures.work.items():
+        cold = pages * cold_work(size, pictures.looks[look].transfer)
+        found += Load(cold, 0.0, pages, pages * size[0] * size[1] / 1e6)
+    return found
+
+
+def _known(source: SourcePlan, segment: Segment, stock: Stock, transfer: Transfer) -> Known:
+    records = stock.finished[segment.key]
+    warm = [record for record in records.values() if record.start == "warm"]
+    painted = [record for record in records.values() if record.start != "skipped"]
+    return Known(
+        _load(source, segment, records, transfer),
+        len(warm),
+        sum(record.megapixel_iterations for record in warm),
+        sum(record.megapixel_iterations for record in painted),
+        sum(record.seconds for record in painted),
     )
-    style = as_tensor(read_style(config.style[0].image))
-    stylizer = Stylizer(load_weights(config.weights), [Style(style)], style_settings(trial), best_device())
-    content = resize(style, (TRIAL_PX, TRIAL_PX))
-    stylizer.stylize(content)  # the first run pays for the style's targets and for warming up
-    began = time.perf_counter()
-    result = stylizer.stylize(content)
-    return (time.perf_counter() - began) / result.megapixel_iterations
+
+
+def _longest(parts: Sequence[Part], pace: Pace, *, is_known: bool) -> Chain | None:
+    """The chain of segments, each needing the one before, that takes longest."""
+    chains: dict[str, Chain] = {}
+    for part in parts:
+        before = max((chains[s.key] for s in part.segment.needs if s.key in chains), key=_work, default=None)
+        first, stop, work, seconds = (
+            min(part.frames),
+            max(part.frames) + 1,
+            pace.work(part.load),
+            pace.seconds(part.load),
+        )
+        if before is not None:
+            first, stop = min(first, before.first), max(stop, before.stop)
+            work, seconds = work + before.work, seconds + (before.seconds or 0.0)
+        chains[part.segment.key] = Chain(part.source.name, first, stop, work, seconds)
+    longest = max(chains.values(), key=_work, default=None)
+    return longest if longest is None or is_known else replace(longest, seconds=None)
+
+
+def _work(chain: Chain) -> float:
+    return chain.work

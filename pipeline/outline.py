@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import Config
-from pipeline.estimate import estimate, try_out
+from pipeline.forecast import Forecast
 from pipeline.look import Sight
 from pipeline.media.items import printable
 from pipeline.plan import SourcePlan
@@ -24,30 +24,51 @@ SHOWN = 50
 """Lines of a kind that a person is shown."""
 
 
-def outline(config: Config, seen: Sight) -> dict[str, Any]:
-    """The plan as plain data, with what it costs; tries some iterations where there is work left to be done here."""
-    plan, stock, pictures = seen.plan, seen.stock, seen.pictures
-    left = seen.frames - seen.reused
-    rate = try_out(config) if left and config.execution.address is None else None
-    cost = estimate(plan, stock, pictures, config.transfer, rate)
+def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
+    """The plan as plain data, with what it costs."""
+    plan, stock, pictures, cost = seen.plan, seen.stock, seen.pictures, told.estimate
     room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
         "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
-        "frames": {"total": seen.frames, "reused": seen.reused, "left": left},
-        "megapixel_iterations": round(cost.megapixel_iterations, 3),
+        "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "megapixel_iterations": round(cost.work, 3),
+        "megapixel_iterations_most": round(cost.most, 3),
         "disk_bytes": cost.disk_bytes,
         "disk_peak_bytes": room.peak,
         "disk_least_bytes": room.least,
         "disk_refusal": refusal,
         "disk_warning": warning,
-        "seconds": None if cost.seconds is None else round(cost.seconds, 1),
+        **_time(told, elsewhere=config.execution.address),
         "recomputed": {**stock.reasons, **pictures.reasons},
         "failures": [asdict(failure) for failure in (*plan.failures, *pictures.failures)],
         "skipped": pictures.skipped,
         "skipped_count": pictures.skipped_count,
     }
+
+
+def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
+    """How long it takes, on how many workers, and what of it no more workers would speed up."""
+    cost, chain = told.estimate, told.estimate.chain
+    return {
+        "seconds": _rounded(told.seconds),
+        "seconds_one_worker": _rounded(cost.worker_s),
+        "workers": None if told.hands is None else told.hands.workers,
+        "address": elsewhere,
+        "longest_chain": None if chain is None else {
+            "source": chain.source,
+            "frames": [chain.first, chain.stop],
+            "megapixel_iterations": round(chain.work, 3),
+            "seconds": _rounded(chain.seconds),
+        },
+        "refusal": told.refusal,
+        "trial_s": round(told.trial_s, 1),
+    }  # fmt: skip
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def show(found: dict[str, Any], console: Console) -> None:
@@ -68,7 +89,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(Text(f"… and {more} more"))
     for line, color in _remarks(found):
         console.print(Text(printable(line), color), soft_wrap=True)
-    console.print(Text(_cost(found)), soft_wrap=True)
+    for line in _cost(found):
+        console.print(Text(printable(line)), soft_wrap=True)
     if found["frames"]["left"] and any(source["kind"] != "still" for source in found["sources"]):
         peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
         text = f"peak disk: {peak:.1f} MB of the run folder at most; with a disk.budget_gib, {least:.1f} MB would do"
@@ -109,21 +131,64 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
     }
 
 
-def _cost(found: dict[str, Any]) -> str:
+def _cost(found: dict[str, Any]) -> Iterator[str]:
+    """What is left to be done, how long that takes, and what bounds it."""
     frames = found["frames"]
     if not frames["total"]:
-        return "nothing that could be done"
-    if not frames["left"]:
-        return f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
-    text = (
-        f"{frames['left']} of {_plural(frames['total'], 'frame')} to do in {_plural(found['segments'], 'segment')}: "
-        f"at most {found['megapixel_iterations']:.2f} megapixel-iterations, "
-        f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
+        yield "nothing that could be done"
+    elif not frames["left"]:
+        yield f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
+    else:
+        work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
+        bound = f", at most {most:.2f}" if work < most else ""
+        yield (
+            f"{frames['left']} of {_plural(frames['total'], 'frame')} to do "
+            f"in {_plural(found['segments'], 'segment')}: about {work:.2f} megapixel-iterations{bound}, "
+            f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
+        )
+        yield from _duration(found)
+
+
+def _duration(found: dict[str, Any]) -> Iterator[str]:
+    seconds, alone, chain = found["seconds"], found["seconds_one_worker"], found["longest_chain"]
+    if seconds is not None:
+        workers = _plural(found["workers"], "worker")
+        yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
+    elif found["refusal"]:
+        yield f"time: not here, where a run would be refused: {found['refusal']}"
+    elif alone is not None:
+        yield f"time: by what was painted before, one worker would paint for {spoken(alone)}"
+    elif found["address"]:
+        yield f"time: not known, since the work is done at {found['address']} and nothing has been painted there yet"
+    else:
+        yield "time: not known, since nothing was tried"
+    if chain is not None and found["segments"] > 1:
+        yield _bound(chain, found)
+
+
+def _bound(chain: dict[str, Any], found: dict[str, Any]) -> str:
+    """What no number of workers would speed up, and how many workers are as many as it is worth."""
+    first, stop = chain["frames"]
+    share = chain["megapixel_iterations"] / (found["megapixel_iterations"] or 1.0)
+    length = f"{share:.0%} of the work" if chain["seconds"] is None else spoken(chain["seconds"])
+    return (
+        f"bound: {length} on any number of workers, for {chain['source']}, frames {first} to {stop - 1}, are made one "
+        f"after the other; so more than {_plural(ceil(1 / share), 'worker')} would not be faster"
     )
-    if found["seconds"] is None:
-        return f"{text}; the time was not tried, since the work is done elsewhere"
-    duration = timedelta(seconds=round(found["seconds"]))
-    return f"{text}, and about {duration} on this machine as it is now, plus some seconds to start"
+
+
+def spoken(seconds: float) -> str:
+    """A duration as people say it, in at most two units.
+
+    >>> spoken(4.2), spoken(95), spoken(7321), spoken(200_000)
+    ('4 s', '1 min 35 s', '2 h 2 min', '2 d 8 h')
+    """
+    total = max(1, round(seconds))
+    for large, small, size in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
+        if total >= size:
+            rest = total % size // {"h": 3600, "min": 60, "s": 1}[small]
+            return f"{total // size} {large}" + (f" {rest} {small}" if rest else "")
+    return f"{total} s"
 
 
 def _plural(count: int, noun: str) -> str:

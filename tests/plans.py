@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.forecast import forecast
+from pipeline.look import look
 from pipeline.media.listing import list_sources
 from pipeline.media.outputs import name_outputs
 from pipeline.media.probe import ColorTags, Probe
 from pipeline.media.sources import Source
+from pipeline.outline import outline
 from pipeline.parts import Inspected, Judges, StyleDigests
 from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.records import FrameRecord
@@ -56,6 +59,12 @@ def surveyed(config: Config, notebook: Notebook | None = None, watch: Watch = la
     films = [source for source in found.sources if source.kind != "still"]
     named = name_outputs(films, config.encoding.wish)
     return survey(config, brief_of(config, notebook or Notebook()), named, watch)
+
+
+def outlined(config: Config) -> dict[str, Any]:
+    """What `stylize plan --no-trial --json` says of a job."""
+    seen = look(config)
+    return outline(config, seen, forecast(config, seen, trial=False))
 
 
 def record(frame: int = 0, **changes: Any) -> FrameRecord:

@@ -114,12 +114,16 @@ def test_plan_tells_what_would_be_done_and_touches_nothing(
     plan = json.loads(stylize("plan", path, "--json").stdout)
     assert plan["frames"] == {"total": 8, "reused": 0, "left": 8}
     assert plan["sources"][0]["segments"] == [[0, 3], [3, 8]]
-    assert plan["megapixel_iterations"] == pytest.approx((2 * 6 + 6 * 3) * 48 * 36 / 1e6, abs=1e-3)
-    assert plan["seconds"] > 0
+    most = (2 * 6 + 6 * (3 + 1)) * 48 * 36 / 1e6
+    assert plan["megapixel_iterations_most"] == pytest.approx(most, abs=1e-3)
+    assert 0 < plan["megapixel_iterations"] <= plan["megapixel_iterations_most"]
+    assert plan["seconds"] > plan["seconds_one_worker"] > 0
+    assert plan["longest_chain"]["frames"] == [3, 8]
     assert plan["disk_peak_bytes"] > plan["disk_bytes"] > 0
     assert plan["disk_refusal"] is None
     text = stylize("plan", path).stdout
     assert "8 of 8 frames to do in 2 segments" in text
+    assert "on any number of workers, for clip.mp4, frames 3 to 7, are made one after the other" in text
     assert f"peak disk: {plan['disk_peak_bytes'] / 1e6:.1f} MB" in text
     assert tree(tmp_path) == before
 

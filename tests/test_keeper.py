@@ -23,7 +23,6 @@ from pipeline.execute.events import Event, SegmentFinished
 from pipeline.keeper import Keeper
 from pipeline.ledger import Summary, Watcher
 from pipeline.look import look
-from pipeline.outline import outline
 from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.resume import THROWN_AWAY, Stock, folder_of, todos
 from pipeline.room import GIB, Demand, all_bytes, demand, foresee, output_bytes, refusal, warning
@@ -32,7 +31,7 @@ from pipeline.workspace import Workspace
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm, painted
 from tests.media.clips import write_clip
-from tests.plans import JUDGES, config, inspected, planned
+from tests.plans import JUDGES, config, inspected, outlined, planned
 
 SETTINGS: dict[str, Any] = {
     "transfer": {"size": 96, "iterations": 4, "warm_iterations": 2},
@@ -210,7 +209,7 @@ def test_a_budget_that_cannot_be_held_is_refused_before_anything_is_made(
     ):
         run(config)
     assert not (tmp_path / "out").exists()
-    found = outline(config, look(config))
+    found = outlined(config)
     assert found["disk_refusal"].startswith("disk.budget_gib 0.0001 is too little")
     assert found["disk_peak_bytes"] <= 0.0001 * GIB < found["disk_least_bytes"]
 
@@ -262,7 +261,7 @@ def test_a_finished_job_whose_frames_are_gone_is_left_as_it_is(
     assert again.frames == {"total": 36, "stylized": 0, "reused": 36}
     assert list(again.outputs) == list(first.outputs)
     assert tree(tmp_path / "out") == before
-    found = outline(config, look(config))
+    found = outlined(config)
     assert found["frames"] == {"total": 36, "reused": 36, "left": 0}
     assert found["recomputed"] == {}
     records = Workspace(tmp_path / "out").records.read_text().splitlines()
@@ -415,7 +414,7 @@ def test_a_job_that_may_not_fit_is_done_and_says_so(
     asks = demand_of(config)
     free = (asks.likely + asks.more) // 2
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free}))
-    found = outline(config, look(config))
+    found = outlined(config)
     said: list[str] = []
     watcher = Watcher()
     monkeypatch.setattr(watcher, "warned", said.append)
@@ -426,7 +425,7 @@ def test_a_job_that_may_not_fit_is_done_and_says_so(
 
 def test_the_peak_of_a_plan_is_not_exceeded_by_its_run(job: Job, clips: list[Path], tmp_path: Path) -> None:
     config = job([str(clip) for clip in clips], **SETTINGS)
-    found = outline(config, look(config))
+    found = outlined(config)
     _, scale = weigh(config)
     assert 0.5 * found["disk_peak_bytes"] < scale.most <= found["disk_peak_bytes"]
     assert found["disk_least_bytes"] < found["disk_peak_bytes"]

@@ -14,12 +14,11 @@ from PIL import Image
 from pipeline.config import Config
 from pipeline.execute.events import Event, PictureFinished
 from pipeline.ledger import Summary, Watcher
-from pipeline.look import look
-from pipeline.outline import outline
 from pipeline.run import run
 from tests.conftest import Job, tree
 from tests.farms import TextureFarm
 from tests.media.clips import picture, write_clip
+from tests.plans import outlined
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +85,7 @@ def test_a_photograph_is_painted_again_alone_and_the_reason_is_said_before_and_a
 ) -> None:
     run(job(folder))
     change(folder, tmp_path / "out")
-    told = outline(job(folder), look(job(folder)))
+    told = outlined(job(folder))
     assert (told["recomputed"], told["frames"]) == (
         {"a.png": (reason,)},
         {"total": 5, "reused": 4, "left": 1},

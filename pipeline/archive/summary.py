@@ -13,6 +13,8 @@ from pipeline.media.listing import Refused, Skipped
 from pipeline.media.sources import Source
 from pipeline.plan import Failure
 
+SAMPLES = 3
+
 LISTED = 10_000
 """Photographs that are told one by one; of a larger archive the first."""
 
@@ -26,7 +28,7 @@ BYTES_PER_PIXEL = 1.5
 class Pictures:
     """What there is of photographs: pages that are done and to do, and the films that were listed beside them.
 
-    `work`: pages to paint by size, (width, height) in px, and look.
+    `work`: pages to paint by size, (width, height) in px, and look. `samples`: the first few of them.
     """
 
     done: int = 0
@@ -35,6 +37,7 @@ class Pictures:
     work: Counter[tuple[tuple[int, int], str]] = field(default_factory=Counter)
     looks: dict[str, Look] = field(default_factory=dict)
     listed: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[Planned] = field(default_factory=list)
     films: list[Source] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -59,6 +62,7 @@ def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda 
                 _list(found, row.name, row.pages, (row.width_px, row.height_px), row.pages)
             case Planned(picture, look, size, reasons):
                 found.left += picture.pages
+                found.samples += [finding] if len(found.samples) < SAMPLES else []
                 found.work[size, look.fingerprint] += picture.pages
                 found.looks[look.fingerprint] = look
                 if reasons and len(found.reasons) < LISTED:

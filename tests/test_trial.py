@@ -1,0 +1,167 @@
+"""The trial before a run: where frames are tried, and what is made of them; and the forecast that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline import trial
+from pipeline.config import Config
+from pipeline.estimate import parts_of
+from pipeline.execute.pool import available_cores
+from pipeline.forecast import forecast, hands_of
+from pipeline.look import look
+from pipeline.run import run
+from pipeline.trial import Missing, Place, places_of, try_films, try_pictures
+from tests.conftest import tree
+from tests.media.clips import picture, write_clip
+from tests.photos import full_photo
+from tests.plans import inspected, outlined, planned
+
+Job = Callable[..., Config]
+
+
+def quietly(_: str) -> None:
+    """Watches nothing."""
+
+
+def missing(config: Config) -> list[Missing]:
+    seen = look(config)
+    return [(p.source, p.segment, p.frames) for p in parts_of(seen.plan, seen.stock, config.transfer)]
+
+
+def spans(places: list[Place]) -> list[tuple[int, int]]:
+    return [(place.first, place.first + place.count) for place in places]
+
+
+# --- where ---
+
+
+def test_frames_are_tried_in_the_middle_of_each_third() -> None:
+    source = planned(inspected(60), video={"segment_frames": None})
+    (segment,) = source.segments
+    assert spans(places_of([(source, segment, range(60))])) == [(10, 14), (30, 34), (50, 54)]
+    assert spans(places_of([(source, segment, range(30, 60))])) == [(35, 39), (45, 49), (55, 59)]
+
+
+def test_places_lie_within_one_segment_each_and_short_ones_are_tried_once() -> None:
+    source = planned(inspected(9, cuts=(2, 5)), video={"cuts": "auto"})
+    tried = places_of([(source, s, range(s.first, s.stop)) for s in source.segments])
+    assert all(
+        place.segment.first <= place.first < place.first + place.count <= place.segment.stop
+        for place in tried
+    )
+    assert len({place.first for place in tried}) == len(tried)
+    assert places_of([]) == []
+
+
+# --- what ---
+
+
+@pytest.fixture
+def moving(job: Job, tmp_path: Path) -> Config:
+    clip = write_clip(tmp_path / "clip.mp4", frames=14, size=(96, 72))
+    return job(clip, transfer={"size": 64, "iterations": 12, "warm_iterations": 8}, video={"cuts": "none"})
+
+
+def test_a_trial_leaves_nothing_behind_and_its_times_are_of_this_machine(
+    moving: Config, tmp_path: Path
+) -> None:
+    before = tree(tmp_path)
+    pace = try_films(moving, places_of(missing(moving)), 1e9, None, quietly)
+    assert pace is not None
+    assert pace.unit_s > 0
+    assert pace.megapixel_s > 0
+    assert 1 / 9 <= pace.warm_share <= 1
+    assert tree(tmp_path) == before
+
+
+def test_only_the_first_place_is_tried_where_the_whole_job_is_short(moving: Config) -> None:
+    said: list[str] = []
+    try_films(moving, places_of(missing(moving)), 0.0, None, said.append)
+    assert [text for text in said if text.startswith("how soon")] == ["how soon frames settle, 1 of 3"]
+
+
+def test_frames_in_which_nothing_moves_are_expected_to_be_left_as_they_are(job: Job, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "still.mp4", frames=8, size=(96, 72), rgb=[picture(0, 96, 72)] * 8)
+    config = job(clip, transfer={"size": 64, "iterations": 60, "warm_iterations": 20}, video={"cuts": "none"})
+    pace = try_films(config, places_of(missing(config)), 0.0, None, quietly)
+    assert pace is not None
+    assert pace.warm_share == pytest.approx(1 / 21)
+
+
+def test_what_cannot_be_read_has_no_pace(moving: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = places_of(missing(moving))
+    Path(moving.input[0]).write_bytes(b"no video any more")
+    assert try_films(moving, places, 1.0, None, quietly) is None
+
+
+def test_photographs_are_timed_by_the_first_that_can_be_read(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("astronaut", "coffee"):
+        Image.fromarray(full_photo(name)).save(folder / f"{name}.jpg")
+    config = job(folder, folders="archive")
+    samples = look(config).pictures.samples
+    assert [sample.picture.name for sample in samples] == ["astronaut.jpg", "coffee.jpg"]
+    (folder / "astronaut.jpg").write_bytes(b"no photograph any more")
+    pace = try_pictures(config, samples, None, quietly)
+    assert pace is not None
+    assert pace.unit_s > 0
+    assert pace.frame_s > 0  # reading and writing
+    assert try_pictures(config, samples[:1], None, quietly) is None
+
+
+# --- the forecast ---
+
+
+def test_a_forecast_tells_the_time_of_the_whole_run_here(moving: Config) -> None:
+    found = forecast(moving, look(moving), trial=True, looked_s=1000.0)
+    assert found.estimate.worker_s is not None
+    assert found.seconds is not None
+    assert found.seconds > 1000 + found.estimate.worker_s
+    assert 0 < found.estimate.work <= 1.001 * found.estimate.most
+
+
+def test_without_a_trial_nothing_is_painted_and_no_time_is_told(
+    moving: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "try_films", lambda *_: pytest.fail("a trial"))
+    told = outlined(moving)
+    assert (told["seconds"], told["seconds_one_worker"]) == (None, None)
+    assert told["megapixel_iterations"] == told["megapixel_iterations_most"] > 0
+    assert told["longest_chain"]["frames"] == [0, 14]
+
+
+def test_a_job_elsewhere_is_told_by_what_was_painted_there_before(moving: Config, ray_session: None) -> None:
+    elsewhere = moving.model_copy(
+        update={"execution": moving.execution.model_copy(update={"address": "10.0.0.1:6379"})}
+    )
+    unknown = forecast(elsewhere, look(elsewhere), trial=True)
+    assert (unknown.seconds, unknown.estimate.worker_s) == (None, None)
+    run(moving)  # finishes fourteen frames, of which thirteen are warm
+    more = write_clip(Path(moving.input[0]).parent / "more.mp4", frames=5, size=(96, 72))
+    longer = elsewhere.model_copy(update={"input": (*moving.input, str(more))})
+    known = forecast(longer, look(longer), trial=True)
+    assert known.seconds is None
+    assert known.estimate.worker_s is not None
+    assert 0 < known.estimate.work <= 1.001 * known.estimate.most
+
+
+def test_workers_that_share_a_device_are_not_counted_as_if_each_had_its_own(job: Job, tmp_path: Path) -> None:
+    cores = available_cores()
+    execution = job(tmp_path, execution={"workers": 2}).execution
+    assert hands_of(execution, 9).lanes == 1  # all threads each
+    one_thread = job(tmp_path, execution={"workers": cores, "threads_per_worker": 1}).execution
+    assert hands_of(one_thread, 99).lanes == cores
+    assert hands_of(one_thread, 1).lanes == 1
+
+
+def test_a_machine_that_has_less_than_is_asked_for_is_told_before_the_run(job: Job, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=4)
+    told = outlined(job(clip, execution={"workers": 1, "gpus_per_worker": 64}))
+    assert told["seconds"] is None
+    assert "64 GPUs" in told["refusal"]
