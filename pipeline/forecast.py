@@ -11,6 +11,8 @@ from pipeline.errors import ClusterError
 from pipeline.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
 from pipeline.execute.pool import Node, available_cores, size_pool
 from pipeline.look import Sight
+from pipeline.status import read_status
+from pipeline.workspace import Workspace
 
 Watch = Callable[[str], None]
 
@@ -31,13 +33,15 @@ class Hands:
 class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
 
-    `refusal`: why this machine cannot do the job. `trial_s`: what it took to find out.
+    `refusal`: why this machine cannot do the job. `is_busy`: a run is at work, beside which nothing is tried.
+    `trial_s`: what it took to find out.
     """
 
     estimate: Estimate
     hands: Hands | None
     seconds: float | None
     refusal: str | None
+    is_busy: bool
     trial_s: float
 
 
@@ -60,14 +64,15 @@ def forecast(
             hands = hands_of(config.execution, len(parts) + seen.pictures.left)
         except ClusterError as error:
             refusal = str(error)
-    if hands is not None and trial:
+    is_busy = (read_status(Workspace(config.output)) or {}).get("status") == "running"
+    if hands is not None and trial and not is_busy:
         paces = _tried(config, seen, parts, hands, watch)
         if paces.films is not None and known.warm_share is not None:
             paces = replace(paces, films=replace(paces.films, warm_share=known.warm_share))
     found = estimate(parts, seen.pictures, paces)
     seconds = None if hands is None else found.seconds(hands.lanes, available_cores())
     whole_s = None if seconds is None else looked_s + seconds
-    return Forecast(found, hands, whole_s, refusal, time.monotonic() - began)
+    return Forecast(found, hands, whole_s, refusal, is_busy, time.monotonic() - began)
 
 
 def hands_of(execution: Execution, segments: int) -> Hands:

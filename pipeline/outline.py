@@ -63,6 +63,7 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
             "seconds": _rounded(chain.seconds),
         },
         "refusal": told.refusal,
+        "busy": told.is_busy,
         "trial_s": round(told.trial_s, 1),
     }  # fmt: skip
 
@@ -156,6 +157,8 @@ def _duration(found: dict[str, Any]) -> Iterator[str]:
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
     elif found["refusal"]:
         yield f"time: not here, where a run would be refused: {found['refusal']}"
+    elif found["busy"]:
+        yield "time: not tried beside the run that is at work; how far that is: stylize status"
     elif alone is not None:
         yield f"time: by what was painted before, one worker would paint for {spoken(alone)}"
     elif found["address"]:

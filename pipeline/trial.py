@@ -210,7 +210,7 @@ def try_pictures(
         best_device() if settings.may_use_gpu else torch.device("cpu"),
     )
     for sample in samples:
-        with suppress(MediaError):
+        with suppress(MediaError, torch.OutOfMemoryError):  # the run will paint it in tiles
             return _time_picture(config, sample, stylizer)
     return None
 

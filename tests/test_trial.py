@@ -16,6 +16,7 @@ from pipeline.forecast import forecast, hands_of
 from pipeline.look import look
 from pipeline.run import run
 from pipeline.trial import Missing, Place, places_of, try_films, try_pictures
+from pipeline.workspace import Workspace
 from tests.conftest import tree
 from tests.media.clips import picture, write_clip
 from tests.photos import full_photo
@@ -165,3 +166,15 @@ def test_a_machine_that_has_less_than_is_asked_for_is_told_before_the_run(job: J
     told = outlined(job(clip, execution={"workers": 1, "gpus_per_worker": 64}))
     assert told["seconds"] is None
     assert "64 GPUs" in told["refusal"]
+
+
+def test_nothing_is_tried_beside_a_run_that_is_at_work(
+    moving: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "try_films", lambda *_: pytest.fail("a trial"))
+    space, seen = Workspace(moving.output), look(moving)
+    with space.locked():
+        at_work = {"status": "running", "process": os.getpid(), "host": os.uname().nodename}
+        space.write(space.status, at_work)
+        found = forecast(moving, seen, trial=True)
+    assert (found.is_busy, found.seconds) == (True, None)
