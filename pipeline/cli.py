@@ -44,6 +44,7 @@ from pipeline.cli_words import (
     shown_by,
     tell,
 )
+from pipeline.completion import make_ready
 from pipeline.interruption import Interruption
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
@@ -63,6 +64,7 @@ app = typer.Typer(
 def main() -> None:
     """The entry point of the `stylize` command."""
     outlive_readers()
+    make_ready(os.environ)
     app()
 
 

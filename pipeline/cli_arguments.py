@@ -8,10 +8,22 @@ from typing import Annotated
 
 import typer
 
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file that describes the job.")]
+from pipeline.completion import complete_config, complete_grid, complete_setting
+
+ConfigPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG", help="The YAML file that describes the job.", autocompletion=complete_config
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. transfer.size=256; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key, e.g. transfer.size=256; repeatable.",
+        autocompletion=complete_setting,
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
@@ -48,7 +60,11 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 At = Annotated[str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")]
 GridText = Annotated[
     str | None,
-    typer.Option(metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."),
+    typer.Option(
+        metavar="KEY=VALUES",
+        help="Try values of a setting, e.g. transfer.style_weight=100,1000.",
+        autocompletion=complete_grid,
+    ),
 ]
 Samples = Annotated[
     int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
