@@ -152,7 +152,7 @@ def _keys(beginning: str) -> list[Offer]:
 
 def _line(node: Mapping[str, Any]) -> str:
     """What a setting means, without brackets, which Rich would take for markup."""
-    return str(node.get("description", "Weight of the layer.")).translate(str.maketrans("[]", "()"))
+    return str(node["description"]).translate(str.maketrans("[]", "()"))
 
 
 def _settings(beginning: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
