@@ -252,6 +252,22 @@ class Typist:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_what_the_page_tells_to_type_installs_it(home: Path) -> None:
+    """For a new bash, which reads ~/.bashrc; in a home of its own."""
+    page = (ROOT / "docs/editors.md").read_text(encoding="utf-8")
+    assert '\neval "$(stylize --show-completion)"\n' in page  # what the test below does
+    assert "\nstylize --install-completion " in page
+    bash = Typist(home)
+    try:
+        bash.type("stylize --install-completion\r", "completion installed")
+    finally:
+        bash.close()
+    installed = home / ".bash_completions/stylize.sh"
+    assert f"source '{installed}'" in (home / ".bashrc").read_text(encoding="utf-8")
+    assert "_STYLIZE_COMPLETE=complete_bash" in installed.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 def test_a_line_is_typed_in_bash_with_tab_alone(home: Path) -> None:
     bash = Typist(home)
     try:
