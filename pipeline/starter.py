@@ -20,7 +20,7 @@ from pipeline.config import starter_yaml
 from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of
 from pipeline.errors import ConfigError
 from pipeline.storage.places import is_url
-from pipeline.surroundings import find_style, find_subject, has_gpu, look_around, unused
+from pipeline.surroundings import FEW, find_style, find_subject, has_gpu, look_around, unused
 from pipeline.yaml_lines import parse_yaml
 
 SMALL_PX = 256  # a quarter of the default's work
@@ -66,9 +66,9 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     subject = find_subject(around)
     if inputs:
         named: tuple[str, ...] | None = tuple(_from(folder, text) for text in inputs)
-        told = f"input: {', '.join(inputs)}"
+        told = f"input: {_few(inputs)}"
     elif subject:
-        named, told = subject.names, f"input: {', '.join(subject.names)} ({subject.what})"
+        named, told = subject.names, f"input: {_few(subject.names)} ({subject.what})"
     else:
         named, told = None, f"input: neither videos nor pictures in {folder.absolute()}"
     painting, brings, about = _choose_style(folder, style, find_style(folder, around, subject))
@@ -76,6 +76,12 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     small = None if has_gpu() else SMALL_PX
     sized = f"size: {SMALL_PX} px, since there is no GPU here" if small else "size: 512 px, the default"
     return Choices(named, painting, output, small, brings, (told, about, f"output: {output}", sized))
+
+
+def _few(names: Sequence[str]) -> str:
+    """The names, or the first of very many."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"{', '.join(names[:FEW])}{more}"
 
 
 def _choose_style(folder: Path, given: Path | None, found: str | None) -> tuple[str, bool, str]:

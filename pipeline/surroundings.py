@@ -34,6 +34,7 @@ class Folder:
     below: str  # of the folder that is looked at: "" for that itself, else "clips/"
     videos: tuple[str, ...]
     pictures: tuple[str, ...]
+    holds_output: bool = False  # of an earlier job, in a folder of its own
 
     @property
     def is_for_styles(self) -> bool:
@@ -52,13 +53,19 @@ class Subject:
 
 def look_around(folder: Path) -> tuple[Folder, ...]:
     """The folder itself, and each folder in it that is neither hidden nor the output of a job."""
-    names, below = _scan(folder)
-    inner = (
-        _sorted(f"{name}/", _scan(folder / name)[0])
-        for name in sorted(below, key=natural)[:_MOST_FOLDERS]
-        if not (folder / name / ".stylize").exists()
-    )
-    return (_sorted("", names), *inner)
+    files, below = _scan(folder)
+    names = (name for name in sorted(below, key=natural)[:_MOST_FOLDERS] if not _is_output(folder / name))
+    return (_sorted("", files), *(_below(folder, name) for name in names))
+
+
+def _below(root: Path, name: str) -> Folder:
+    files, folders = _scan(root / name)
+    outputs = any(_is_output(root / name / inner) for inner in folders[:_MOST_FOLDERS])
+    return _sorted(f"{name}/", files, holds_output=outputs)
+
+
+def _is_output(folder: Path) -> bool:
+    return (folder / ".stylize").exists()
 
 
 def _scan(folder: Path) -> tuple[list[str], list[str]]:
@@ -86,12 +93,12 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _sorted(below: str, names: Sequence[str]) -> Folder:
+def _sorted(below: str, names: Sequence[str], *, holds_output: bool = False) -> Folder:
     kinds = {name: kind_by_name(name) for name in sorted(names, key=natural)}
     videos, pictures = (
         tuple(n for n, kind in kinds.items() if kind == wanted) for wanted in ("video", "still")
     )
-    return Folder(below, videos, pictures)
+    return Folder(below, videos, pictures, holds_output)
 
 
 def find_subject(folders: Sequence[Folder]) -> Subject | None:
@@ -124,7 +131,7 @@ def _names(folder: Folder, wanted: Sequence[str], unwanted: Sequence[str]) -> Se
     files = [folder.below + name for name in wanted]
     if len(files) == 1 or (len(files) <= FEW and not folder.below):
         return files
-    if folder.below and not unwanted:
+    if folder.below and not unwanted and not folder.holds_output:
         return [folder.below]
     suffixes = sorted({Path(name).suffix for name in wanted})
     patterns = [f"{escape(folder.below)}*{suffix}" for suffix in suffixes]

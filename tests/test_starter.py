@@ -20,7 +20,7 @@ from pipeline.media.listing import list_sources
 from pipeline.starter import quote, start
 from pipeline.yaml_lines import parse_yaml
 from tests.media.clips import write_clip
-from tests.test_surroundings import lay
+from tests.test_surroundings import FOUND, lay
 
 OURS = Path(starter.__file__).parent / "paintings/swirl.png"
 
@@ -154,6 +154,25 @@ def test_what_is_named_and_not_there_is_said_and_nothing_is_written(
     result = CliRunner().invoke(app, ["init", *arguments])
     assert (result.exit_code, result.stderr) == (2, f"stylize: {words}\n")
     assert {path.name for path in home.iterdir()} == {"a.mp4"}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_is_what_is_painted(name: str, home: Path) -> None:
+    files, _, what, _ = FOUND[name]
+    lay(home, *files)
+    start(Path("job.yaml"), [], None)
+    config = load_config(Path("job.yaml"))
+    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
+    assert len(listing.sources) == (1 if "numbered" in what else int(what.split()[0]))
+    assert listing.refused == ()
+    assert config.style[0].image.is_file()
+
+
+def test_of_many_folders_the_first_are_told(home: Path) -> None:
+    lay(home, *(f"{year}/{name}.jpg" for year in range(2010, 2016) for name in "ab"))
+    told = start(Path("job.yaml"), [], None)[0]
+    assert told == "input: 2010/, 2011/, 2012/, 2013/ and 2 more (12 pictures)"
+    assert len(load_config(Path("job.yaml")).input) == 6
 
 
 def test_photos_beside_the_job_are_all_that_it_paints(home: Path) -> None:

@@ -69,6 +69,9 @@ FOUND: dict[str, tuple[list[str], tuple[str, ...], str, str | None]] = {
     "what is hidden or an output": (
         [".trash/a.mp4", "out/.stylize/x", "out/b.mp4", ".c.mp4", "photos/a.jpg"], ("photos/a.jpg",), "1 picture", None,
     ),
+    "a folder with an output in it": (
+        ["clips/a.mp4", "clips/b.mp4", "clips/out/.stylize/x", "clips/out/a.mp4"], ("clips/*.mp4",), "2 videos", None,
+    ),
     "what lies deeper": (["a/b/c.mp4", "photos/a.jpg"], ("photos/a.jpg",), "1 picture", None),
 }  # fmt: skip
 
