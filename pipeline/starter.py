@@ -20,7 +20,7 @@ from pipeline.config import starter_yaml
 from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of
 from pipeline.errors import ConfigError
 from pipeline.storage.places import is_url
-from pipeline.surroundings import FEW, find_style, find_subject, has_gpu, look_around, unused
+from pipeline.surroundings import FEW, find_style, find_subject, has_gpu, look_around, unused, without
 from pipeline.yaml_lines import parse_yaml
 
 SMALL_PX = 256  # a quarter of the default's work
@@ -29,12 +29,12 @@ _COLUMN = 35  # where the starter's comments begin
 
 @dataclass(frozen=True)
 class Choices:
-    """What is filled in, with a line for a person about each; None: as it stands in the starter."""
+    """What is filled in, with a line for a person about each."""
 
-    input: tuple[str, ...] | None
+    input: tuple[str, ...]  # empty: as it stands in the starter
     style: str
     output: str
-    size_px: int | None
+    size_px: int | None  # None: the default
     brings_style: bool  # `style` names our own painting, which is to be written there
     lines: tuple[str, ...]
 
@@ -62,20 +62,24 @@ def start(path: Path, inputs: Sequence[str], style: Path | None) -> list[str]:
 
 def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     """What to fill in for a job in `folder`."""
-    around = look_around(folder)
-    subject = find_subject(around)
-    if inputs:
-        named: tuple[str, ...] | None = tuple(_from(folder, text) for text in inputs)
-        told = f"input: {_few(inputs)}"
-    elif subject:
-        named, told = subject.names, f"input: {_few(subject.names)} ({subject.what})"
+    inputs_there = [_from(folder, text) for text in inputs]
+    style_there = None if style is None else _from_style(folder, style)
+    around = without(look_around(folder), [*inputs_there, *([style_there] if style_there else ())])
+    subject = None if inputs else find_subject(around)
+    if subject:
+        names, told = subject.names, f"input: {_few(subject.names)} ({subject.what})"
     else:
-        named, told = None, f"input: neither videos nor pictures in {folder.absolute()}"
-    painting, brings, about = _choose_style(folder, style, find_style(folder, around, subject))
+        names, told = tuple(inputs_there), f"input: {_few(inputs)}"
+    if not names:
+        told = f"input: neither videos nor pictures in {folder.absolute()}"
+    painting = style_there or find_style(folder, around, subject)
+    ours = f"paintings/{unused(folder / 'paintings', 'swirl', '.png')}"
+    about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
     output = f"{unused(folder, 'out')}/"
     small = None if has_gpu() else SMALL_PX
     sized = f"size: {SMALL_PX} px, since there is no GPU here" if small else "size: 512 px, the default"
-    return Choices(named, painting, output, small, brings, (told, about, f"output: {output}", sized))
+    lines = (told, f"style: {about}", f"output: {output}", sized)
+    return Choices(names, painting or ours, output, small, painting is None, lines)
 
 
 def _few(names: Sequence[str]) -> str:
@@ -84,16 +88,11 @@ def _few(names: Sequence[str]) -> str:
     return f"{', '.join(names[:FEW])}{more}"
 
 
-def _choose_style(folder: Path, given: Path | None, found: str | None) -> tuple[str, bool, str]:
-    """The name of the painting, whether it is ours, and a line about it."""
-    if given is not None:
-        if trouble := image_trouble(given):
-            raise ConfigError(f"--style must be an image; {given} {trouble}")
-        return _from(folder, str(given)), False, f"style: {given}"
-    if found is not None:
-        return found, False, f"style: {found}"
-    name = f"paintings/{unused(folder / 'paintings', 'swirl', '.png')}"
-    return name, True, f"style: {name}, a painting of ours, since none of yours was found"
+def _from_style(folder: Path, style: Path) -> str:
+    """A picture that counts from the current folder, as one that counts from `folder`."""
+    if trouble := image_trouble(style):
+        raise ConfigError(f"--style must be an image; {style} {trouble}")
+    return _from(folder, str(style))
 
 
 def _from(folder: Path, text: str) -> str:

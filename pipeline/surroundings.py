@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from glob import escape
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice
+from os.path import normpath
 from pathlib import Path
 
 from pipeline.config_paths import image_trouble
@@ -99,6 +101,20 @@ def _sorted(below: str, names: Sequence[str], *, holds_output: bool = False) -> 
         tuple(n for n, kind in kinds.items() if kind == wanted) for wanted in ("video", "still")
     )
     return Folder(below, videos, pictures, holds_output)
+
+
+def without(folders: Sequence[Folder], texts: Collection[str]) -> tuple[Folder, ...]:
+    """The folders without what was named, by a path or a pattern: that is chosen already."""
+
+    def is_named(path: str) -> bool:
+        return any(path == normpath(text) or fnmatchcase(path, text) for text in texts)
+
+    def left(folder: Folder, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if not is_named(folder.below + name))
+
+    return tuple(
+        replace(one, videos=left(one, one.videos), pictures=left(one, one.pictures)) for one in folders
+    )
 
 
 def find_subject(folders: Sequence[Folder]) -> Subject | None:

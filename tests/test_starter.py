@@ -126,6 +126,20 @@ def test_what_is_named_goes_before_what_is_found(home: Path) -> None:
     assert config.style[0].image == home / "monet #2.jpg"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["--style", "monet.jpg"], ["input: me.jpg (1 picture)", "style: monet.jpg"]),
+        (["--input", "./me.jpg"], ["input: ./me.jpg", "style: monet.jpg"]),
+        (["--input", "*.jpg"], ["input: *.jpg", "style: paintings/swirl.png, a painting of ours"]),
+    ],
+)
+def test_what_one_of_the_two_is_the_other_is_not(home: Path, arguments: list[str], lines: list[str]) -> None:
+    lay(home, "me.jpg", "monet.jpg")
+    told = CliRunner().invoke(app, ["init", *arguments]).stdout.splitlines()
+    assert [one.partition(", since")[0] for one in told[:2]] == lines
+
+
 def test_what_is_named_counts_from_the_current_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(home, "[x]/a.mp4", "[x]/b.jpg", "jobs/", "far/deep/")
     (home / "link").symlink_to("far/deep")
