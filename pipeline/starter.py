@@ -106,8 +106,7 @@ def _from(folder: Path, text: str) -> str:
         return text
     if kind_of(Path(text)) == "nothing":
         return absolute_pattern(here, text)
-    whole = absolute(here, text)
-    return relpath(Path(realpath(whole.parent)) / whole.name, realpath(folder))
+    return relpath(absolute(here, text), realpath(folder))  # .. leads out of the folder that a link leads to
 
 
 def _write_painting(job: Path, painting: Path) -> None:
