@@ -17,10 +17,11 @@ RUN apt-get update \
 # Whoever it is run as (-u) has no home of its own in here; Ray and torch's cache want one.
 ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 
-# The wheel, built apart, so that no source is left in the image.
+# The wheel, built apart, so that no source is left in the image; its painting is a link into configs.
 FROM base AS wheel
 WORKDIR /source
 COPY pyproject.toml README.md ./
+COPY configs configs
 COPY pipeline pipeline
 RUN pip wheel --no-deps --wheel-dir /wheels .
 

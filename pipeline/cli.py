@@ -7,13 +7,28 @@ import os
 import sys
 import time
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline import __version__
+from pipeline.cli_arguments import (
+    AsJson,
+    At,
+    ConfigPath,
+    Debug,
+    GridText,
+    HowShown,
+    Inputs,
+    Overrides,
+    Painting,
+    Samples,
+    SampleSize,
+    ShotList,
+    Shown,
+    StarterPath,
+)
 from pipeline.cli_words import (
     AGAIN,
     DONE,
@@ -30,7 +45,7 @@ from pipeline.cli_words import (
     shown_by,
     tell,
 )
-from pipeline.errors import ConfigError
+from pipeline.completion import make_ready
 from pipeline.interruption import Interruption
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
@@ -46,46 +61,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file that describes the job.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. transfer.size=256; repeatable."),
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
-]
-ShotList = Annotated[
-    Path | None,
-    typer.Option(
-        "--shots",
-        metavar="PATH",
-        help="Write a shot list there, to edit and name as video.shots; the shots are found anew, as video.cuts says.",
-    ),
-]
-
-
-class HowShown(StrEnum):
-    """How a run shows what it does, on standard error."""
-
-    auto = "auto"
-    lines = "lines"
-    json = "json"
-    none = "none"
-
-
-Shown = Annotated[
-    HowShown,
-    typer.Option(
-        metavar="auto|lines|json|none",
-        help="What standard error shows meanwhile: a panel on a terminal and else lines, lines, JSON lines, nothing.",
-    ),
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
 
 def main() -> None:
     """The entry point of the `stylize` command."""
     outlive_readers()
+    make_ready(os.environ)
     app()
 
 
@@ -182,24 +162,10 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 def preview(
     config: ConfigPath,
     set_: Overrides = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIMES", help="Sample these times, e.g. 0:12,1:03.")
-    ] = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY=VALUES", help="Try values of a setting, e.g. transfer.style_weight=100,1000."
-        ),
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
-        ),
-    ] = None,
+    at: At = None,
+    grid: GridText = None,
+    frames: Samples = None,
+    size: SampleSize = None,
     finished: Annotated[
         bool, typer.Option("--finished", help="No samples: the partial videos of what is finished so far.")
     ] = False,
@@ -309,21 +275,13 @@ def doctor(debug: Debug = False) -> None:
 
 
 @app.command()
-def init(path: Annotated[Path, typer.Argument(metavar="[PATH]")] = Path("stylize.yaml")) -> None:
-    """Write a commented starter YAML; never over an existing file."""
+def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style: Painting = None) -> None:
+    """Write a commented YAML for the videos or pictures in its folder; never over an existing file."""
     with reporting(False, False):
-        from pipeline.config import starter_yaml
+        from pipeline.starter import start
 
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(starter_yaml())
-        except FileExistsError:
-            raise ConfigError(
-                f"{path} exists already; choose another name: stylize init other.yaml"
-            ) from None
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-        tell(f"wrote {path}; set input, output and style in it, then: stylize plan {path}")
+        for line in start(path, input_ or (), style):
+            tell(line)
 
 
 @app.command()

@@ -111,7 +111,7 @@ WeightsName = Annotated[
     BeforeValidator(_weights),
     expects("packaged, torchvision, or a path to a .pth or .pt file", "packaged", "torchvision"),
     WithJsonSchema(
-        {"anyOf": [{"enum": ["packaged", "torchvision"]}, {"type": "string", "pattern": r"\.(pth|pt)$"}]}
+        {"anyOf": [{"enum": ["packaged", "torchvision"]}, {"type": "string", "pattern": r"\.[pP][tT][hH]?$"}]}
     ),
 ]
 
@@ -209,7 +209,7 @@ Rate = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?(/\d+)?$"},
+                {"type": "string", "pattern": r"^(\d+/\d+|\d+(\.\d*)?|\.\d+)$"},
             ]
         }
     ),
@@ -285,6 +285,9 @@ Address = Annotated[
     str | None,
     AfterValidator(_address),
     expects("null, auto, host:port or ray://host:port, for example ray://10.0.0.5:10001", "auto"),
+    WithJsonSchema(
+        {"anyOf": [{"const": "auto"}, {"type": "string", "pattern": r":\d{1,5}$"}, {"type": "null"}]}
+    ),
 ]
 
 # --- layers ---
@@ -303,7 +306,14 @@ Layers = Annotated[  # a Mapping, so that mypy holds off whoever writes into it
     WithJsonSchema(
         {
             "type": "object",
-            "properties": {name: {"type": "number", "minimum": 0} for name in get_args(LayerName)},
+            "properties": {
+                name: {
+                    "type": "number",
+                    "minimum": 0,
+                    "description": f"Weight of {name}, relative to the others'.",
+                }
+                for name in get_args(LayerName)
+            },
             "additionalProperties": False,
         }
     ),

@@ -90,7 +90,7 @@ def test_help_answers_without_torch_or_ray() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_init_writes_a_job_that_only_lacks_its_files_and_never_writes_over_one(tmp_path: Path) -> None:
+def test_init_writes_a_job_that_only_lacks_its_input_and_never_writes_over_one(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     assert stylize("init", path).returncode == 0
     again = stylize("init", path)
@@ -98,7 +98,21 @@ def test_init_writes_a_job_that_only_lacks_its_files_and_never_writes_over_one(t
     assert "exists already" in again.stderr
     result = stylize("plan", path)
     assert result.returncode == 2
+    assert "input" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_init_is_quick(tmp_path: Path) -> None:
+    """Neither torch nor Ray is needed to know whether there is a GPU."""
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom pipeline.cli import app\n"
+        "result = CliRunner().invoke(app, ['init'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "print([m for m in ('torch', 'ray', 'cv2', 'av', 'numpy') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert result.stdout.strip() == "[]"
 
 
 def test_schema_is_json_that_knows_the_keys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -66,11 +67,39 @@ def test_the_first_commands_of_the_readme_run_in_their_order(home: Path) -> None
     assert (home / "out/clip.mp4").is_file()
 
 
+def test_the_commands_for_beginners_run_as_shown_and_as_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the page about beginning: what `init` prints there, a job that names its inputs, the editor's schema."""
+    monkeypatch.setattr("pipeline.starter.has_gpu", lambda: False)
+    (home / "photos").mkdir()
+    (home / "style.png").rename(home / "photos/monet.jpg")  # not where a painting would be looked for
+    (home / "clip.mp4").rename(home / "holiday.mp4")
+    page = TEXT["editors.md"]
+    shown = re.findall(r"```sh\n(stylize (?:init|plan|schema).*?)```", page, re.DOTALL)
+    lines = [line.partition(" #")[0].strip() for block in shown for line in block.splitlines()]
+    assert [line.split()[1] for line in lines] == ["init", "plan", "init", "schema"]
+    for line in lines:
+        if "monet.jpg" in line:
+            (home / "photos/monet.jpg").rename(home / "monet.jpg")
+        command, _, target = line.partition(" > ")
+        result = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert result.exit_code == 0, (line, result.output)
+        if target:
+            (home / target).write_text(result.output, encoding="utf-8")
+        if line == "stylize init job.yaml":
+            told = "".join(f"    {one}\n" for one in result.output.splitlines())
+            assert told in page
+    assert json.loads((home / "stylize.schema.json").read_text(encoding="utf-8"))["title"] == "stylize job"
+    assert (home / "job.yaml").read_text(encoding="utf-8").splitlines()[0] in page
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_is_one_that_there_is(line: str) -> None:
     """Known to the command line with all its options, and what it overrides is a setting."""
-    name, *arguments = shlex.split(line)[1:]
-    result = CliRunner().invoke(app, [name, "--help"])
+    words = shlex.split(line)[1:]
+    command, arguments = ([], words) if words[0].startswith("-") else (words[:1], words[1:])
+    result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0, result.output
     for option in [part for part in arguments if part.startswith("--")]:
         assert option in re.sub(r"\x1b\[[0-9;]*m", "", result.output), option

@@ -107,6 +107,17 @@ def a_yaml_that_is_none(job: Bench) -> tuple[int, str]:
 
 
 @scenario
+def a_job_that_is_there_already(job: Bench) -> tuple[int, str]:
+    return 2, "init"
+
+
+@scenario
+def an_input_for_a_new_job_that_is_not_there(job: Bench) -> tuple[int, str]:
+    (job.folder / "job.yaml").unlink()
+    return 2, "init --input holiday.mp4"
+
+
+@scenario
 def an_input_that_is_not_there(job: Bench) -> tuple[int, str]:
     job.set(input="clips/")
     return 2, "run"

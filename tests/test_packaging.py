@@ -90,7 +90,10 @@ def test_the_wheel_paints_the_demo_in_another_folder(installed: Path, tmp_path: 
     """With its own recipes and starter, and workers that import it, too."""
     started = stylize(installed, tmp_path, "init", "starter.yaml")
     assert started.returncode == 0, started.stderr
-    assert yaml.safe_load((tmp_path / "starter.yaml").read_text(encoding="utf-8"))["transfer"]["size"] == 512
+    starter = yaml.safe_load((tmp_path / "starter.yaml").read_text(encoding="utf-8"))
+    assert starter["transfer"]["iterations"] == 300
+    painting = (tmp_path / starter["style"]).read_bytes()
+    assert painting == (ROOT / "configs/paintings/swirl.png").read_bytes()
     sets = [
         "recipe=five-layer", "video.frames=[140,142]", f"output={tmp_path / 'out'}", "transfer.size=32",
         "transfer.iterations=2", "transfer.warm_iterations=1",
@@ -102,6 +105,16 @@ def test_the_wheel_paints_the_demo_in_another_folder(installed: Path, tmp_path: 
     shown = stylize(installed, tmp_path, "schema")
     assert shown.returncode == 0
     assert "five-layer" in shown.stdout
+
+
+def test_what_the_package_links_to_is_there_when_an_image_builds_the_wheel() -> None:
+    """The painting is in the repository once, in configs; a wheel holds the file itself."""
+    links = [path for path in (ROOT / "pipeline").rglob("*") if path.is_symlink()]
+    assert [link.name for link in links] == ["swirl.png"]
+    copied = {part for name, rest in stages()["wheel"] if name == "COPY" for part in rest.split()[:-1]}
+    for link in links:
+        assert link.is_file(), link
+        assert link.resolve().relative_to(ROOT).parts[0] in copied
 
 
 def instructions() -> list[tuple[str, str]]:
