@@ -17,20 +17,18 @@ from itertools import accumulate, count, pairwise
 from pathlib import Path
 from statistics import mean
 
-import cv2
-import numpy as np
 import torch
 
 from pipeline.archive.findings import Planned, max_pixels, wish_of
 from pipeline.config import Config, Transfer
 from pipeline.costs import warm_cost
 from pipeline.errors import FrameError, MediaError
+from pipeline.execute.chain import ENOUGH
 from pipeline.execute.job import Progress, SegmentJob, WorkerSettings
 from pipeline.execute.pool import available_cores
 from pipeline.execute.tensors import as_floats, as_tensor
 from pipeline.execute.worker import Worker, best_device, load_style, style_settings
 from pipeline.hiring import worker_settings
-from pipeline.media.decode import decode_frames
 from pipeline.media.geometry import output_size
 from pipeline.media.photos import encode_photo, read_photo
 from pipeline.pace import Pace
@@ -57,18 +55,19 @@ BATCH = 8
 SETTLE_PX, SETTLE_GPU_PX = (96, 256), 512
 """How large the frames are that tell how soon warm ones settle: on a CPU half of the job's size, within these."""
 
-SETTLE_ITERATIONS, SETTLE_FRAMES = 120, 4
+SETTLE_ITERATIONS, SETTLE_FRAMES = 120, 5
 """Of the cold frame that they begin with; and how many frames there are at a place."""
 
 SETTLE_S, SETTLE_SHARE = 20.0, 0.08
 """No other place is begun after so long, nor after such a share of what the job takes at most."""
 
 GROWTH = 0.4
-"""The iterations that a warm frame needs grow as its size to this power. From 128 to 256 px: from 22 to 32 a frame
-(bikes.mp4, frames 141 to 144), from 29 to 35 (carphone_pristine.mp4, 21 to 24)."""
+"""The iterations that a painted warm frame needs grow as its size to this power. From 128 to 256 px: from 22 to 32 a
+frame (bikes.mp4, frames 141 to 144), from 29 to 35 (carphone_pristine.mp4, 21 to 24)."""
 
-STILL = 1.0
-"""Mean difference of two frames, of 255, up to which nothing moves at any size."""
+STEP_GROWTH = 1.7
+"""What a frame that is left as it is adds to its chain's loss grows as its size to this power: 0.21, 0.27 and 0.65 % a
+frame at 96, 128 and 192 px; at 256 more than the 1 % from which on every frame is painted (bigbuckbunny.mp4, 61 on)."""
 
 PLACES = 3
 
@@ -139,31 +138,39 @@ def _shares(
     settings: WorkerSettings, places: Sequence[Place], rooms: Iterator[Path], allowed_s: float, watch: Watch
 ) -> Iterator[float]:
     """For each warm frame at `places`, the part of what it may take that it is likely to take."""
-    began, most = time.monotonic(), max(1, settings.transfer.warm_iterations)
+    began, transfer = time.monotonic(), settings.transfer
     longest_px = _settle_px(max(max(place.source.size) for place in places))
-    worker = _Timed(replace(settings, transfer=_smaller(settings.transfer, longest_px)))
+    worker = _Timed(replace(settings, transfer=_smaller(transfer, longest_px)))
     for number, place in enumerate(places):
         if number and time.monotonic() - began > allowed_s:
             return
         watch(f"how soon frames settle, {number + 1} of {len(places)}")
-        growth = max(1.0, (max(place.source.size) / longest_px) ** GROWTH)
         records = worker.paint(place, longest_px, next(rooms))
-        for record, is_still in zip(records[1:], _stillness(place), strict=False):
-            least = (
-                1 if is_still or growth == 1 else WARM_WINDOW + 1
-            )  # what it takes to see that little changes
-            area = records[0].megapixel_iterations / records[0].iterations
-            beside = record.megapixel_iterations / area - record.iterations
-            taken = min(most, max(least, record.iterations * growth)) + beside
-            yield taken / warm_cost(1.0, settings.transfer)
+        if len(records) > 1:
+            taken = evaluations(
+                records, max(1.0, max(place.source.size) / longest_px), transfer.warm_iterations
+            )
+            yield taken / warm_cost(1.0, transfer)
 
 
-def _stillness(place: Place) -> Iterator[bool]:
-    """For each frame of a place but the first, whether it is as the one before."""
-    found = place.source.inspected
-    frames = decode_frames(found.source, found.probe, place.first, place.first + place.count)
-    for before, now in pairwise(frames):
-        yield float(cv2.absdiff(before, now).mean()) < STILL * np.iinfo(now.dtype).max / 255
+def evaluations(records: Sequence[FrameRecord], larger: float, most: int) -> float:
+    """How many evaluations a warm frame takes on the mean, by a cold frame and some warm ones after it.
+
+    `larger`: how many times as large the job's frames are. `most`: the iterations that one may take. A frame is left as
+    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted.
+    """
+    steps, painted, added = list[float](), list[float](), 0.0
+    for before, now in pairwise(records):
+        over = now.trace[0] / (before.settled or before.loss) - 1
+        steps.append(over - added)
+        added = over if now.iterations == 1 else 0.0
+        painted += [now.iterations * larger**GROWTH] if now.iterations > 1 else []
+    step = mean(steps) * larger**STEP_GROWTH
+    left = 0.0 if step >= ENOUGH - 1 else (ENOUGH - 1) // max(step, 1e-6)
+    settling = min(float(most), mean(painted) if painted else WARM_WINDOW + 1)
+    area = records[0].megapixel_iterations / records[0].iterations
+    beside = mean(record.megapixel_iterations / area - record.iterations for record in records[1:])
+    return (left + settling) / (left + 1) + beside
 
 
 class _Timed(Worker):
