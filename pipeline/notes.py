@@ -10,8 +10,14 @@ from pipeline.media.probe import Probe
 from pipeline.parts import Inspected
 
 
-def source_notes(config: Config, found: Inspected, stop: int) -> tuple[str, ...]:
+def source_notes(config: Config, found: Inspected, stop: int, size: tuple[int, int]) -> tuple[str, ...]:
+    """What to know of how a source is read; its frames before `stop` are painted at `size`, (width, height) in px."""
     notes = [*found.probe.notes, *_reading_notes(found.probe)]
+    width, height = found.probe.width_px, found.probe.height_px
+    if max(size) > max(width, height):
+        notes.append(
+            f"enlarged from {width}×{height}; transfer.size {max(width, height)}, or null, keeps its size"
+        )
     if found.source.guess:
         notes.insert(0, f"taken as a numbered sequence: {found.source.guess}")
     if config.video.frames and config.video.frames[1] > stop:

@@ -161,7 +161,7 @@ def plan_source(config: Config, found: Inspected, judges: Judges, script: Script
         cutting = _cutting(config, direction.transfer, is_warm=is_warm)
         segments += segments_of(source.name, (begin, end), partial(job.parts, direction), cutting)
     coding = coding_for(source, probe, config.encoding.wish)
-    notes = (*source_notes(config, found, stop), *coding_notes(config, found, coding))
+    notes = (*source_notes(config, found, stop, size), *coding_notes(config, found, coding))
     return SourcePlan(found, first, stop, size, tuple(segments), is_warm, notes, coding, directions)
 
 

@@ -17,6 +17,9 @@ from pipeline.plan import Plan, frame_range, shots
 from tests.plans import JUDGES, config, inspected, planned
 
 
+OWN_SIZE: dict[str, Any] = {"transfer": {"size": None}}
+
+
 def fingerprint(found: Any = None, judges: Any = JUDGES, **sections: Any) -> str:
     return planned(found, judges, **sections).segments[0].fingerprint
 
@@ -56,10 +59,10 @@ def test_a_range_beyond_the_end_is_an_error_of_the_source() -> None:
 
 
 def test_a_range_that_ends_beyond_the_end_is_cut_and_noted() -> None:
-    plan = planned(inspected(30), video={"frames": (20, 40)})
+    plan = planned(inspected(30), video={"frames": (20, 40)}, **OWN_SIZE)
     assert (plan.first, plan.stop, plan.frames) == (20, 30, 10)
     assert plan.notes == ("video.frames asks for frames up to 39, the last is 29",)
-    assert planned(inspected(30), video={"frames": (20, 30)}).notes == ()
+    assert planned(inspected(30), video={"frames": (20, 30)}, **OWN_SIZE).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,10 @@ def test_films_have_even_sides() -> None:
 def test_notes_name_the_guess_first_and_then_the_probes() -> None:
     found = inspected(3, kind="sequence", notes=("interlaced",))
     found = replace(found, source=replace(found.source, guess="3 files named %d.png"))
-    assert planned(found).notes == ("taken as a numbered sequence: 3 files named %d.png", "interlaced")
+    assert planned(found, **OWN_SIZE).notes == (
+        "taken as a numbered sequence: 3 files named %d.png",
+        "interlaced",
+    )
 
 
 def test_a_plan_counts_all_its_sources() -> None:
@@ -278,22 +284,30 @@ def test_the_encoding_changes_neither_a_fingerprint_nor_a_key(encoding: dict[str
     ],
 )
 def test_what_is_done_to_a_source_is_noted(probe: dict[str, Any], note: str) -> None:
-    assert planned(inspected(**probe)).notes == (note,)
+    assert planned(inspected(**probe), **OWN_SIZE).notes == (note,)
 
 
 def test_a_result_with_fewer_bits_than_asked_for_is_noted() -> None:
     gif = inspected(kind="animation", name="a.gif")
-    assert planned(gif, encoding={"bits": 10}).notes == ("written with 8 bits per channel, gif has no more",)
+    assert planned(gif, encoding={"bits": 10}, **OWN_SIZE).notes == (
+        "written with 8 bits per channel, gif has no more",
+    )
     kept = planned(inspected(name="a.mkv", color=HDR, bits=10), encoding={"codec": "ffv1"})
     assert kept.notes[-1] == "written with 8 bits per channel, ffv1 has no more"
 
 
+@pytest.mark.parametrize(("size", "said"), [(65, 0), (64, 0), (66, 1), (None, 0)])
+def test_a_film_that_is_enlarged_is_noted_with_what_keeps_its_size(size: int | None, said: int) -> None:
+    note = "enlarged from 65×49; transfer.size 65, or null, keeps its size"
+    assert planned(transfer={"size": size}).notes == (note,) * said
+
+
 def test_a_quality_that_counts_for_nothing_is_noted() -> None:
     gif = inspected(kind="animation", name="a.gif")
-    assert planned(gif, encoding={"quality": 70}).notes == (
+    assert planned(gif, encoding={"quality": 70}, **OWN_SIZE).notes == (
         "encoding.quality counts for nothing, gif has none",
     )
-    assert planned(encoding={"quality": 70}).notes == ()
+    assert planned(encoding={"quality": 70}, **OWN_SIZE).notes == ()
 
 
 def test_high_dynamic_range_that_is_kept_is_coded_with_10_bits() -> None:
