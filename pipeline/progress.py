@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from pipeline.archive.tally import Tally
 from pipeline.execute.events import (
+    STARTING,
     Event,
     FrameFinished,
     PictureFinished,
@@ -38,7 +39,7 @@ RECENT = 20
 WINDOW_S = 120.0
 """The rate is that of the last two minutes."""
 
-TOLD = 20  # failures that are kept
+TOLD = 20  # failures that are kept, and workers that died
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Snapshot:
     """A run at one moment. `is_counted`: whether `total` is all there is. `eta_s`, `per_minute`: None as yet unknown.
 
     `per_minute`: frames and photographs a minute. `megapixel_iterations`: of this run so far. `lost`: how often a
-    worker was replaced.
+    worker was replaced. `losses`: the last of those, and `failures`, likewise.
     """
 
     done: int
@@ -69,6 +70,7 @@ class Snapshot:
     last: Painted | None
     workers: tuple[WorkerState, ...]
     lost: int
+    losses: tuple[WorkerLost, ...]
     failed: int
     failures: tuple[Failure, ...]
 
@@ -112,6 +114,20 @@ def worker_line(worker: WorkerState, columns: int = 58) -> str:
     )
 
 
+def lost_line(lost: WorkerLost) -> str:
+    """That a worker died, what it was at, and what becomes of that."""
+    who = lost.worker if lost.worker == STARTING else f"worker {lost.worker}"
+    if lost.segment is None:
+        return f"{who} died and is replaced ({lost.reason})"
+    where = lost.segment if lost.frame is None else f"{lost.segment}, frame {lost.frame}"
+    if lost.attempt is None:
+        next_ = f"that was attempt {lost.attempts} of {lost.attempts}"
+    else:
+        next_ = "what is left of it is tried again" if lost.frame is None else "it goes on from there"
+        next_ += f", attempt {lost.attempt} of {lost.attempts}" if lost.attempt > 1 else ""
+    return f"{who} died at {where} ({lost.reason}); {next_}"
+
+
 def _fit(name: str, rest: str, columns: int) -> str:
     name, room = printable(name), max(8, columns - len(rest))
     return (name if len(name) <= room else f"…{name[1 - room :]}") + rest
@@ -135,6 +151,7 @@ class Meter(Watcher):
         self._workers: tuple[WorkerState, ...] = ()
         self._last: Painted | None = None
         self._failures: deque[Failure] = deque(maxlen=TOLD)
+        self._losses: deque[WorkerLost] = deque(maxlen=TOLD)
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Count what there is to do, and what is there."""
@@ -180,6 +197,7 @@ class Meter(Watcher):
                 self._workers = workers
             case WorkerLost():
                 self._lost += 1
+                self._losses.append(event)
             case SegmentFailed(job, frame, error):
                 self._failed += 1
                 self._failures.append(Failure(job.source.name, frame, error))
@@ -198,6 +216,7 @@ class Meter(Watcher):
             last=self._last,
             workers=self._workers,
             lost=self._lost,
+            losses=tuple(self._losses),
             failed=self._failed + len(self._archive.failures),
             failures=(*self._archive.failures[-TOLD:], *self._failures),
         )
