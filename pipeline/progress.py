@@ -36,6 +36,9 @@ from pipeline.workspace import FrameRecord
 RECENT = 20
 """Frames of each kind that the time left is estimated from."""
 
+NAME = 12
+"""Characters that a narrow line keeps of a segment's name, before it keeps the loss and the device."""
+
 WINDOW_S = 120.0
 """The rate is that of the last two minutes."""
 
@@ -107,11 +110,12 @@ def worker_line(worker: WorkerState, columns: int = 58) -> str:
     if worker.progress is None:
         return _fit(worker.name, f" {worker.device} {'reading' if worker.busy else 'idle'}", columns)
     p = worker.progress
-    return _fit(
-        p.segment,
-        f" frame {p.frame} · iteration {p.iteration} · loss {p.loss:.3g} · {worker.device}",
-        columns,
-    )
+    rest = f" frame {p.frame} · iteration {p.iteration} of {p.most}"
+    for more in (f" · loss {p.loss:.3g}", f" · {worker.device}"):
+        if columns - len(rest + more) < min(len(p.segment), NAME):
+            break
+        rest += more
+    return _fit(p.segment, rest, columns)
 
 
 def lost_line(lost: WorkerLost) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
@@ -43,7 +44,7 @@ from tests.plans import inspected, planned, record
 PLAN = Plan((planned(inspected(10, (4,))),))
 STOCK = Stock({segment.key: {} for segment in PLAN.segments}, {})
 WORKERS = (
-    WorkerState("host-7", "cpu", True, Progress("clip.mp4[0-4]", 2, 31, 0.52614)),
+    WorkerState("host-7", "cpu", True, Progress("clip.mp4[0-4]", 2, 31, 40, 0.52614)),
     WorkerState("host-8", "cuda:0", True, None),
     WorkerState("host-9", "cpu", False, None),
     WorkerState("", "", False, None),
@@ -140,11 +141,14 @@ def test_nothing_is_cut_off_on_a_narrow_terminal(columns: int) -> None:
     for line in meter.snapshot().lines:
         assert len(line) <= 60
     long = WorkerState(
-        "host-7", "cuda:12", True, Progress("a/very/long/folder/" * 9 + "clip.mp4[0-4]", 123, 300, 0.5)
+        "host-7", "cuda:12", True, Progress("a/very/long/folder/" * 9 + "clip.mp4[0-4]", 123, 300, 450, 0.5)
     )
     for worker in (*WORKERS, long):
         assert len(worker_line(worker, columns - 2)) <= columns - 2
-    assert "clip.mp4[0-4] frame 123 · iteration 300 · loss 0.5 · cuda:12" in worker_line(long, 80)
+    assert "clip.mp4[0-4] frame 123 · iteration 300 of 450 · loss 0.5 · cuda:12" in worker_line(long, 80)
+    assert worker_line(long) == "…clip.mp4[0-4] frame 123 · iteration 300 of 450 · loss 0.5"
+    far = replace(long, progress=Progress("clip.mp4[100000-100095]", 100_012, 1300, 1500, 12345.6))
+    assert worker_line(far) == "….mp4[100000-100095] frame 100012 · iteration 1300 of 1500"
 
 
 def test_the_panel_shows_each_workers_state_and_of_very_many_the_first() -> None:
@@ -153,13 +157,13 @@ def test_the_panel_shows_each_workers_state_and_of_very_many_the_first() -> None
         console.print(Display(console, metered(frame(0), Pulse(WORKERS * 4)))._panel())
     shown = caught.get()
     assert "1/10 frames" in shown
-    assert "iteration 31 · loss 0.526" in shown
+    assert "iteration 31 of 40 · loss 0.526" in shown
     assert "… and 12 more workers" in shown
     assert max(map(len, console.export_text().splitlines()), default=0) <= 60
 
 
 def test_a_name_cannot_drive_the_terminal() -> None:
-    evil = WorkerState("h", "cpu", True, Progress("\x1b[2Jclip\n.mp4", 0, 1, 1.0))
+    evil = WorkerState("h", "cpu", True, Progress("\x1b[2Jclip\n.mp4", 0, 1, 1, 1.0))
     assert worker_line(evil).isprintable()
 
 
@@ -210,7 +214,7 @@ def test_another_terminal_sees_a_run_that_works_and_how_it_ended(space: Workspac
     assert told[0].startswith("running since ")
     assert f"process {os.getpid()} on {os.uname().nodename}" in told[0]
     assert told[1].startswith("1/10 frames · 10% · ETA")
-    assert "clip.mp4[0-4] frame 2 · iteration 31 · loss 0.526 · cpu" in told
+    assert "clip.mp4[0-4] frame 2 · iteration 31 of 40 · loss 0.526" in told
     assert told[-1] == lost_line(LOST)
     file.ended("interrupted")
     found = read_status(space)

@@ -74,7 +74,7 @@ class _Hand:
         if self.working is None:
             return self.crew.promise(None, 0 if self.crew.set_up_s(self.number) < NEVER else NEVER)
         name, index = self.working
-        return self.crew.promise(Progress(name, index, self.crew.iteration(self.working), 1.0), 0)
+        return self.crew.promise(Progress(name, index, self.crew.iteration(self.working), 99, 1.0), 0)
 
     def kill(self) -> None:
         self.is_dead = True
