@@ -35,6 +35,7 @@ from pipeline.execute.events import (
 )
 from pipeline.ledger import Summary, Watcher
 from pipeline.plan import Failure
+from pipeline.storage.places import throughout
 from pipeline.workspace import Workspace
 
 MOST_LINES = 20_000
@@ -158,7 +159,7 @@ class Chronicle(Watcher):
         if len(self._failed) == MOST_FAILURES:
             return
         told = {"source": failure.source, "frame": failure.frame, "error": failure.error}
-        self._failed.append({**told, "path": path, "frames": frames})
+        self._failed.append(throughout({**told, "path": path, "frames": frames}))
         if self._is_begun:
             self._tell("failed", **self._failed[-1])
 
@@ -186,7 +187,7 @@ class Chronicle(Watcher):
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         with suppress(SpaceError):  # who notices that there is no room is who writes frames
-            append_journal(self._space.events, entry, synced=False)  # it is for eyes only
+            append_journal(self._space.events, throughout(entry), synced=False)  # it is for eyes only
 
 
 def _key(failed: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.report.history import Failed
+from pipeline.storage.places import with_urls
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*[A-Za-z_/-][A-Za-z0-9_./-]*")
 """A value that is the same text in YAML: no number, no pattern, nothing to quote."""
@@ -24,8 +25,8 @@ def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | N
         return None
     kept = [(key, value) for key, value in _overrides(command) if key not in ("input", "output")]
     changes = [
-        ("input", _text(failed.path)),
-        ("output", _text(str(output.with_name(f"{output.name}-again")))),
+        ("input", _text(with_urls(failed.path))),
+        ("output", _text(with_urls(str(output.with_name(f"{output.name}-again"))))),
     ]
     if failed.frames is not None:
         first, stop = failed.frames

@@ -17,6 +17,7 @@ from pipeline.report.figures import FrameFigures
 from pipeline.report.inputs import result_of
 from pipeline.report.thumbnails import Thumbnail, result_pictures, source_pictures, thumbnail
 from pipeline.report.words import count, duration, shown, texts_in
+from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 
 STRIP, STRIP_PX = 12, 200
@@ -115,8 +116,7 @@ def _pictures(
     def show(frame: Any) -> Thumbnail:
         return thumbnail(frame, longest_px, aspect)
 
-    with space.shelf.at_hand(source.inspected.source.files):
-        before = source_pictures(source, indices, show)
+    before = source_pictures(source, indices, show)
     after = result_pictures(source, indices, show, space)
     return {index: (before.get(index), after.get(index)) for index in indices}
 
@@ -160,7 +160,7 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
     """What a browser may be able to play; it may find out that it is not."""
     found, probe = source.inspected.source, source.inspected.probe
     target = result_of(source.output, space)
-    if target is None or not target.is_file() or source.frames < 2:
+    if target is None or source.frames < 2 or not _are_beside(found.path, target):
         return None
     if not {found.path.suffix.lower(), target.suffix.lower()} <= PLAYABLE:
         return None
@@ -176,6 +176,14 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
         float(probe.rate),
         times,
     )
+
+
+def _are_beside(source: Path, target: Path) -> bool:
+    """Whether a page beside the result can name both: files of this machine, or of one kind of file system."""
+    source_url, target_url = url_of(source), url_of(target)
+    if source_url is None or target_url is None:
+        return source_url == target_url and target.is_file()
+    return source_url.partition("://")[0] == target_url.partition("://")[0]
 
 
 def address(path: Path, folder: Path) -> str:
