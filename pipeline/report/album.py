@@ -60,7 +60,7 @@ def album_of(config: Config, space: Workspace) -> Album | None:
         counts.pages,
         counts.pixels,
         tuple(_pairs(rows, config, space)),
-        tuple(Folder(shown(name or "."), amount) for name, amount in sorted(folders)),
+        tuple(Folder(shown(name) or "the input folder itself", amount) for name, amount in sorted(folders)),
         len(counts.folders) - len(folders),
         tuple((shown(note), amount) for note, amount in counts.notes.most_common(8)),
     )

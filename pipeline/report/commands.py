@@ -16,7 +16,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]*[A-Za-z_/-][A-Za-z0-9_./-]*")
 
 
 def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | None:
-    """`stylize run` with only the file and the frames that failed, as a shell takes it; None: no file is known.
+    """`stylize run` with only the file and the frames that failed, as a shell takes it, a line for each option.
+
+    None: no file is known.
 
     `command`: the config's path and the options of the run that failed. Its output folder is another one, so that
     what is finished stays as it is.
@@ -33,8 +35,8 @@ def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | N
         last = failed.failure.frame
         changes.append(("video.frames", f"[{first}, {stop if last is None else max(last, first) + 1}]"))
         kept = [(key, value) for key, value in kept if key != "video.frames"]
-    options = [part for key, value in (*kept, *changes) for part in ("--set", f"{key}={value}")]
-    return shlex.join(["stylize", "run", command[0], *options])
+    options = [["--set", f"{key}={value}"] for key, value in (*kept, *changes)]
+    return " \\\n  ".join(shlex.join(words) for words in (["stylize", "run", command[0]], *options))
 
 
 def _overrides(command: Sequence[str]) -> list[tuple[str, str]]:

@@ -21,8 +21,9 @@ from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 
 STRIP, STRIP_PX = 12, 200
-PAIR_PX = 900
+PAIR_PX = 1060  # the width of the page
 PLAYABLE = frozenset((".mp4", ".m4v", ".webm"))
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MOST_TIMES = 5000
 """Frames whose times the page has, for stepping; longer films step by their rate."""
 
@@ -102,9 +103,14 @@ def _facts(source: SourcePlan) -> str:
     segments = sum(one.kind in ("paint", "skip") for one in source.segments)
     length = duration(float(probe.time_s(source.stop - 1) - probe.time_s(source.first) + 1 / probe.rate))
     return (
-        f"{count(source.frames, 'frame')} ({length}), {probe.width_px} × {probe.height_px} px painted at "
-        f"{width} × {height} px; {count(shots, 'shot')}, {count(segments, 'segment')}"
+        f"{count(source.frames, 'frame')} ({length}), {_pixels(probe.width_px, probe.height_px)} painted at "
+        f"{_pixels(width, height)}; {count(shots, 'shot')}, {count(segments, 'segment')}"
     )
+
+
+def _pixels(width: int, height: int) -> str:
+    """A size, which no line break divides."""
+    return f"{width} × {height} px".replace(" ", NO_BREAK)
 
 
 # --- pictures ---
@@ -205,27 +211,33 @@ def charts_of(source: SourcePlan, figures: Mapping[int, FrameFigures], films: in
     painted = [one for one in frames if one.start != "skipped"]
     drawn = (
         chart(
-            "loss", "Loss", "Dots: where a frame ended. Lines: from its highest to its lowest loss.",
+            "loss", "Loss",
+            "How far a painting is from what is asked for; less is better. Dots: where a frame ended. Lines: from its "
+            "highest to its lowest loss.",
             frames, lambda one: one.loss, axes, log=True, spans=True,
         ),
         chart(
-            "iterations", "Iterations", "Cold frames start from nothing, warm ones from the frame before.",
+            "iterations", "Iterations",
+            "How often a frame was corrected. Cold frames start from scratch, warm ones from the frame before.",
             frames, lambda one: float(one.iterations), axes,
         ),
         chart(
-            "flicker", "Flicker", "Warping error: how far a frame is from the one before, moved along.",
+            "flicker", "Flicker",
+            "How far a frame is from the one before, moved along with the motion (warping error); less is steadier.",
             painted, lambda one: one.warp_error, axes,
         ),
         chart(
-            "brightness", "Brightness", "Mean luma, from 0 to 1. A trend within a shot is drift.",
+            "brightness", "Brightness",
+            "Mean luma, from 0 (black) to 1 (white). A trend that the source does not have is drift.",
             painted, lambda one: one.brightness, axes,
         ),
         chart(
-            "saturation", "Saturation", "Mean distance of the color channels, from 0 to 1.",
+            "saturation", "Saturation",
+            "How colorful a frame is: mean distance of the color channels, from 0 (gray) to 1.",
             painted, lambda one: one.saturation, axes,
         ),
         chart(
-            "sharpness", "Sharpness", "Root mean square of the luma's Laplacian.",
+            "sharpness", "Sharpness", "How much fine detail a frame has: root mean square of the luma's Laplacian.",
             painted, lambda one: one.sharpness, axes,
         ),
     )  # fmt: skip

@@ -14,6 +14,15 @@ from pipeline.report.words import count, duration
 WIDTH, LEFT, LANE, TOP, BOTTOM = 1080, 150, 26, 8, 28
 MOST_LANES, MOST_BARS = 64, 1500
 
+_DAY_S = 86_400
+STEPS_S = (
+    *(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
+    *(3600 * hours for hours in (1, 2, 3, 6, 12)),
+    *(_DAY_S * days for days in (1, 2, 5, 10, 20, 50, 100)),
+)
+"""What lies between two numbers of the axis."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -55,6 +64,11 @@ class Timeline:
     ticks: tuple[Tick, ...]
     description: str
     caption: str
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether a segment goes on anywhere after its worker died."""
+        return any(bar.kind == "retry" for bar in self.bars)
 
 
 def timeline(runs: Sequence[Run]) -> Timeline | None:
@@ -107,11 +121,22 @@ class _Clock:
 
     @property
     def ticks(self) -> tuple[Tick, ...]:
-        """Four spans of time."""
+        """Round spans of time, about five."""
+        step_s = next((step for step in STEPS_S if self.whole_s <= 6 * step), self.whole_s / 4)
+        times_s = [place * step_s for place in range(int(self.whole_s / step_s + 1e-9) + 1)]
         return tuple(
-            Tick(round(LEFT + (WIDTH - LEFT - 10) * part / 4, 1), duration(self.whole_s * part / 4))
-            for part in range(5)
+            Tick(round(LEFT + (WIDTH - LEFT - 10) * time_s / self.whole_s, 1), _span(time_s))
+            for time_s in times_s
         )
+
+
+def _span(seconds: float) -> str:
+    """A round span of time.
+
+    >>> _span(0), _span(0.2), _span(30), _span(90)
+    ('0', '0.2 s', '30 s', '1 min 30 s')
+    """
+    return duration(seconds) if seconds >= 60 else f"{seconds:.2g} s" if seconds else "0"
 
 
 def _last_s(run: Run) -> float:
@@ -189,4 +214,7 @@ def _described(runs: Sequence[Run], names: Sequence[str], stints: int) -> str:
 def _caption(runs: Sequence[Run], names: Sequence[str]) -> str:
     more = f" {len(names) - MOST_LANES} more workers are not drawn." if len(names) > MOST_LANES else ""
     gaps = " Runs follow each other without the time between them." if len(runs) > 1 else ""
-    return f"A bar is the time that a worker spent on one segment.{gaps}{more}"
+    kinds = {bool(stint.source) for run in runs for stint in run.stints}
+    what = " or ".join(["one segment"] * (kinds != {False}) + ["photographs"] * (False in kinds))
+    start = " Before the first one Ray and the workers start."
+    return f"A bar is the time that a worker spent on {what}.{start}{gaps}{more}"

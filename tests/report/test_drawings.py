@@ -266,6 +266,35 @@ def test_a_run_that_did_not_write_down_what_its_dead_were_at_is_read_as_before(t
     assert [cross.title for cross in found.crosses] == ["one died: out of memory"]
 
 
+@pytest.mark.parametrize(
+    "seconds, labels",
+    [
+        (0.1, ["0", "0.02 s", "0.04 s", "0.06 s", "0.08 s", "0.1 s"]),
+        (55.3, ["0", "10 s", "20 s", "30 s", "40 s", "50 s"]),
+        (182, ["0", "1 min", "2 min", "3 min"]),
+        (80, ["0", "15 s", "30 s", "45 s", "1 min", "1 min 15 s"]),
+        (3600 * 30, ["0", "6 h", "12 h", "18 h", "1 d", "1 d 6 h"]),
+    ],
+)
+def test_the_axis_of_time_has_round_numbers(seconds: float, labels: list[str]) -> None:
+    found = timeline([Run(0.0, stints=[Stint("w", "s", "a", 0.0, seconds, 1)], last_s=seconds)])
+    assert found is not None
+    assert [tick.label for tick in found.ticks] == labels
+    assert found.ticks[0].at == lanes.LEFT
+    assert found.ticks[-1].at <= lanes.WIDTH - 10
+
+
+def test_the_caption_says_what_a_bar_is() -> None:
+    def caption(*sources: str) -> str:
+        found = timeline([Run(0.0, stints=[Stint("w", one, one and "a", 0, 1, 1) for one in sources])])
+        assert found is not None
+        return found.caption.partition(".")[0]
+
+    assert caption("s") == "A bar is the time that a worker spent on one segment"
+    assert caption("") == "A bar is the time that a worker spent on photographs"
+    assert caption("s", "") == "A bar is the time that a worker spent on one segment or photographs"
+
+
 def test_sixty_thousand_stints_make_a_drawing_of_bounded_size() -> None:
     stints = [Stint(f"w{n % 100}", f"s{n}", f"g{n}", n, n + 1, 1) for n in range(60_000)]
     found = timeline([Run(0.0, stints=stints, last_s=60_000)])
@@ -290,8 +319,8 @@ def test_a_command_has_what_failed_alone_and_an_output_of_its_own() -> None:
         "video.frames=[0,99]",
     )
     assert command_for(failed, command, Path("/out")) == (
-        "stylize run job.yaml --set transfer.size=64 --set 'input=\"/in/a b.mp4\"' --set output=/out-again "
-        "--set 'video.frames=[8, 13]'"
+        "stylize run job.yaml \\\n  --set transfer.size=64 \\\n  --set 'input=\"/in/a b.mp4\"' \\\n"
+        "  --set output=/out-again \\\n  --set 'video.frames=[8, 13]'"
     )
 
 
