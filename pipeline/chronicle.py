@@ -4,7 +4,8 @@ A line each, with `what` and `at`, in seconds since 1970:
 
     started   command, settings, versions: a run has something to do
     worked    worker, source, segment, began, frames: so long a worker was at one segment; of photographs, at some
-    lost      worker, reason
+    lost      worker, reason, segment (that it was at, or null; of photographs, the photograph or the batch), frame
+              (of a segment), attempt (that comes next; null: none), attempts (at most)
     failed    source, path, frames (the first and the stop of its segment, or null), frame, error
     ended     status, frames, iterations, megapixel_iterations, wall_s, failures (how many)
 
@@ -18,7 +19,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,6 +35,7 @@ from pipeline.execute.events import (
 )
 from pipeline.ledger import Summary, Watcher
 from pipeline.plan import Failure
+from pipeline.storage.places import throughout
 from pipeline.workspace import Workspace
 
 MOST_LINES = 20_000
@@ -94,9 +96,9 @@ class Chronicle(Watcher):
                 self._worked(record.worker, job.source.name, job.name, record.seconds)
             case PictureFinished(_, _, records):
                 self._worked(records[0].worker, PICTURES, PICTURES, sum(one.seconds for one in records))
-            case WorkerLost(worker, reason):
-                self._close(worker)
-                self._tell("lost", worker=worker, reason=reason)
+            case WorkerLost():
+                self._close(event.worker)
+                self._tell("lost", **asdict(event))
             case SegmentFailed(job, frame, error):
                 self._fail(
                     Failure(job.source.name, frame, error), str(job.source.path), (job.first, job.stop)
@@ -157,7 +159,7 @@ class Chronicle(Watcher):
         if len(self._failed) == MOST_FAILURES:
             return
         told = {"source": failure.source, "frame": failure.frame, "error": failure.error}
-        self._failed.append({**told, "path": path, "frames": frames})
+        self._failed.append(throughout({**told, "path": path, "frames": frames}))
         if self._is_begun:
             self._tell("failed", **self._failed[-1])
 
@@ -185,7 +187,7 @@ class Chronicle(Watcher):
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         with suppress(SpaceError):  # who notices that there is no room is who writes frames
-            append_journal(self._space.events, entry, synced=False)  # it is for eyes only
+            append_journal(self._space.events, throughout(entry), synced=False)  # it is for eyes only
 
 
 def _key(failed: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -248,9 +248,10 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.report import write_report
+        from pipeline.workspace import Workspace
 
         loaded = load_config(config, set_ or ())
-        only_files("a report", (), loaded.output)
+        Workspace(loaded.output).shelf.refresh()
         path = write_report(loaded, _command(config, set_))
         tell(f"wrote {path}; open it in a browser")
 

@@ -28,7 +28,7 @@ from pipeline.execute.events import (
 from pipeline.ledger import Watcher
 from pipeline.media.items import printable
 from pipeline.plan import Plan
-from pipeline.progress import Meter, worker_line
+from pipeline.progress import Meter, lost_line, worker_line
 from pipeline.resume import Stock
 from pipeline.storage.places import with_urls
 
@@ -102,8 +102,8 @@ class Display(Watcher):
         match event:
             case Pulse():
                 self._say_now_and_then()
-            case WorkerLost(worker, reason):
-                self.say(f"worker {worker} died and is replaced ({reason})", "yellow")
+            case WorkerLost():
+                self.say(lost_line(event), "yellow")
             case PictureFinished(batch, index, records):
                 self._tell(batch.pictures[index].output, records[0].notes)
             case PictureFailed(batch, index, error):

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from pipeline.archive.tally import Tally
 from pipeline.execute.events import (
+    STARTING,
     Event,
     FrameFinished,
     PictureFinished,
@@ -35,10 +36,13 @@ from pipeline.workspace import FrameRecord
 RECENT = 20
 """Frames of each kind that the time left is estimated from."""
 
+NAME = 12
+"""Characters that a narrow line keeps of a segment's name, before it keeps the loss and the device."""
+
 WINDOW_S = 120.0
 """The rate is that of the last two minutes."""
 
-TOLD = 20  # failures that are kept
+TOLD = 20  # failures that are kept, and workers that died
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Snapshot:
     """A run at one moment. `is_counted`: whether `total` is all there is. `eta_s`, `per_minute`: None as yet unknown.
 
     `per_minute`: frames and photographs a minute. `megapixel_iterations`: of this run so far. `lost`: how often a
-    worker was replaced.
+    worker was replaced. `losses`: the last of those, and `failures`, likewise.
     """
 
     done: int
@@ -69,6 +73,7 @@ class Snapshot:
     last: Painted | None
     workers: tuple[WorkerState, ...]
     lost: int
+    losses: tuple[WorkerLost, ...]
     failed: int
     failures: tuple[Failure, ...]
 
@@ -105,11 +110,26 @@ def worker_line(worker: WorkerState, columns: int = 58) -> str:
     if worker.progress is None:
         return _fit(worker.name, f" {worker.device} {'reading' if worker.busy else 'idle'}", columns)
     p = worker.progress
-    return _fit(
-        p.segment,
-        f" frame {p.frame} · iteration {p.iteration} · loss {p.loss:.3g} · {worker.device}",
-        columns,
-    )
+    rest = f" frame {p.frame} · iteration {p.iteration} of {p.most}"
+    for more in (f" · loss {p.loss:.3g}", f" · {worker.device}"):
+        if columns - len(rest + more) < min(len(p.segment), NAME):
+            break
+        rest += more
+    return _fit(p.segment, rest, columns)
+
+
+def lost_line(lost: WorkerLost) -> str:
+    """That a worker died, what it was at, and what becomes of that."""
+    who = lost.worker if lost.worker == STARTING else f"worker {lost.worker}"
+    if lost.segment is None:
+        return f"{who} died and is replaced ({lost.reason})"
+    where = lost.segment if lost.frame is None else f"{lost.segment}, frame {lost.frame}"
+    if lost.attempt is None:
+        next_ = f"that was attempt {lost.attempts} of {lost.attempts}"
+    else:
+        next_ = "what is left of it is tried again" if lost.frame is None else "it goes on from there"
+        next_ += f", attempt {lost.attempt} of {lost.attempts}" if lost.attempt > 1 else ""
+    return f"{who} died at {where} ({lost.reason}); {next_}"
 
 
 def _fit(name: str, rest: str, columns: int) -> str:
@@ -135,6 +155,7 @@ class Meter(Watcher):
         self._workers: tuple[WorkerState, ...] = ()
         self._last: Painted | None = None
         self._failures: deque[Failure] = deque(maxlen=TOLD)
+        self._losses: deque[WorkerLost] = deque(maxlen=TOLD)
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Count what there is to do, and what is there."""
@@ -180,6 +201,7 @@ class Meter(Watcher):
                 self._workers = workers
             case WorkerLost():
                 self._lost += 1
+                self._losses.append(event)
             case SegmentFailed(job, frame, error):
                 self._failed += 1
                 self._failures.append(Failure(job.source.name, frame, error))
@@ -198,6 +220,7 @@ class Meter(Watcher):
             last=self._last,
             workers=self._workers,
             lost=self._lost,
+            losses=tuple(self._losses),
             failed=self._failed + len(self._archive.failures),
             failures=(*self._archive.failures[-TOLD:], *self._failures),
         )

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from pipeline.config import Transfer
 from pipeline.costs import todo_cost
+from pipeline.errors import ConfigError
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
 from pipeline.media.sources import Kind, Source
@@ -22,6 +23,7 @@ from pipeline.originals import Original
 from pipeline.parts import Inspected, changes
 from pipeline.plan import Plan, SourcePlan
 from pipeline.segments import Segment
+from pipeline.storage.places import path_of, with_urls
 from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_frames
 
 AROUND = 64
@@ -199,7 +201,8 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 
 def _source_to_json(source: Source) -> dict[str, Any]:
     """Where a source is; of a sequence the names of its pictures, which lie in its folder."""
-    told = {"kind": source.kind, "path": str(source.path), "name": source.name, "output": source.output}
+    path = with_urls(str(source.path))
+    told = {"kind": source.kind, "path": path, "name": source.name, "output": source.output}
     return {**told, "files": [path.name for path in source.files] if source.kind == "sequence" else None}
 
 
@@ -210,7 +213,7 @@ def planned_sources(space: Workspace) -> tuple[Source, ...] | None:
     """
     try:
         return tuple(_source_from_json(one) for one in space.read(space.plan)["sources"])
-    except (KeyError, TypeError, ValueError):
+    except (ConfigError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -221,7 +224,7 @@ def _source_from_json(told: Mapping[str, Any]) -> Source:
         raise ValueError(f"no source: {told!r}")
     if any(Path(file).name != file for file in files or ()):
         raise ValueError("pictures of a sequence lie in its folder")
-    folder = Path(path)
+    folder = path_of(path)
     return Source(
         kind, folder, name, tuple(folder / file for file in files) if files else (folder,), None, output
     )

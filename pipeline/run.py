@@ -27,7 +27,6 @@ from pipeline.plan import Plan
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
 from pipeline.room import foresee
-from pipeline.storage.places import url_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
@@ -99,7 +98,7 @@ def _told(config: Config, brief: Brief, command: Sequence[str]) -> Mapping[str, 
 def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
     """Write the page of the run, unless it is there and nothing has changed since."""
     try:
-        if url_of(config.output) is None and not is_current(Workspace(config.output)):
+        if not is_current(Workspace(config.output)):
             write_report(config, command)
     except Exception as error:  # the results are there, whatever becomes of their page
         watcher.warned(f"the report could not be written ({error}); to try again: stylize report")

@@ -86,6 +86,9 @@ class Shelf:
     def share(self, path: Path) -> None:
         """Let other machines see a small file of the run folder as it is now."""
 
+    def publish(self, path: Path) -> None:
+        """The same of one that has to be there when this returns; raises `StorageError`, `SpaceError`."""
+
     def fetch(self, path: Path) -> None:
         """Have a small file of the run folder as other machines see it."""
 

@@ -28,7 +28,7 @@ from pipeline.execute.events import (
     WorkerLost,
 )
 from pipeline.ledger import Watcher
-from pipeline.progress import Meter, Snapshot, worker_line
+from pipeline.progress import Meter, Snapshot, lost_line, worker_line
 from pipeline.workspace import Workspace
 from pipeline.yaml_lines import one_line
 
@@ -79,8 +79,8 @@ class JsonLines(Watcher):
                 self._tell("failed", source=job.source.name, frame=frame, error=error)
             case PictureFailed(batch, index, error):
                 self._tell("failed", source=batch.pictures[index].name, frame=None, error=error)
-            case WorkerLost(worker, reason):
-                self._tell("worker_lost", worker=worker, reason=reason)
+            case WorkerLost():
+                self._tell("worker_lost", **asdict(event))
         if time.monotonic() - self._told_s >= EVERY_S:
             self._told_s = time.monotonic()
             self._tell("progress", **self._meter.snapshot().to_json())
@@ -204,5 +204,6 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield from now.lines
         if found["status"] == "running":
             yield from (worker_line(worker) for worker in now.workers)
+        yield from (one_line(lost_line(loss)) for loss in now.losses)
         for failure in now.failures:
             yield one_line(f"failed: {failure.source}: {failure.error}")

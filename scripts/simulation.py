@@ -205,7 +205,7 @@ class Hand:
         raise NotImplementedError("films only")
 
     def progress(self) -> Call:
-        answer = None if self.job is None else Progress(self.job.name, 0, 0, 1.0)
+        answer = None if self.job is None else Progress(self.job.name, 0, 0, 1, 1.0)
         return Call(answer, max(self.begins_s, self.crew.clock.now_s()))
 
     def kill(self) -> None:

@@ -129,8 +129,13 @@ def test_a_death_is_told_and_ends_the_workers_stint(
     config = job(clip, video=VIDEO)
     run(config)
     (lost,) = told(Workspace(config.output), "lost")
-    assert lost["reason"] == "killed by the kernel"
     work = told(Workspace(config.output), "worked")
+    (again,) = [one["segment"] for one in work if one["worker"] == "host-3"]
+    assert lost | {"at": 0, "worker": "", "frame": 0} == {
+        "what": "lost", "at": 0, "worker": "", "reason": "killed by the kernel", "segment": again, "frame": 0,
+        "attempt": 2, "attempts": 3,
+    }  # fmt: skip
+    assert type(lost["frame"]) is int
     assert sum(one["frames"] for one in work) == 8
     assert {one["worker"] for one in work} == {"host-1", "host-2", "host-3"}
 

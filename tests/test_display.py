@@ -9,8 +9,9 @@ from rich.console import Console
 
 from pipeline.archive.tally import Tally
 from pipeline.display import Display
+from pipeline.execute.events import WorkerLost
 from pipeline.plan import Failure, Plan
-from pipeline.progress import RECENT, Eta, Meter
+from pipeline.progress import RECENT, Eta, Meter, lost_line
 from pipeline.resume import Stock
 from tests.plans import inspected, planned, record
 
@@ -54,6 +55,12 @@ def test_films_are_counted_beside_photographs(capsys: pytest.CaptureFixture[str]
         "1 source, 2 segments, 10 frames; 0 reused, 10 to do",
         "1 picture; 0 reused, 1 to do",
     ]
+
+
+def test_a_death_is_said_where_it_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = WorkerLost("host-7", "signal 9", "clip.mp4[0-95]", 12, 2, 3)
+    Display(Console(width=60), Meter()).happened(lost)
+    assert capsys.readouterr().out == f"{lost_line(lost)}\n"
 
 
 class Growing(dict[str, tuple[str, ...]]):

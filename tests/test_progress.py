@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
@@ -22,10 +23,17 @@ from pipeline.cli import app
 from pipeline.config import Transfer
 from pipeline.display import Display
 from pipeline.execute import events
-from pipeline.execute.events import FrameFinished, Pulse, SegmentFailed, WorkerLost, WorkerState
+from pipeline.execute.events import (
+    STARTING,
+    FrameFinished,
+    Pulse,
+    SegmentFailed,
+    WorkerLost,
+    WorkerState,
+)
 from pipeline.execute.job import Progress, SegmentJob
 from pipeline.plan import Failure, Plan
-from pipeline.progress import WINDOW_S, Meter, Rate, Snapshot, worker_line
+from pipeline.progress import WINDOW_S, Meter, Rate, Snapshot, lost_line, worker_line
 from pipeline.resume import Stock, todos
 from pipeline.status import JsonLines, StatusFile, lines, read_status
 from pipeline.workspace import Workspace
@@ -36,11 +44,12 @@ from tests.plans import inspected, planned, record
 PLAN = Plan((planned(inspected(10, (4,))),))
 STOCK = Stock({segment.key: {} for segment in PLAN.segments}, {})
 WORKERS = (
-    WorkerState("host-7", "cpu", True, Progress("clip.mp4[0-4]", 2, 31, 0.52614)),
+    WorkerState("host-7", "cpu", True, Progress("clip.mp4[0-4]", 2, 31, 40, 0.52614)),
     WorkerState("host-8", "cuda:0", True, None),
     WorkerState("host-9", "cpu", False, None),
     WorkerState("", "", False, None),
 )
+LOST = WorkerLost("host-7", "killed", "clip.mp4[0-4]", 2, 2, 3)
 
 
 @pytest.fixture
@@ -97,17 +106,49 @@ def test_the_rate_is_that_of_the_last_minutes_and_knows_nothing_of_the_start() -
     assert rate.per_minute(now_s=160 + WINDOW_S) is None
 
 
+@pytest.mark.parametrize(
+    "lost, line",
+    [
+        (
+            WorkerLost("host-7", "signal 9", "clip.mp4[0-95]", 12, 2, 3),
+            "worker host-7 died at clip.mp4[0-95], frame 12 (signal 9); it goes on from there, attempt 2 of 3",
+        ),
+        (
+            WorkerLost("host-7", "signal 9", "clip.mp4[0-95]", 12, None, 3),
+            "worker host-7 died at clip.mp4[0-95], frame 12 (signal 9); that was attempt 3 of 3",
+        ),
+        (
+            WorkerLost("host-7", "no disk", "clip.mp4[0-95]", 12, 1, 3),
+            "worker host-7 died at clip.mp4[0-95], frame 12 (no disk); it goes on from there",
+        ),
+        (
+            WorkerLost("host-7", "signal 9", "a.jpg and 7 more", None, 1, 3),
+            "worker host-7 died at a.jpg and 7 more (signal 9); what is left of it is tried again",
+        ),
+        (WorkerLost("host-7", "signal 9"), "worker host-7 died and is replaced (signal 9)"),
+        (WorkerLost(STARTING, "signal 9"), "a worker that was starting died and is replaced (signal 9)"),
+    ],
+)
+def test_a_death_is_one_line_with_what_the_worker_was_at_and_what_comes_next(
+    lost: WorkerLost, line: str
+) -> None:
+    assert lost_line(lost) == line
+
+
 @pytest.mark.parametrize("columns", [60, 100])
 def test_nothing_is_cut_off_on_a_narrow_terminal(columns: int) -> None:
     meter = metered(frame(0, seconds=100000.0), frame(1, loss=123456.0), Pulse(WORKERS), WorkerLost("w", "x"))
     for line in meter.snapshot().lines:
         assert len(line) <= 60
     long = WorkerState(
-        "host-7", "cuda:12", True, Progress("a/very/long/folder/" * 9 + "clip.mp4[0-4]", 123, 300, 0.5)
+        "host-7", "cuda:12", True, Progress("a/very/long/folder/" * 9 + "clip.mp4[0-4]", 123, 300, 450, 0.5)
     )
     for worker in (*WORKERS, long):
         assert len(worker_line(worker, columns - 2)) <= columns - 2
-    assert "clip.mp4[0-4] frame 123 · iteration 300 · loss 0.5 · cuda:12" in worker_line(long, 80)
+    assert "clip.mp4[0-4] frame 123 · iteration 300 of 450 · loss 0.5 · cuda:12" in worker_line(long, 80)
+    assert worker_line(long) == "…clip.mp4[0-4] frame 123 · iteration 300 of 450 · loss 0.5"
+    far = replace(long, progress=Progress("clip.mp4[100000-100095]", 100_012, 1300, 1500, 12345.6))
+    assert worker_line(far) == "….mp4[100000-100095] frame 100012 · iteration 1300 of 1500"
 
 
 def test_the_panel_shows_each_workers_state_and_of_very_many_the_first() -> None:
@@ -116,13 +157,13 @@ def test_the_panel_shows_each_workers_state_and_of_very_many_the_first() -> None
         console.print(Display(console, metered(frame(0), Pulse(WORKERS * 4)))._panel())
     shown = caught.get()
     assert "1/10 frames" in shown
-    assert "iteration 31 · loss 0.526" in shown
+    assert "iteration 31 of 40 · loss 0.526" in shown
     assert "… and 12 more workers" in shown
     assert max(map(len, console.export_text().splitlines()), default=0) <= 60
 
 
 def test_a_name_cannot_drive_the_terminal() -> None:
-    evil = WorkerState("h", "cpu", True, Progress("\x1b[2Jclip\n.mp4", 0, 1, 1.0))
+    evil = WorkerState("h", "cpu", True, Progress("\x1b[2Jclip\n.mp4", 0, 1, 1, 1.0))
     assert worker_line(evil).isprintable()
 
 
@@ -134,7 +175,7 @@ def test_json_lines_are_objects_and_tell_what_happens() -> None:
     watcher.planned(PLAN, STOCK, Tally())
     for event in (
         frame(0),
-        WorkerLost("host-7", "killed"),
+        LOST,
         SegmentFailed(job(), 3, "cursed"),
         Pulse(WORKERS),
     ):
@@ -143,6 +184,10 @@ def test_json_lines_are_objects_and_tell_what_happens() -> None:
     found = [json.loads(line) for line in told]
     assert [one["event"] for one in found] == ["planned", "frame", "progress", "worker_lost", "failed"]
     assert (found[1]["frame"], found[1]["loss"], found[2]["done"], found[2]["total"]) == (0, 1.5, 1, 10)
+    assert found[3] | {"at": 0} == {
+        "event": "worker_lost", "at": 0, "worker": "host-7", "reason": "killed", "segment": "clip.mp4[0-4]",
+        "frame": 2, "attempt": 2, "attempts": 3,
+    }  # fmt: skip
     assert found[4] | {"at": 0} == {
         "event": "failed", "at": 0, "source": "clip.mp4", "frame": 3, "error": "cursed",
     }  # fmt: skip
@@ -150,7 +195,8 @@ def test_json_lines_are_objects_and_tell_what_happens() -> None:
 
 
 def test_a_snapshot_survives_its_json() -> None:
-    found = metered(frame(0), Pulse(WORKERS), SegmentFailed(job(), None, "cursed")).snapshot()
+    found = metered(frame(0), Pulse(WORKERS), LOST, SegmentFailed(job(), None, "cursed")).snapshot()
+    assert found.losses == (LOST,)
     assert Snapshot.from_json(json.loads(json.dumps(found.to_json()))) == found
     with pytest.raises(ValueError, match="total"):
         Snapshot.from_json({**found.to_json(), "total": "ten"})
@@ -158,7 +204,7 @@ def test_a_snapshot_survives_its_json() -> None:
 
 def test_another_terminal_sees_a_run_that_works_and_how_it_ended(space: Workspace) -> None:
     assert read_status(space) is None
-    meter = metered(frame(0), Pulse(WORKERS))
+    meter = metered(frame(0), Pulse(WORKERS), LOST)
     file = StatusFile(meter, space)
     file.planned()
     found = read_status(space)
@@ -168,7 +214,8 @@ def test_another_terminal_sees_a_run_that_works_and_how_it_ended(space: Workspac
     assert told[0].startswith("running since ")
     assert f"process {os.getpid()} on {os.uname().nodename}" in told[0]
     assert told[1].startswith("1/10 frames · 10% · ETA")
-    assert "clip.mp4[0-4] frame 2 · iteration 31 · loss 0.526 · cpu" in told
+    assert "clip.mp4[0-4] frame 2 · iteration 31 of 40 · loss 0.526" in told
+    assert told[-1] == lost_line(LOST)
     file.ended("interrupted")
     found = read_status(space)
     assert found is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.errors import ClusterError, FrameError, PipelineError, SpaceError, StorageError, UnableError
 from pipeline.execute.crew import Call, Crew, Hand, WorkerLostError, WorkerRaisedError
 from pipeline.execute.events import (
+    STARTING,
     BatchTodo,
     Event,
     FrameFinished,
@@ -135,11 +136,11 @@ class Dispatcher:
 
         It died of what it was at, if that was anything, unless its place is to blame.
         """
-        todo = slot.todo
-        yield WorkerLost(slot.info.name if slot.info else "a worker that was starting", reason)
+        todo, name = slot.todo, slot.info.name if slot.info else STARTING
         slot.hand.kill()
         if todo is not None and not blames_place:
             todo.deaths += 1
+        yield todo.lost(name, reason, SEGMENT_DEATHS) if todo else WorkerLost(name, reason)
         if todo is not None and todo.deaths >= SEGMENT_DEATHS:
             what = "it" if isinstance(todo, BatchTodo) else f"frame {todo.missing[0]}"
             message = f"{what} killed {todo.deaths} workers in a row; the last died of: {reason}"

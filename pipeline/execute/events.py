@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pipeline.execute.job import Batch, Progress, SegmentJob
 from pipeline.workspace import FrameRecord, PictureRecord
 
+STARTING = "a worker that was starting"
+"""Stands for the name of a worker that died before it had said it."""
+
 
 @dataclass(frozen=True)
 class FrameFinished:
@@ -53,10 +56,19 @@ class PictureFailed:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker died; what it was working on goes back to the queue."""
+    """A worker died; what it was at goes back to the queue, or is set aside.
+
+    `segment`: the name of the segment, the photograph or the batch that it was at; None: of none, as while it starts.
+    `frame`: of a segment, the one that it was at. `attempt`: which attempt at that frame or photograph comes next, of
+    `attempts`; None: none does.
+    """
 
     worker: str
     reason: str
+    segment: str | None = None
+    frame: int | None = None
+    attempt: int | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,11 @@ class Todo:
     needs: frozenset[str] = frozenset()
     work: float = 0.0
 
+    def lost(self, worker: str, reason: str, attempts: int) -> WorkerLost:
+        """Say that a worker died at its next frame, which is tried so many times at most."""
+        attempt = _next(self.deaths, attempts)
+        return WorkerLost(worker, reason, self.job.name, self.missing[0], attempt, attempts)
+
 
 @dataclass
 class BatchTodo:
@@ -105,5 +122,19 @@ class BatchTodo:
 
     def alone(self) -> list[BatchTodo]:
         """Its missing pictures, each on its own: one of them killed a worker, and the others did not."""
-        deaths = self.deaths if len(self.missing) == 1 else 0
-        return [BatchTodo(self.job, deque([index]), deaths) for index in self.missing]
+        return [BatchTodo(self.job, deque([index]), self._deaths_alone) for index in self.missing]
+
+    def lost(self, worker: str, reason: str, attempts: int) -> WorkerLost:
+        """Say that a worker died at it; each of its pictures is tried so many times at most."""
+        name = self.job.pictures[self.missing[0]].name if len(self.missing) == 1 else self.job.name
+        return WorkerLost(worker, reason, name, None, _next(self._deaths_alone, attempts), attempts)
+
+    @property
+    def _deaths_alone(self) -> int:
+        """How many workers each of its missing pictures has killed on its own."""
+        return self.deaths if len(self.missing) == 1 else 0
+
+
+def _next(deaths: int, attempts: int) -> int | None:
+    """The attempt that comes after so many deaths; None: none."""
+    return deaths + 1 if deaths < attempts else None

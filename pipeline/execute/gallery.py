@@ -213,7 +213,7 @@ class Gallery:
         name = self._name(group[0])
         return self._painter.stylize_batch(
             torch.cat([as_tensor(page.rgb) for page in pages]),
-            callback=lambda it: self._watch(Progress(name, 0, it.iteration, it.loss)),
+            callback=lambda it: self._watch(Progress(name, 0, it.iteration, it.most, it.loss)),
             content_masks=None if self._mask is None else [self._mask] * len(pages),
             mixture=self._mixture,
         )

@@ -185,9 +185,10 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a worker is within a frame."""
+    """Where a worker is within a frame: at which evaluation, over all its sizes, of how many at most."""
 
     segment: str
     frame: int
     iteration: int
+    most: int
     loss: float

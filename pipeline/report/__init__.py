@@ -18,7 +18,7 @@ from pipeline.errors import ResumeError, SpaceError
 from pipeline.media.sources import Source
 from pipeline.places import refuse_links
 from pipeline.plan import Plan
-from pipeline.report.album import album_of
+from pipeline.report.album import album_of, has_pictures
 from pipeline.report.figures import read_figures
 from pipeline.report.films import address, film_of
 from pipeline.report.history import read_runs
@@ -29,6 +29,7 @@ from pipeline.report.summary import STATUS, failed_in, failings, headline, numbe
 from pipeline.report.words import shown, texts_in
 from pipeline.resume import planned_sources
 from pipeline.room import budget_bytes
+from pipeline.storage.places import throughout
 from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, replace
@@ -58,6 +59,7 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
             f"the report takes {len(page) / 1e6:.1f} MB, for which disk.budget_gib leaves no room; raise it"
         )
     replace(space.report, page)
+    space.shelf.publish(space.report)
     return space.report
 
 
@@ -69,7 +71,7 @@ def _sources_told(space: Workspace) -> tuple[Source, ...]:
             f"{space.plan} does not say which films were painted, since it is damaged or of an earlier version; "
             "run again, which paints nothing twice: stylize run"
         )
-    if sources is None and not space.index.exists():
+    if sources is None and not has_pictures(space):
         raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
     return sources or ()
 
@@ -108,7 +110,7 @@ def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: S
         for s in sources
     ]
     failed, failures = failed_in(plan, runs, config)
-    last = runs[-1] if runs else None
+    last, now = runs[-1] if runs else None, throughout(plain(config))
     command = command or (last.command if last else ())
     return render(
         title=headline(plan, pictures, config),
@@ -123,8 +125,8 @@ def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: S
         failures=list(failings(failed, command, space)),
         more_failures=max(0, failures - len(failed)),
         outputs=_outputs(plan, journal, space),
-        settings=settings(last.settings if last and last.settings else plain(config)),
-        has_changed=bool(last and last.settings and last.settings != plain(config)),
+        settings=settings(last.settings if last and last.settings else now),
+        has_changed=bool(last and last.settings and last.settings != now),
         versions={**versions(weights), **(last.versions if last else {})},
     )
 

@@ -14,6 +14,7 @@ from pipeline.report.films import Pair, edge_px, sample
 from pipeline.report.inputs import file_of, result_of
 from pipeline.report.thumbnails import photograph
 from pipeline.report.words import shown
+from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 
 SAMPLE = 24
@@ -45,7 +46,7 @@ class Album:
 
 def album_of(config: Config, space: Workspace) -> Album | None:
     """What was painted of photographs; None where there are none. The table is walked through twice, row by row."""
-    if not space.index.exists():
+    if not has_pictures(space):
         return None
     with PictureIndex(space, writable=False) as index:
         counts = _count(index.rows())
@@ -59,10 +60,15 @@ def album_of(config: Config, space: Workspace) -> Album | None:
         counts.pages,
         counts.pixels,
         tuple(_pairs(rows, config, space)),
-        tuple(Folder(shown(name or "."), amount) for name, amount in sorted(folders)),
+        tuple(Folder(shown(name) or "the input folder itself", amount) for name, amount in sorted(folders)),
         len(counts.folders) - len(folders),
         tuple((shown(note), amount) for note, amount in counts.notes.most_common(8)),
     )
+
+
+def has_pictures(space: Workspace) -> bool:
+    """Whether photographs may have been painted. Behind a URL there is no table of them, but it is made anew."""
+    return space.index.exists() or (url_of(space.output) is not None and space.records.exists())
 
 
 class _Counts:

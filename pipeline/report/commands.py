@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.report.history import Failed
+from pipeline.storage.places import with_urls
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*[A-Za-z_/-][A-Za-z0-9_./-]*")
 """A value that is the same text in YAML: no number, no pattern, nothing to quote."""
 
 
 def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | None:
-    """`stylize run` with only the file and the frames that failed, as a shell takes it; None: no file is known.
+    """`stylize run` with only the file and the frames that failed, as a shell takes it, a line for each option.
+
+    None: no file is known.
 
     `command`: the config's path and the options of the run that failed. Its output folder is another one, so that
     what is finished stays as it is.
@@ -24,16 +27,16 @@ def command_for(failed: Failed, command: Sequence[str], output: Path) -> str | N
         return None
     kept = [(key, value) for key, value in _overrides(command) if key not in ("input", "output")]
     changes = [
-        ("input", _text(failed.path)),
-        ("output", _text(str(output.with_name(f"{output.name}-again")))),
+        ("input", _text(with_urls(failed.path))),
+        ("output", _text(with_urls(str(output.with_name(f"{output.name}-again"))))),
     ]
     if failed.frames is not None:
         first, stop = failed.frames
         last = failed.failure.frame
         changes.append(("video.frames", f"[{first}, {stop if last is None else max(last, first) + 1}]"))
         kept = [(key, value) for key, value in kept if key != "video.frames"]
-    options = [part for key, value in (*kept, *changes) for part in ("--set", f"{key}={value}")]
-    return shlex.join(["stylize", "run", command[0], *options])
+    options = [["--set", f"{key}={value}"] for key, value in (*kept, *changes)]
+    return " \\\n  ".join(shlex.join(words) for words in (["stylize", "run", command[0]], *options))
 
 
 def _overrides(command: Sequence[str]) -> list[tuple[str, str]]:

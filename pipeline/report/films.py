@@ -17,11 +17,13 @@ from pipeline.report.figures import FrameFigures
 from pipeline.report.inputs import result_of
 from pipeline.report.thumbnails import Thumbnail, result_pictures, source_pictures, thumbnail
 from pipeline.report.words import count, duration, shown, texts_in
+from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 
 STRIP, STRIP_PX = 12, 200
-PAIR_PX = 900
+PAIR_PX = 1060  # the width of the page
 PLAYABLE = frozenset((".mp4", ".m4v", ".webm"))
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MOST_TIMES = 5000
 """Frames whose times the page has, for stepping; longer films step by their rate."""
 
@@ -101,9 +103,14 @@ def _facts(source: SourcePlan) -> str:
     segments = sum(one.kind in ("paint", "skip") for one in source.segments)
     length = duration(float(probe.time_s(source.stop - 1) - probe.time_s(source.first) + 1 / probe.rate))
     return (
-        f"{count(source.frames, 'frame')} ({length}), {probe.width_px} × {probe.height_px} px painted at "
-        f"{width} × {height} px; {count(shots, 'shot')}, {count(segments, 'segment')}"
+        f"{count(source.frames, 'frame')} ({length}), {_pixels(probe.width_px, probe.height_px)} painted at "
+        f"{_pixels(width, height)}; {count(shots, 'shot')}, {count(segments, 'segment')}"
     )
+
+
+def _pixels(width: int, height: int) -> str:
+    """A size, which no line break divides."""
+    return f"{width} × {height} px".replace(" ", NO_BREAK)
 
 
 # --- pictures ---
@@ -115,8 +122,7 @@ def _pictures(
     def show(frame: Any) -> Thumbnail:
         return thumbnail(frame, longest_px, aspect)
 
-    with space.shelf.at_hand(source.inspected.source.files):
-        before = source_pictures(source, indices, show)
+    before = source_pictures(source, indices, show)
     after = result_pictures(source, indices, show, space)
     return {index: (before.get(index), after.get(index)) for index in indices}
 
@@ -160,7 +166,7 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
     """What a browser may be able to play; it may find out that it is not."""
     found, probe = source.inspected.source, source.inspected.probe
     target = result_of(source.output, space)
-    if target is None or not target.is_file() or source.frames < 2:
+    if target is None or source.frames < 2 or not _are_beside(found.path, target):
         return None
     if not {found.path.suffix.lower(), target.suffix.lower()} <= PLAYABLE:
         return None
@@ -176,6 +182,14 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
         float(probe.rate),
         times,
     )
+
+
+def _are_beside(source: Path, target: Path) -> bool:
+    """Whether a page beside the result can name both: files of this machine, or of one kind of file system."""
+    source_url, target_url = url_of(source), url_of(target)
+    if source_url is None or target_url is None:
+        return source_url == target_url and target.is_file()
+    return source_url.partition("://")[0] == target_url.partition("://")[0]
 
 
 def address(path: Path, folder: Path) -> str:
@@ -197,27 +211,33 @@ def charts_of(source: SourcePlan, figures: Mapping[int, FrameFigures], films: in
     painted = [one for one in frames if one.start != "skipped"]
     drawn = (
         chart(
-            "loss", "Loss", "Dots: where a frame ended. Lines: from its highest to its lowest loss.",
+            "loss", "Loss",
+            "How far a painting is from what is asked for; less is better. Dots: where a frame ended. Lines: from its "
+            "highest to its lowest loss.",
             frames, lambda one: one.loss, axes, log=True, spans=True,
         ),
         chart(
-            "iterations", "Iterations", "Cold frames start from nothing, warm ones from the frame before.",
+            "iterations", "Iterations",
+            "How often a frame was corrected. Cold frames start from scratch, warm ones from the frame before.",
             frames, lambda one: float(one.iterations), axes,
         ),
         chart(
-            "flicker", "Flicker", "Warping error: how far a frame is from the one before, moved along.",
+            "flicker", "Flicker",
+            "How far a frame is from the one before, moved along with the motion (warping error); less is steadier.",
             painted, lambda one: one.warp_error, axes,
         ),
         chart(
-            "brightness", "Brightness", "Mean luma, from 0 to 1. A trend within a shot is drift.",
+            "brightness", "Brightness",
+            "Mean luma, from 0 (black) to 1 (white). A trend that the source does not have is drift.",
             painted, lambda one: one.brightness, axes,
         ),
         chart(
-            "saturation", "Saturation", "Mean distance of the color channels, from 0 to 1.",
+            "saturation", "Saturation",
+            "How colorful a frame is: mean distance of the color channels, from 0 (gray) to 1.",
             painted, lambda one: one.saturation, axes,
         ),
         chart(
-            "sharpness", "Sharpness", "Root mean square of the luma's Laplacian.",
+            "sharpness", "Sharpness", "How much fine detail a frame has: root mean square of the luma's Laplacian.",
             painted, lambda one: one.sharpness, axes,
         ),
     )  # fmt: skip

@@ -25,11 +25,19 @@ class Stint:
 
 @dataclass(frozen=True)
 class Loss:
-    """A worker that died; time: seconds since 1970."""
+    """A worker that died; time: seconds since 1970. The rest is as of `events.WorkerLost`.
+
+    `knows_segment`: whether it was written down what the worker was at, which earlier versions did not.
+    """
 
     worker: str
     at_s: float
     reason: str
+    segment: str | None = None
+    frame: int | None = None
+    attempt: int | None = None
+    attempts: int | None = None
+    knows_segment: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,11 +122,28 @@ def _add(run: Run, entry: Mapping[str, Any], at_s: float) -> None:
                     Stint(text["worker"], text["source"], text["segment"], began_s, at_s, int(frames))
                 )
         case "lost":
-            run.losses.append(Loss(text["worker"], at_s, text["reason"]))
+            run.losses.append(_lost(entry, text["worker"], at_s, text["reason"]))
         case "failed":
             run.failed.append(_failed(entry))
         case "ended":
             run.ended = entry
+
+
+def _lost(entry: Mapping[str, Any], worker: str, at_s: float, reason: str) -> Loss:
+    segment = entry.get("segment")
+    frame, attempt, attempts = (
+        value if type(value := entry.get(name)) is int else None for name in ("frame", "attempt", "attempts")
+    )
+    return Loss(
+        worker,
+        at_s,
+        reason,
+        segment if isinstance(segment, str) else None,
+        frame,
+        attempt,
+        attempts,
+        knows_segment="segment" in entry,
+    )
 
 
 def _failed(entry: Mapping[str, Any]) -> Failed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from glob import has_magic
 from pathlib import Path
 
 from pipeline.config import Config
@@ -18,6 +19,7 @@ from pipeline.media.manifest import MANIFEST_SUFFIXES
 from pipeline.media.sources import Source
 from pipeline.places import leads_out
 from pipeline.records import State, state_of
+from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 
 
@@ -49,22 +51,32 @@ def file_of(name: str, config: Config, state: State | None = None) -> Path | Non
     for text in config.input:
         path = root_of(text) / name
         is_listed = state is not None and _is_manifest(text)  # what lies elsewhere is not found
-        is_it = path.is_file() if state is None else state_of(path) == state
-        if is_it and (is_listed or _leads_to(text, path)):
+        if (is_listed or _leads_to(text, path)) and _is_there(path, state):
             return path
     return None
 
 
+def _is_there(path: Path, state: State | None) -> bool:
+    """Whether a file is there, and in a state, if one is given."""
+    is_file = url_of(path) is not None or path.is_file()  # behind a URL only a file has a state
+    found = state_of(path) if is_file else None
+    return found is not None and state in (None, found)
+
+
 def result_of(name: str, space: Workspace) -> Path | None:
-    """The result that goes by a name below the output folder, a file or a folder of frames."""
-    path = space.output / name
-    return path if path.exists() and _stays_in(space.output, path) else None
+    """The result that goes by a name below the output folder, a file or a folder of frames; at hand, it can be read."""
+    path, shelf = space.output / name, space.shelf
+    if not _stays_in(space.output, path):
+        return None
+    return path if shelf.state_of(path) is not None or shelf.exists(path) else None
 
 
 def _leads_to(text: str, *paths: Path) -> bool:
     """Whether files lie in an input that is a folder or a pattern, or are the input; not of manifests."""
     if _is_manifest(text):
         return False
+    if url_of(Path(text)) is not None and not has_magic(text):
+        return _stays_in(Path(text), *paths)
     return paths == (Path(text),) if Path(text).is_file() else _stays_in(root_of(text), *paths)
 
 

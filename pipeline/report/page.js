@@ -48,7 +48,8 @@ function player(box) {
   const show = () => {
     const frame = frameAt(time(leader));
     output.textContent = `frame ${number + frame}`;
-    seek.value = Math.round((1000 * frame) / Math.max(1, frames() - 1));
+    seek.max = Math.max(1, frames() - 1);
+    seek.value = frame;
     seek.setAttribute("aria-valuetext", `frame ${number + frame}, the ${frame + 1}. of ${frames()}`);
     toggle.textContent = leader.paused ? "Play" : "Pause";
     for (const svg of film.querySelectorAll(".chart svg")) {
@@ -122,7 +123,7 @@ function player(box) {
   toggle.addEventListener("click", play);
   box.querySelector(".back").addEventListener("click", () => step(-1));
   box.querySelector(".on").addEventListener("click", () => step(1));
-  seek.addEventListener("input", () => go(Math.round((seek.value / 1000) * (frames() - 1))));
+  seek.addEventListener("input", () => go(Number(seek.value)));
   film.querySelectorAll(".chart svg").forEach((svg) => {
     svg.closest(".chart").classList.add("seekable");
     svg.addEventListener("click", (event) => {

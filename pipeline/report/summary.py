@@ -30,7 +30,7 @@ STATUS = {
 
 _DEFAULTS: Mapping[str, Any] = {
     **{name: field.default for name, field in Config.model_fields.items() if not field.is_required()},
-    "rate": "25",
+    "rate": "25/1",
     "transfer": plain(Transfer()), "video": plain(Video()), "encoding": plain(Encoding()),
     "execution": plain(Execution()), "archive": plain(Archive()), "disk": plain(Disk()),
 }  # fmt: skip
@@ -89,15 +89,19 @@ def numbers(figures: Figures, plan: Plan, runs: Sequence[Run], failures: int) ->
     done = sum(len(figures.films.get(source.name, {})) for source in plan.sources) + figures.pages
     wall_s = sum(run.wall_s for run in runs)
     told = [
-        ("frames" if plan.sources or not figures.pages else "photographs", f"{done:,}"),
-        ("iterations", f"{iterations:,}"),
+        (_noun(done, "frame" if plan.sources or not figures.pages else "photograph"), f"{done:,}"),
+        (_noun(iterations, "iteration"), f"{iterations:,}"),
         ("megapixel-iterations", number(round(megapixels, 3))),
-        ("wall time", duration(wall_s) if runs else "not recorded"),
-        ("failures", f"{failures:,}"),
+        ("time of all runs" if len(runs) > 1 else "time", duration(wall_s) if runs else "not recorded"),
+        (_noun(failures, "failure"), f"{failures:,}"),
     ]
     if plan.frames > sum(len(figures.films.get(source.name, {})) for source in plan.sources):
         told[0] = (f"of {plan.frames + figures.pages:,} frames", f"{done:,}")
     return told
+
+
+def _noun(amount: int, noun: str) -> str:
+    return noun if amount == 1 else f"{noun}s"
 
 
 def failed_in(plan: Plan, runs: Sequence[Run], config: Config) -> tuple[list[Failed], int]:
@@ -120,7 +124,8 @@ def _path_of(failed: Failed, config: Config) -> str | None:
 def failings(failed: Sequence[Failed], command: Sequence[str], space: Workspace) -> Iterator[Failing]:
     """Failures for the page."""
     for one in failed:
-        yield Failing(_place(one.failure), shown(one.failure.error), command_for(one, command, space.output))
+        error = one.failure.error.removeprefix(f"{one.path} ")  # the name stands above
+        yield Failing(_place(one.failure), shown(error), command_for(one, command, space.output))
 
 
 def _place(failure: Failure) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -28,6 +28,7 @@ from pipeline.packs import read_frames
 from pipeline.plan import SourcePlan
 from pipeline.report.inputs import result_of
 from pipeline.resume import folder_of
+from pipeline.storage.hand import at_hand
 from pipeline.workspace import Workspace
 
 QUALITY = 76
@@ -65,20 +66,29 @@ Show = Callable[[Frame], Thumbnail]
 
 def source_pictures(source: SourcePlan, indices: Sequence[int], show: Show) -> dict[int, Thumbnail]:
     """Some frames of a source by index, those that can be read without decoding all of a long one."""
-    found, probe = source.inspected.source, source.inspected.probe
     pictures: dict[int, Thumbnail] = {}
-    try:
-        if found.kind == "sequence" or found.path.suffix.lower() in _INDEXED:
+    with suppress(MediaError, OSError):  # moved or changed since: the page shows what there is
+        for index, frame in _source_frames(source, indices):
+            pictures[index] = show(frame)
+    return pictures
+
+
+def _source_frames(source: SourcePlan, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+    found, probe = source.inspected.source, source.inspected.probe
+    if found.kind == "sequence":
+        for index in indices:
+            with at_hand([found.files[index]]):
+                yield index, next(decode_frames(found, probe, index, index + 1))
+        return
+    with at_hand(found.files):
+        if found.path.suffix.lower() in _INDEXED:
             for index in indices:
                 (frame,) = decode_frames(found, probe, index, index + 1)
-                pictures[index] = show(frame)
+                yield index, frame
         elif indices and max(indices) < FEW_FRAMES:
-            with closing(decode_frames(found, probe, 0, max(indices) + 1)) as frames:  # type: ignore[type-var]
-                wanted = set(indices)
-                pictures |= {i: show(frame) for i, frame in enumerate(frames) if i in wanted}
-    except (MediaError, OSError):
-        pass  # moved or changed since: the page shows what there is
-    return pictures
+            wanted, decoded = set(indices), decode_frames(found, probe, 0, max(indices) + 1)
+            with closing(decoded) as frames:  # type: ignore[type-var]
+                yield from (one for one in enumerate(frames) if one[0] in wanted)
 
 
 def result_pictures(
@@ -112,11 +122,18 @@ def _written(source: SourcePlan, index: int, space: Workspace) -> Frame | None:
     if source.is_folder:
         name = picture_names(source.inspected.source, probe)[index]
         picture = result_of(f"{source.output}/{name}", space)
-        return None if picture is None else read_still(picture)
+        return None if picture is None else _at_hand(picture, read_still)
     target = result_of(source.output, space)
-    if target is None or not target.is_file():
+    if target is None:
         return None
-    return _frame_at(target, (probe.pts[index] - probe.pts[source.first]) * probe.time_base)
+    time_s = (probe.pts[index] - probe.pts[source.first]) * probe.time_base
+    return _at_hand(target, lambda path: _frame_at(path, time_s))
+
+
+def _at_hand(path: Path, read: Callable[[Path], Frame | None]) -> Frame | None:
+    """What can be read of a file, wherever it is."""
+    with at_hand([path]):
+        return read(path) if path.is_file() else None
 
 
 def _frame_at(path: Path, time_s: Fraction) -> Frame | None:
@@ -136,9 +153,10 @@ def _frame_at(path: Path, time_s: Fraction) -> Frame | None:
 def photograph(path: Path, longest_px: int, max_pixels: int) -> Thumbnail | None:
     """A photograph, upright; None where it cannot be read."""
     try:
-        photo = read_photo(
-            path, lambda w, h: output_size(w, h, min(longest_px, max(w, h)), even=False), max_pixels
-        )
+        with at_hand([path]):
+            photo = read_photo(
+                path, lambda w, h: output_size(w, h, min(longest_px, max(w, h)), even=False), max_pixels
+            )
     except (MediaError, OSError):
         return None
     rgb = photo.pages[0].rgb

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import PurePath
 
 from pipeline.media.items import printable
+from pipeline.storage.places import with_urls
 
 _LONGEST_S = timedelta.max.total_seconds()
 
@@ -47,7 +48,7 @@ def duration(seconds: float) -> str:
 
 def shown(path: str | PurePath) -> str:
     """A name as it can be printed and encoded: odd characters are escaped."""
-    return printable(str(path))
+    return printable(with_urls(str(path)))
 
 
 def texts_in(value: object) -> tuple[str, ...]:

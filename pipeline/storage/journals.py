@@ -23,6 +23,7 @@ SHARE = 4
 
 _SMALL = ("plan.json", "probes.json", "looks.json", "status.json", "outputs.jsonl")
 _RECORDS = "records.jsonl"
+_GROWING = (_RECORDS, "events.jsonl")
 _TRIES = 5
 
 _Seen = tuple[int, int, int]
@@ -59,7 +60,7 @@ class Journals:
                 yield path
 
     def push(self, *, everything: bool = False) -> None:
-        """Put what has changed: small files always, the records only where they have grown by a share."""
+        """Put what has changed: small files always, records and events only where they have grown by a share."""
         with self._lock:
             settled = [
                 name for name in self._of_workers if not any(p.exists() for p in _both(self._root / name))
@@ -67,8 +68,9 @@ class Journals:
             for name in _SMALL:
                 if self._has_changed(name):
                     self.put(self._root / name)
-            if self._has_changed(_RECORDS) and (everything or self._has_grown(_RECORDS)):
-                self.put(self._root / _RECORDS)
+            for name in _GROWING:
+                if self._has_changed(name) and (everything or self._has_grown(name)):
+                    self.put(self._root / name)
             if settled and not self._has_changed(_RECORDS):  # it has their lines
                 self._remote.remove(settled)
                 self._of_workers -= set(settled)

@@ -14,10 +14,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import ConfigError, SpaceError
 
@@ -91,6 +92,20 @@ def with_urls(text: str) -> str:
     return re.sub(
         rf"{re.escape(str(_scratch_path()))}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text
     )
+
+
+def throughout(value: Any) -> Any:
+    """Plain data with URLs in all its texts, see `with_urls`."""
+    if isinstance(value, str):
+        return with_urls(value)
+    if isinstance(value, Mapping):
+        return {key: throughout(one) for key, one in value.items()}
+    return [throughout(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def path_of(text: str) -> Path:
+    """The path that a text means, be it a URL or a path; `ConfigError` for a URL that leads nowhere."""
+    return place_of(text) if is_url(text) else Path(text)
 
 
 def only_files(what: str, inputs: Sequence[str], output: Path) -> None:

@@ -5,7 +5,6 @@ Owns the network and what it has seen of the styles; knows nothing of files, vid
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
@@ -213,8 +212,11 @@ class Stylizer:
         contents = color.luminance(given) if is_gray else given
         work.is_cold = starts is None
         if starts is None:
-            minima = self._cold(contents, work)
+            rounds = self._rounds(max(contents.shape[-2:]))
+            work.most = self._most([iterations for _, iterations in rounds], work)
+            minima = self._cold(contents, rounds, work)
         else:
+            work.most = self._most([self.settings.warm_iterations], work)
             starts = _on(starts, self.device)
             starts = color.luminance(starts) if is_gray else starts
             minima = self._minimize(contents, starts, self.settings.warm_iterations, 1.0, work)
@@ -239,16 +241,25 @@ class Stylizer:
             work.megapixels[0] += image.shape[-2] * image.shape[-1] / 1e6
         return float(losses)
 
-    def _cold(self, contents: Tensor, work: Work) -> list[Minimum | DivergenceError]:
-        sizes = scales.schedule(max(contents.shape[-2:]), self.settings.scales)
+    def _rounds(self, longest_px: int) -> list[tuple[int, int]]:
+        """The longest sides in px that a cold picture is worked on at, growing, with the iterations at each."""
+        *coarser, last_px = scales.schedule(longest_px, self.settings.scales)
+        return [*((px, self.settings.coarse) for px in coarser), (last_px, self.settings.iterations)]
+
+    def _most(self, rounds: Sequence[int], work: Work) -> int:
+        """Evaluations of a picture at most, in rounds of so many iterations; see `Iterate.most`."""
+        of_average = 1 if self.settings.averaging else 0
+        return sum(work.evaluations(iterations) + of_average for iterations in rounds)
+
+    def _cold(
+        self, contents: Tensor, rounds: Sequence[tuple[int, int]], work: Work
+    ) -> list[Minimum | DivergenceError]:
         minima: list[Minimum | DivergenceError] = []
-        for longest_px in sizes:
+        for longest_px, iterations in rounds:
             scaled = scales.resize(contents, scales.shape_at(contents, longest_px))
-            is_last = longest_px == sizes[-1]
-            iterations = self.settings.iterations if is_last else self.settings.coarse
             starts, states = self._starts(scaled, minima, work)
             minima = []  # and with them what the optimizers kept of the size before
-            minima = self._minimize(scaled, starts, iterations, longest_px / sizes[-1], work, states)
+            minima = self._minimize(scaled, starts, iterations, longest_px / rounds[-1][0], work, states)
         return minima
 
     def _starts(
@@ -300,7 +311,7 @@ class Stylizer:
             self._colored(evaluator),
             starts,
             self.settings.method if work.is_cold else self.settings.warm_method,
-            iterations=math.ceil(iterations * work.effort),
+            iterations=work.evaluations(iterations),
             enough=work.guidance.enough if work.guidance else None,
             states=states,
             at_once=at_once,

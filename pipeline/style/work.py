@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,12 +17,14 @@ from .styles import Mixture
 class Iterate:
     """One evaluation, as a callback sees it.
 
-    `picture`: which of the batch. `iteration`: evaluations of this picture so far, from 1, over all sizes. `image`:
+    `picture`: which of the batch. `iteration`: evaluations of this picture so far, from 1, over all sizes; `most`: how
+    many there will be at most, but where the loss is not finite and the picture is tried again. `image`:
     (1, 3, h, w), float32, on the network's device, at the size being worked on; not to be written into.
     """
 
     picture: int
     iteration: int
+    most: int
     loss: float
     image: Tensor
 
@@ -36,7 +39,7 @@ class Work:
     """One call: what was asked for, and every evaluation, for the traces and the caller's callback.
 
     `masks`: for each picture where its content counts, (1, 1, h, w) in 0–1, or None. `asked`: what the guidance adds
-    to the objective. `tile_px`: the longest side of the tiles at the size being worked on.
+    to the objective. `tile_px`: the longest side of the tiles at the size being worked on. `most`: of `Iterate`.
     """
 
     masks: Sequence[Tensor | None]
@@ -47,6 +50,7 @@ class Work:
     is_cold: bool = False
     asked: Objective = NOTHING
     tile_px: int | None = None
+    most: int = 0
     traces: list[list[float]] = field(init=False)
     megapixels: list[float] = field(init=False)
 
@@ -54,8 +58,13 @@ class Work:
         self.traces = [[] for _ in self.masks]
         self.megapixels = [0.0] * len(self.masks)
 
+    def evaluations(self, iterations: int) -> int:
+        """How many of so many iterations are made: one at least, since every start is evaluated."""
+        return max(1, math.ceil(iterations * self.effort))
+
     def __call__(self, picture: int, loss: float, image: Tensor) -> None:
         self.traces[picture].append(loss)
         self.megapixels[picture] += image.shape[-2] * image.shape[-1] / 1e6
         if self.callback:
-            self.callback(Iterate(picture, len(self.traces[picture]), loss, image))
+            done = len(self.traces[picture])
+            self.callback(Iterate(picture, done, max(done, self.most), loss, image))

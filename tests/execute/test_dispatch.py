@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import ClusterError, SpaceError, StorageError
 from pipeline.execute.crew import WorkerLostError, WorkerRaisedError
 from pipeline.execute.dispatch import GROWTH_S, PLACEMENT_TIMEOUT_S, SLOT_DEATHS, STAY, Dispatcher
-from pipeline.execute.events import Event, FrameFinished, SegmentFailed, Todo, WorkerLost
+from pipeline.execute.events import STARTING, Event, FrameFinished, SegmentFailed, Todo, WorkerLost
 from pipeline.execute.job import Batch, Progress, SegmentJob, WorkerInfo
 from pipeline.execute.queue import Queue
 from pipeline.media.probe import ColorTags, Probe
@@ -74,7 +74,7 @@ class _Hand:
         if self.working is None:
             return self.crew.promise(None, 0 if self.crew.set_up_s(self.number) < NEVER else NEVER)
         name, index = self.working
-        return self.crew.promise(Progress(name, index, self.crew.iteration(self.working), 1.0), 0)
+        return self.crew.promise(Progress(name, index, self.crew.iteration(self.working), 99, 1.0), 0)
 
     def kill(self) -> None:
         self.is_dead = True
@@ -185,6 +185,32 @@ def test_a_frame_over_which_three_workers_hang_is_set_aside_with_its_segment() -
     (failed,) = [event for event in found if isinstance(event, SegmentFailed)]
     assert "frame 1 killed 3 workers in a row" in failed.error
     assert set(painters(found)) == {("a", 0), ("b", 0), ("b", 1)}
+
+
+def test_a_death_says_where_it_came_and_which_attempt_is_next() -> None:
+    crew = FakeCrew(1.0)
+    crew.hangs = Counter({("a", 1): 3})
+    found = work(crew, todo("a", 3), hang_timeout_s=60)
+    losses = [event for event in found if isinstance(event, WorkerLost)]
+    assert [(one.segment, one.frame, one.attempt, one.attempts) for one in losses] == [
+        ("a", 1, 2, 3), ("a", 1, 3, 3), ("a", 1, None, 3),
+    ]  # fmt: skip
+
+
+def test_a_death_while_a_worker_starts_is_at_nothing() -> None:
+    crew = FakeCrew(1.0)
+    crew.set_up_of = lambda number: NEVER if number == 0 else SET_UP_S
+    found = work(crew, todo("a", 1), hang_timeout_s=100)
+    (lost,) = [event for event in found if isinstance(event, WorkerLost)]
+    assert (lost.worker, lost.segment, lost.frame, lost.attempt) == (STARTING, None, None, None)
+
+
+def test_a_death_of_which_the_place_is_to_blame_is_no_attempt() -> None:
+    crew = FakeCrew(1.0, 1.0)
+    crew.troubles = {"w0": StorageError("the share is not mounted")}
+    found = work(crew, todo("a", 2), todo("b", 2))
+    (lost,) = [event for event in found if isinstance(event, WorkerLost)]
+    assert (lost.worker, lost.segment, lost.attempt) == ("w0", "a", 1)
 
 
 def test_without_a_limit_a_worker_may_take_for_ever() -> None:

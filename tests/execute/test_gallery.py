@@ -53,7 +53,7 @@ class Painter:
         assert starts is None and callback is not None
         self.shapes.append(tuple(contents.shape))
         self.masks.append(content_masks)
-        callback(Iterate(0, 7, 1.5, contents[:1]))
+        callback(Iterate(0, 7, 9, 1.5, contents[:1]))
         return [self._paint(one[None]) for one in contents]
 
     def _paint(self, content: Tensor) -> Stylization | DivergenceError:
@@ -322,7 +322,7 @@ def test_the_mask_of_a_batch_counts_for_each_picture_and_progress_is_told(
     mask, painter, told = torch.ones(1, 1, 4, 4), Painter(most=2), list[Progress]()
     paint(*(photo(space, f"{i}.png") for i in range(2)), painter=painter, mask=mask, watch=told.append)
     assert painter.masks == [[mask, mask]]
-    assert told == [Progress("0.png", 0, 7, 1.5)]
+    assert told == [Progress("0.png", 0, 7, 9, 1.5)]
 
 
 def test_pictures_for_which_memory_is_not_enough_together_are_painted_one_by_one(

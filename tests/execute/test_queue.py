@@ -276,9 +276,10 @@ def test_of_a_batch_that_kills_workers_only_the_culprit_fails(space: Workspace) 
     assert failed.keys() == {"die", "fail"}
     assert f"killed {SEGMENT_DEATHS} workers in a row" in failed["die"]
     assert failed["fail"] == "fail is cursed"
-    assert (
-        sum(isinstance(event, WorkerLost) for event in events) == SEGMENT_DEATHS + 2
-    )  # in company, then alone
+    losses = [event for event in events if isinstance(event, WorkerLost)]
+    assert len(losses) == SEGMENT_DEATHS + 2  # in company, then alone
+    assert (losses[0].segment, losses[0].attempt) == (bad.job.name, 1)
+    assert [one.attempt for one in losses if one.segment == "die"] == [2, 3, None]
 
 
 @pytest.mark.usefixtures("ray_session")

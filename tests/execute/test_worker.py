@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.config import Transfer
 from pipeline.execute import worker as worker_module
-from pipeline.execute.job import SegmentJob, StyleFiles, WorkerSettings
+from pipeline.execute.job import Progress, SegmentJob, StyleFiles, WorkerSettings
 from pipeline.execute.worker import Worker, load_style, read_mask
 from pipeline.frames import decode_frame
 from pipeline.media.probe import probe
@@ -102,6 +102,17 @@ def test_a_picture_beyond_the_memory_is_painted_in_tiles_and_the_record_says_so(
     assert paint(folder, size, transfer=tiled)[1].tile == 64
     assert paint(folder, size, memory_gib=0.5)[1].tile == 64  # the smallest there is
     assert paint(folder, (64, 48), transfer=tiled)[1].tile is None  # no larger than a tile
+
+
+def test_a_worker_says_at_which_evaluation_it_is_and_how_many_there_are_at_most(folder: Path) -> None:
+    path, transfer = folder / "photo.png", QUICK.model_copy(update={"scales": (32, 64), "tolerance": 0.0})
+    source = Source("still", path, path.name, (path,))
+    job = SegmentJob("a", source, probe(source, rate=Fraction(1)), 0, 1, (64, 48), folder / "out", effort=0.5)
+    worker = Worker(settings_of(folder, transfer=transfer))
+    worker.set_up()
+    assert worker.progress() is None
+    record = worker.stylize_frame(0, job)
+    assert worker.progress() == Progress("a", 0, 2 + 4, 2 + 4, record.trace[-1])
 
 
 def test_the_share_of_a_gpu_is_that_of_its_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ class FiguredFarm(TextureFarm):
                     event, record=replace(figured(replace(event.record, start=start)), worker=worker)
                 )
                 if place == 5:
-                    yield WorkerLost(worker, "killed by the kernel")
+                    yield WorkerLost(worker, "killed by the kernel", job.name, index, 2, 3)
                     names[event.job.name] = "host-3"
             yield event
 

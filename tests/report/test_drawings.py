@@ -195,28 +195,104 @@ def test_pieces_of_a_stint_become_one_bar() -> None:
     assert joined(pieces, across=True) == [Stint("w", "s", "", 0, 6, 6)]
 
 
-def test_lanes_show_who_worked_when_who_died_and_who_went_on(tmp_path: Path) -> None:
-    def work(worker: str, began: float, ended: float, segment: str = "a") -> dict[str, Any]:
-        told = {"what": "worked", "at": ended, "worker": worker, "source": "s", "segment": segment}
-        return {**told, "began": began, "frames": 2}
+def work(worker: str, began: float, ended: float, segment: str = "a") -> dict[str, Any]:
+    told = {"what": "worked", "at": ended, "worker": worker, "source": "s", "segment": segment}
+    return {**told, "began": began, "frames": 2}
 
-    lost = {"what": "lost", "at": 120.0, "worker": "one", "reason": "out of memory"}
-    ended = {"what": "ended", "at": 200.0, "status": "interrupted", "wall_s": 100.0}
-    again = {**STARTED, "at": 5000.0}
-    runs = events(
-        Workspace(tmp_path), STARTED, work("one", 100, 120), lost, work("two", 120, 200), ended,
-        again, work("one", 5000, 5100, "b"),
-    )  # fmt: skip
-    found = timeline(runs)
+
+def lost(at: float, worker: str, **more: Any) -> dict[str, Any]:
+    return {"what": "lost", "at": at, "worker": worker, "reason": "out of memory", **more}
+
+
+def drawn(tmp_path: Path, *entries: dict[str, Any]) -> lanes.Timeline:
+    found = timeline(events(Workspace(tmp_path), STARTED, *entries))
     assert found is not None
+    return found
+
+
+def test_lanes_show_who_worked_when_who_died_and_who_went_on(tmp_path: Path) -> None:
+    ended = {"what": "ended", "at": 200.0, "status": "interrupted", "wall_s": 100.0}
+    found = drawn(
+        tmp_path, work("one", 100, 120), lost(120, "one", segment="a", frame=3, attempt=2, attempts=3),
+        work("two", 120, 200), ended, {**STARTED, "at": 5000.0}, work("one", 5000, 5100, "b"),
+    )  # fmt: skip
     assert [lane.worker for lane in found.lanes] == ["one", "two"]
     assert [bar.kind for bar in found.bars] == ["even", "retry", "even"]
     first, second, third = found.bars
     assert first.x == lanes.LEFT
     assert second.width == pytest.approx(4 * first.width, abs=0.3)
+    assert second.title.endswith(", after one died: attempt 2 of 3")
     assert third.x == pytest.approx((lanes.LEFT + lanes.WIDTH - 10) / 2)  # the night between is left out
-    assert [cross.title for cross in found.crosses] == ["one died: out of memory"]
+    assert [cross.title for cross in found.crosses] == ["one died at a, frame 3: out of memory"]
     assert found.description == "2 workers in 2 runs, 3 bars. 1 worker died and was replaced."
+
+
+def test_a_segment_that_is_handed_over_or_begun_again_by_itself_is_no_retry(tmp_path: Path) -> None:
+    found = drawn(
+        tmp_path, work("one", 100, 120), work("two", 120, 140), work("three", 100, 130, "b"),
+        lost(130, "three", segment="b", frame=1, attempt=2, attempts=3), work("two", 140, 150, "b"),
+        work("four", 150, 160, "b"),
+    )  # fmt: skip
+    assert [bar.title for bar in found.bars if bar.kind == "retry"] == [
+        "two: b, 2 frames in 10.0 s, after three died: attempt 2 of 3"
+    ]
+
+
+def test_of_several_deaths_in_a_row_the_last_attempt_counts_and_one_at_nothing_not_at_all(
+    tmp_path: Path,
+) -> None:
+    at_a = {"segment": "a", "frame": 3, "attempts": 3}
+    found = drawn(
+        tmp_path, work("one", 100, 120), lost(120, "one", **at_a, attempt=2), lost(125, "two", **at_a, attempt=3),
+        lost(126, "three", segment=None, frame=None, attempt=None, attempts=None), work("four", 130, 140),
+    )  # fmt: skip
+    assert [bar.title for bar in found.bars if bar.kind == "retry"] == [
+        "four: a, 2 frames in 10.0 s, after two died: attempt 3 of 3"
+    ]
+    assert [cross.title for cross in found.crosses][2] == "three died: out of memory"
+
+
+def test_what_is_set_aside_is_said_at_the_cross(tmp_path: Path) -> None:
+    found = drawn(tmp_path, lost(120, "one", segment="a", frame=3, attempt=None, attempts=3))
+    assert [cross.title for cross in found.crosses] == [
+        "one died at a, frame 3: out of memory; it was set aside"
+    ]
+
+
+def test_a_run_that_did_not_write_down_what_its_dead_were_at_is_read_as_before(tmp_path: Path) -> None:
+    found = drawn(tmp_path, work("one", 100, 120), lost(120, "one"), work("two", 120, 200))
+    assert [bar.kind for bar in found.bars] == ["even", "retry"]
+    assert found.bars[1].title.endswith(", begun by another worker")
+    assert [cross.title for cross in found.crosses] == ["one died: out of memory"]
+
+
+@pytest.mark.parametrize(
+    "seconds, labels",
+    [
+        (0.1, ["0", "0.02 s", "0.04 s", "0.06 s", "0.08 s", "0.1 s"]),
+        (55.3, ["0", "10 s", "20 s", "30 s", "40 s", "50 s"]),
+        (182, ["0", "1 min", "2 min", "3 min"]),
+        (80, ["0", "15 s", "30 s", "45 s", "1 min", "1 min 15 s"]),
+        (3600 * 30, ["0", "6 h", "12 h", "18 h", "1 d", "1 d 6 h"]),
+    ],
+)
+def test_the_axis_of_time_has_round_numbers(seconds: float, labels: list[str]) -> None:
+    found = timeline([Run(0.0, stints=[Stint("w", "s", "a", 0.0, seconds, 1)], last_s=seconds)])
+    assert found is not None
+    assert [tick.label for tick in found.ticks] == labels
+    assert found.ticks[0].at == lanes.LEFT
+    assert found.ticks[-1].at <= lanes.WIDTH - 10
+
+
+def test_the_caption_says_what_a_bar_is() -> None:
+    def caption(*sources: str) -> str:
+        found = timeline([Run(0.0, stints=[Stint("w", one, one and "a", 0, 1, 1) for one in sources])])
+        assert found is not None
+        return found.caption.partition(".")[0]
+
+    assert caption("s") == "A bar is the time that a worker spent on one segment"
+    assert caption("") == "A bar is the time that a worker spent on photographs"
+    assert caption("s", "") == "A bar is the time that a worker spent on one segment or photographs"
 
 
 def test_sixty_thousand_stints_make_a_drawing_of_bounded_size() -> None:
@@ -243,8 +319,8 @@ def test_a_command_has_what_failed_alone_and_an_output_of_its_own() -> None:
         "video.frames=[0,99]",
     )
     assert command_for(failed, command, Path("/out")) == (
-        "stylize run job.yaml --set transfer.size=64 --set 'input=\"/in/a b.mp4\"' --set output=/out-again "
-        "--set 'video.frames=[8, 13]'"
+        "stylize run job.yaml \\\n  --set transfer.size=64 \\\n  --set 'input=\"/in/a b.mp4\"' \\\n"
+        "  --set output=/out-again \\\n  --set 'video.frames=[8, 13]'"
     )
 
 

@@ -172,6 +172,26 @@ def test_keys_go_by_single_frames_and_a_click_in_a_chart_to_its_frame(tab: Tab) 
     assert (frame_of(page, RESULT), frame_of(page, SOURCE, first=2)) == (20, 20)
 
 
+def test_the_players_slider_goes_by_single_frames_with_the_arrow_keys(tab: Tab) -> None:
+    page = tab.ready()
+    page.locator(".seek").focus()
+    for key, frame in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", FRAMES - 1)):
+        page.keyboard.press(key)
+        settle(page)
+        assert (frame_of(page, RESULT), frame_of(page, SOURCE, first=2)) == (frame, frame)
+    place = page.locator(".seek").evaluate("e => [Number(e.value), Number(e.max)]")
+    assert place == [FRAMES - 1, FRAMES - 1]
+
+
+def test_no_focus_is_shown_where_a_mouse_moves_a_slider(tab: Tab) -> None:
+    stage = tab.page.locator(".stage").first
+    outline = "e => getComputedStyle(e).outlineStyle"
+    stage.locator("input").click()
+    assert stage.evaluate(outline) == "none"
+    tab.page.keyboard.press("ArrowRight")
+    assert stage.evaluate(outline) == "solid"
+
+
 def test_charts_have_as_many_points_as_there_are_frames_and_mark_cuts_and_borders(tab: Tab) -> None:
     def count(key: str, what: str) -> int:
         return tab.page.locator(f".chart[data-key={key}] {what}").count()

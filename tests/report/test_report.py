@@ -62,7 +62,7 @@ def test_the_head_says_what_was_made_from_what_and_what_it_took(made: Made) -> N
     assert "31 frames" not in found  # the number stands above its label
     assert re.search(r"frames 31 ", found)
     assert f"iterations {ended['iterations']:,}" in found
-    assert "failures 1 " in found
+    assert "failure 1 " in found
     assert "broken.jpg" in found
     assert "28 frames (1.1 s), 160 × 120 px painted at 160 × 120 px; 2 shots, 5 segments" in found
 
@@ -83,6 +83,7 @@ def test_settings_that_differ_from_the_defaults_come_first_with_the_default_besi
     assert marks == sorted(marks, reverse=True)
     assert changed["transfer.size"] == ("160", "512")
     assert "transfer.iterations" not in changed
+    assert "rate" not in changed
     assert len(rows) > 40
 
 
@@ -112,7 +113,7 @@ def test_photographs_are_counted_by_folder_and_shown_before_and_after(made: Made
     html = made.page.read_text("utf-8")
     assert len(re.findall(r'alt="source: (a\.jpg|b\.png|sub/c\.jpg)"', html)) == 3
     assert len(re.findall(r'alt="painted: (a\.jpg|b\.png|sub/c\.jpg)"', html)) == 3
-    assert re.search(r"<td>\.</td><td class=\"n\">2</td>", html)
+    assert re.search(r"<td>the input folder itself</td><td class=\"n\">2</td>", html)
     assert re.search(r"<td>sub</td><td class=\"n\">1</td>", html)
 
 
@@ -129,6 +130,27 @@ def test_of_many_photographs_a_sample_is_shown(
     assert "Shown: 4, evenly spread." in html
 
 
+def test_a_failure_does_not_say_twice_which_file_it_is_about(made: Made) -> None:
+    html = made.page.read_text("utf-8")
+    assert "<p><b>broken.jpg</b><br>cannot be read as a picture" in html
+    assert html.count(str(made.job.parent / "in/broken.jpg")) == 1  # in the command
+
+
+def test_the_legends_explain_what_there_is_and_nothing_else(
+    made: Made, tmp_path: Path, style_image: Path
+) -> None:
+    words = ("cut</span>", "border of a segment</span>", "its segment goes on", "a worker died</span>")
+    html = made.page.read_text("utf-8")
+    assert [word for word in words if word not in html] == []
+    (tmp_path / "in").mkdir()
+    write_clip(tmp_path / "in/clip.mp4", frames=4, size=(72, 96))
+    sections = {"style": str(style_image), "transfer": {"size": 96}, "video": {"cuts": "none"}}
+    html = do(tmp_path, sections, FiguredFarm).page.read_text("utf-8")
+    assert [word for word in words if word in html] == []
+    assert "cold: from scratch" in html and "warm: from the frame before" in html
+    assert 'class="compare tall"' in html  # an upright film does not fill three screens
+
+
 def test_a_failure_comes_with_a_command_that_does_it_again_and_spoils_nothing(
     tmp_path: Path, style_image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,8 +159,10 @@ def test_a_failure_comes_with_a_command_that_does_it_again_and_spoils_nothing(
     clip = write_clip(tmp_path / "in/it's [a] clip.mp4", frames=12, size=(96, 72))
     sections = {"style": str(style_image), "transfer": {"size": 96}, "video": VIDEO}
     one = do(tmp_path, sections, FailingFarm)
-    (command,) = re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code>", one.page.read_text("utf-8"))
-    words = shlex.split(command.replace("&#39;", "'").replace("&#34;", '"').replace("&amp;", "&"))
+    (command,) = re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code>", one.page.read_text("utf-8"), re.DOTALL)
+    words = shlex.split(
+        command.replace("\\\n", "").replace("&#39;", "'").replace("&#34;", '"').replace("&amp;", "&")
+    )
     assert words[:2] == ["stylize", "run"]
     before = (one.space.plan.read_bytes(), one.space.events.read_bytes())
     answer = CliRunner().invoke(app, [*words[1:], "--json"])

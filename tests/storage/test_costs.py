@@ -34,12 +34,20 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     yield counted
 
 
+@pytest.fixture
+def small_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page shows does not grow with the job."""
+    monkeypatch.setattr("pipeline.report.films.STRIP", 4)
+    monkeypatch.setattr("pipeline.report.album.SAMPLE", 2)
+
+
 def more(few: Counter[str], many: Counter[str], count: int) -> dict[str, int]:
     """What each of `count` more of something cost."""
     found = {name: round((many[name] - few[name]) / count) for name in many}
     return {name: cost for name, cost in found.items() if cost}
 
 
+@pytest.mark.usefixtures("small_page")
 def test_a_frame_costs_what_is_said(
     bucket: Bucket, job: Callable[..., Config], crew: type[Crew], requests: Counter[str], tmp_path: Path
 ) -> None:
@@ -53,6 +61,7 @@ def test_a_frame_costs_what_is_said(
     assert more(*costs, 10) == {"put_object": 2, "head_object": 1, "get_object": 1}
 
 
+@pytest.mark.usefixtures("small_page")
 def test_a_picture_costs_what_is_said(
     bucket: Bucket, job: Callable[..., Config], crew: type[Crew], requests: Counter[str], tmp_path: Path
 ) -> None:
@@ -65,3 +74,36 @@ def test_a_picture_costs_what_is_said(
         run(job(f"{bucket.url}/{count}/in", output=f"{bucket.url}/{count}/out", folders="archive"))
         costs.append(Counter(requests))
     assert more(*costs, 10) == {"put_object": 2, "head_object": 3, "get_object": 2}
+
+
+@pytest.mark.parametrize(
+    "most, name, cost",
+    [
+        ("pipeline.report.films.STRIP", "clip.mp4", {"get_object": 1}),
+        ("pipeline.report.album.SAMPLE", "album", {"get_object": 4, "head_object": 7}),
+    ],
+)
+def test_what_a_page_shows_costs_what_is_said(
+    most: str,
+    name: str,
+    cost: dict[str, int],
+    bucket: Bucket,
+    job: Callable[..., Config],
+    crew: type[Crew],
+    requests: Counter[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = []
+    for shown in (2, 12):
+        if name == "album":
+            for index in range(12):
+                Image.fromarray(picture(index)).save(tmp_path / "a.jpg")
+                bucket.put(f"{shown}/in/album/{index}.jpg", tmp_path / "a.jpg")
+        else:
+            bucket.put(f"{shown}/in/{name}", write_clip(tmp_path / name, frames=12))
+        monkeypatch.setattr(most, shown)
+        requests.clear()
+        run(job(f"{bucket.url}/{shown}/in/{name}", output=f"{bucket.url}/{shown}/out", folders="archive"))
+        costs.append(Counter(requests))
+    assert more(*costs, 10) == cost

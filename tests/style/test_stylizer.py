@@ -178,6 +178,7 @@ def test_every_evaluation_is_seen_and_counted(narrow: Weights) -> None:
     result = Stylizer(narrow, [Style(STYLE)], settings).stylize(CONTENT, callback=seen.append)
     sides = [16] * settings.coarse + [32] * settings.coarse + [64] * settings.iterations
     assert [iterate.iteration for iterate in seen] == list(range(1, len(sides) + 1))
+    assert {iterate.most for iterate in seen} == {len(sides)}
     assert tuple(iterate.loss for iterate in seen) == result.trace
     assert [tuple(i.image.shape) for i in seen] == [(1, 3, side, side) for side in sides]
     assert result.megapixel_iterations == pytest.approx(sum(side**2 for side in sides) / 1e6)
@@ -186,6 +187,18 @@ def test_every_evaluation_is_seen_and_counted(narrow: Weights) -> None:
 def test_coarse_sizes_have_iterations_of_their_own(narrow: Weights) -> None:
     result = paint(narrow, scales=(16, 32, 64), coarse_iterations=2)
     assert result.megapixel_iterations == pytest.approx((2 * 16**2 + 2 * 32**2 + 6 * 64**2) / 1e6)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
+@pytest.mark.parametrize("effort", [0.0, 0.4, 1.0, 2.0])
+def test_how_many_evaluations_there_are_at_most_is_said_from_the_first(
+    narrow: Weights, effort: float, averaging: float
+) -> None:
+    settings = replace(PLUMBING, scales=(16, 64), coarse_iterations=2, averaging=averaging)
+    for start in (None, CONTENT):
+        seen: list[Iterate] = []
+        Stylizer(narrow, [Style(STYLE)], settings).stylize(CONTENT, start, seen.append, effort=effort)
+        assert {iterate.most for iterate in seen} == {len(seen)}
 
 
 def test_one_scale_works_at_the_final_size_only(narrow: Weights) -> None:
