@@ -16,7 +16,6 @@ from pipeline.parts import changes
 from pipeline.plan import Plan, frame_range, shots
 from tests.plans import JUDGES, config, inspected, planned
 
-
 OWN_SIZE: dict[str, Any] = {"transfer": {"size": None}}
 
 
