@@ -135,7 +135,7 @@ def chain(*frames: tuple[int, float]) -> list[FrameRecord]:
     ("frames", "larger", "expected"),
     [
         ([(20, 1.1), (30, 1.1)], 1.0, 25),  # all painted
-        ([(20, 1.1), (30, 1.1)], 2.0, 25 * 2**0.4),
+        ([(20, 1.1), (30, 1.1)], 2.0, 25 * 2**0.5),
         ([(39, 1.1), (39, 1.1)], 2.0, 40),  # as many as it may take
         ([(1, 1.0), (1, 1.0)], 9.0, 1),  # nothing moves
         ([(1, 1.003), (1, 1.006)], 1.0, (3 + 11) / 4),  # three are left as they are, then one is painted
