@@ -62,8 +62,8 @@ SETTLE_S, SETTLE_SHARE = 20.0, 0.08
 """No other place is begun after so long, nor after such a share of what the job takes at most."""
 
 GROWTH = 0.5
-"""The iterations that a painted warm frame needs grow about as its size to this power. From 128 to 256 px: from 22 to 32
-a frame (bikes.mp4, frames 141 to 144), from 29 to 35 (carphone_pristine.mp4, 21 to 24)."""
+"""The iterations that a painted warm frame needs grow about as its size to this power. From 128 to 256 px: from 22 to
+32 a frame (bikes.mp4, frames 141 to 144), from 29 to 35 (carphone_pristine.mp4, 21 to 24)."""
 
 STEP_GROWTH = 1.7
 """What a frame that is left as it is adds to its chain's loss grows as its size to this power: 0.21, 0.27 and 0.65 % a
