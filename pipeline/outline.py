@@ -175,8 +175,8 @@ def _bound(chain: dict[str, Any], found: dict[str, Any]) -> str:
     share = chain["megapixel_iterations"] / (found["megapixel_iterations"] or 1.0)
     length = f"{share:.0%} of the work" if chain["seconds"] is None else spoken(chain["seconds"])
     return (
-        f"bound: {length} on any number of workers, for {chain['source']}, frames {first} to {stop - 1}, are made one "
-        f"after the other; so more than {_plural(ceil(1 / share), 'worker')} would not be faster"
+        f"bound: {length} on any number of workers: frames {first} to {stop - 1} of {chain['source']} are made one "
+        f"after the other, so more than {_plural(ceil(1 / share), 'worker')} would not be faster"
     )
 
 
