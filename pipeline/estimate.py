@@ -159,7 +159,7 @@ def _known(source: SourcePlan, segment: Segment, stock: Stock, transfer: Transfe
 def _longest(parts: Sequence[Part], pace: Pace, *, is_known: bool) -> Chain | None:
     """The chain of segments, each needing the one before, that takes longest."""
     chains: dict[str, Chain] = {}
-    for part in parts:
+    for part in (part for part in parts if part.load.most):  # what is skipped is made by nobody in turn
         before = max((chains[s.key] for s in part.segment.needs if s.key in chains), key=_work, default=None)
         first, stop, work, seconds = (
             min(part.frames),

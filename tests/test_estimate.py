@@ -24,10 +24,11 @@ from pipeline.estimate import (
     parts_of,
 )
 from pipeline.pace import ENOUGH_WARM, Pace
-from pipeline.plan import Plan, SourcePlan
+from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.resume import Stock
+from pipeline.shotlist import Script, Shot
 from pipeline.workspace import FrameRecord
-from tests.plans import inspected, planned, record
+from tests.plans import JUDGES, config, inspected, planned, record
 
 SIZE = (800, 400)
 AREA = 0.32  # megapixels
@@ -135,3 +136,14 @@ def test_what_earlier_runs_took_is_known_from_their_records() -> None:
     assert known.pace.unit_s == pytest.approx(3.0 / (WARM / 2))
     few = known_of(plan, stock_of(plan, dict(list(done.items())[:-1])), Transfer(**SMALL))
     assert few.warm_share is few.pace is None
+
+
+def test_frames_that_are_left_as_they_are_bound_nothing() -> None:
+    def estimated_with(*shots: Shot) -> Estimate:
+        script = Script(shots, None, ("shots.yaml:1",) * len(shots))
+        return estimated(plan_source(config(transfer=SMALL), inspected(8), JUDGES, script))
+
+    chain = estimated_with(Shot(frames=(0, 5), skip=True), Shot(frames=(5, 8))).chain
+    assert chain is not None
+    assert (chain.first, chain.stop) == (5, 8)
+    assert estimated_with(Shot(frames=(0, 8), skip=True)).chain is None
