@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +45,7 @@ from pipeline.cli_words import (
     tell,
 )
 from pipeline.completion import make_ready
-from pipeline.interruption import Interruption
+from pipeline.interruption import Interruption, stop_by_ctrl_c
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
 
@@ -113,7 +112,7 @@ def plan(
     """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
     with reporting(as_json, debug):
         from pipeline.config import load_config
-        from pipeline.forecast import forecast
+        from pipeline.forecast import forecast, timed
         from pipeline.look import look
         from pipeline.outline import outline, show
         from pipeline.shotlist_writing import check_free, write_shots
@@ -121,23 +120,19 @@ def plan(
         if shots is not None:
             check_free(shots, force=force)
         loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
-        began_s = time.monotonic()
+        stop_by_ctrl_c()
         with open_console().status("looking") as status:  # seen on a terminal only
-            seen = look(loaded, shown_by(status))
-            looked_s = time.monotonic() - began_s
+            seen, looked_s = timed(lambda: look(loaded, shown_by(status)))
             written = 0 if shots is None else write_shots(shots, seen.plan)
-            found = outline(
-                loaded,
-                seen,
-                forecast(loaded, seen, trial=trial, looked_s=looked_s, watch=shown_by(status, "trying ")),
-            )
+            told = forecast(loaded, seen, trial=trial, looked_s=looked_s, watch=shown_by(status, "trying "))
+        found = outline(loaded, seen, told)
         if as_json:
             say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
             show(found, open_console(stderr=False))
             if shots is not None:
                 tell(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
-        if found["disk_refusal"]:
+        if found["disk_refusal"] or found["refusal"]:
             raise typer.Exit(UNABLE)
         raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
 
@@ -194,6 +189,7 @@ def preview(
                 previews = partial_videos(loaded, seen)
             else:
                 only_files("a sheet", loaded.input, loaded.output)
+                stop_by_ctrl_c()
                 reload = lambda text: load_config(config, [*(set_ or ()), text])  # noqa: E731
                 sheet = make_sheet(loaded, seen.plan, wish, reload, shown_by(status, ""))
         if as_json:

@@ -5,42 +5,50 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
+from typing import TypeVar
 
 from pipeline.config import Config, Execution
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, PipelineError
 from pipeline.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
-from pipeline.execute.pool import Node, available_cores, size_pool
+from pipeline.execute.dispatch import first_line
+from pipeline.execute.pool import Node, Pool, available_cores, size_pool
+from pipeline.hiring import worker_settings
 from pipeline.look import Sight
+from pipeline.plan import SourcePlan
+from pipeline.segments import Segment
 from pipeline.status import read_status
 from pipeline.workspace import Workspace
 
 Watch = Callable[[str], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class Hands:
-    """The workers that a run would have here. `lanes`: at the pace of how many they paint, since some share a device.
+    """The workers that a run would have here.
 
-    `threads`: of each; None: as many as there are cores.
+    `lanes`: at the pace of how many they paint, since some share a device.
     """
 
     workers: int
     lanes: float
-    threads: int | None
+    pool: Pool
 
 
 @dataclass(frozen=True)
 class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
 
-    `refusal`: why this machine cannot do the job. `is_busy`: a run is at work, beside which nothing is tried.
-    `trial_s`: what it took to find out.
+    `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
+    beside which nothing is tried. `trial_s`: what it took to find out.
     """
 
     estimate: Estimate
     hands: Hands | None
     seconds: float | None
     refusal: str | None
+    trouble: str | None
     is_busy: bool
     trial_s: float
 
@@ -50,29 +58,38 @@ def forecast(
 ) -> Forecast:
     """What is left of a job, and how long it takes; with `trial` some frames are painted to know.
 
-    `looked_s`: what it took to look at the sources, which a run will do, too.
-
-    Work elsewhere is not tried; its pace is that of what was painted there before. Raises a worker's errors where it
-    is tried: `WeightsError`, `MediaError` of a style.
+    `looked_s`: what it took to look at the sources, which a run will do, too. Work elsewhere is not tried; its pace is
+    that of what was painted there before.
     """
-    transfer = config.transfer
+    began, transfer = time.monotonic(), config.transfer
     parts, known = parts_of(seen.plan, seen.stock, transfer), known_of(seen.plan, seen.stock, transfer)
-    is_left, is_here = bool(parts) or seen.pictures.left > 0, config.execution.address is None
-    began, paces, hands, refusal = time.monotonic(), Paces(films=known.pace), None, None
-    if is_left and is_here:
+    is_here = config.execution.address is None
+    is_busy = (read_status(Workspace(config.output)) or {}).get("status") == "running"
+    paces, hands, refusal, trouble = Paces(None if is_here else known.pace), None, None, None
+    if is_here and (parts or seen.pictures.left):
         try:
             hands = hands_of(config.execution, len(parts) + seen.pictures.left)
+            if trial and not is_busy:
+                paces = _tried(config, seen, parts, hands, known.warm_share, watch)
         except ClusterError as error:
             refusal = str(error)
-    is_busy = (read_status(Workspace(config.output)) or {}).get("status") == "running"
-    if hands is not None and trial and not is_busy:
-        paces = _tried(config, seen, parts, hands, watch)
-        if paces.films is not None and known.warm_share is not None:
-            paces = replace(paces, films=replace(paces.films, warm_share=known.warm_share))
+        except (
+            PipelineError,
+            OSError,
+            RuntimeError,
+            ImportError,
+        ) as error:  # RuntimeError: no memory on the device
+            trouble = first_line(error)
     found = estimate(parts, seen.pictures, paces)
     seconds = None if hands is None else found.seconds(hands.lanes, available_cores())
     whole_s = None if seconds is None else looked_s + seconds
-    return Forecast(found, hands, whole_s, refusal, is_busy, time.monotonic() - began)
+    return Forecast(found, hands, whole_s, refusal, trouble, is_busy, time.monotonic() - began)
+
+
+def timed(work: Callable[[], Found]) -> tuple[Found, float]:
+    """What some work gives, and the seconds that it took."""
+    began = time.monotonic()
+    return work(), time.monotonic() - began
 
 
 def hands_of(execution: Execution, segments: int) -> Hands:
@@ -81,18 +98,31 @@ def hands_of(execution: Execution, segments: int) -> Hands:
 
     cores, gpus = available_cores(), torch.cuda.device_count()
     pool = size_pool(execution, [Node(cores, gpus)], segments)
-    if pool.gpus:
-        return Hands(pool.workers, pool.workers * min(1.0, pool.gpus), pool.threads)
-    return Hands(pool.workers, min(pool.workers, cores / (pool.threads or cores)), pool.threads)
+    if pool.gpus:  # those that share a GPU are together as fast as one that has it alone
+        return Hands(pool.workers, min(pool.workers, ceil(pool.workers * pool.gpus - 0.01)), pool)
+    return Hands(pool.workers, min(pool.workers, cores / (pool.threads or cores)), pool)
 
 
-def _tried(config: Config, seen: Sight, parts: Sequence[Part], hands: Hands, watch: Watch) -> Paces:
-    from pipeline.trial import places_of, try_films, try_pictures  # torch again
+def _tried(
+    config: Config, seen: Sight, parts: Sequence[Part], hands: Hands, warm_share: float | None, watch: Watch
+) -> Paces:
+    """The paces by a trial; `warm_share`: that of earlier runs, which says more."""
+    from pipeline.trial import Allowed, places_of, try_films  # torch again
+    from pipeline.trial_pictures import try_pictures
 
+    settings = replace(worker_settings(config), threads=hands.pool.threads, gpu_share=hands.pool.gpu_share)
+    places, samples = places_of(_to_try(parts)), seen.pictures.samples
+    allowed = Allowed(sum(part.load.most for part in parts), warm=warm_share is None)
+    films = try_films(settings, places, allowed, watch) if places else None
+    if films is not None and warm_share is not None:
+        films = replace(films, warm_share=warm_share)
+    return Paces(films, try_pictures(config, settings, samples, watch) if samples else None)
+
+
+def _to_try(parts: Sequence[Part]) -> Sequence[tuple[SourcePlan, Segment, Sequence[int]]]:
+    """What of films is to be painted; where only blends and passes are left, what they go over."""
     painted = [(part.source, part.segment, part.frames) for part in parts if part.segment.kind == "paint"]
-    places, samples = places_of(painted), seen.pictures.samples
-    most = sum(part.load.most for part in parts)
-    return Paces(
-        try_films(config, places, most, hands.threads, watch) if places else None,
-        try_pictures(config, samples, hands.threads, watch) if samples else None,
-    )
+    if painted or not any(part.load.most for part in parts):
+        return painted
+    sources = {part.source.name: part.source for part in parts}.values()
+    return [(one, s, s.order) for one in sources for s in one.segments if s.kind == "paint"]

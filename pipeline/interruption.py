@@ -48,3 +48,8 @@ class Interruption:
         self.was_asked = True
         with suppress(OSError, RuntimeError):  # in the middle of other words there is no saying anything
             self._display.say("stopping after the frames in work; Ctrl-C again stops at once", "yellow")
+
+
+def stop_by_ctrl_c() -> None:
+    """Take SIGTERM for a Ctrl-C, so that a command that is ended throws its temporary files away."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from math import ceil
 from typing import Any
 
 from rich.console import Console
@@ -61,8 +60,11 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
             "frames": [chain.first, chain.stop],
             "megapixel_iterations": round(chain.work, 3),
             "seconds": _rounded(chain.seconds),
+            "share": round(chain.work / cost.work, 4) if cost.work else None,
+            "workers": chain.workers,
         },
         "refusal": told.refusal,
+        "trouble": told.trouble,
         "busy": told.is_busy,
         "trial_s": round(told.trial_s, 1),
     }  # fmt: skip
@@ -152,31 +154,32 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
 
 def _duration(found: dict[str, Any]) -> Iterator[str]:
     seconds, alone, chain = found["seconds"], found["seconds_one_worker"], found["longest_chain"]
-    if seconds is not None:
+    if found["busy"]:
+        yield "time: not tried beside the run that is at work; how far that is: stylize status"
+    elif seconds is not None:
         workers = _plural(found["workers"], "worker")
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
     elif found["refusal"]:
         yield f"time: not here, where a run would be refused: {found['refusal']}"
-    elif found["busy"]:
-        yield "time: not tried beside the run that is at work; how far that is: stylize status"
+    elif found["trouble"]:
+        yield f"time: could not be tried: {found['trouble']}"
     elif alone is not None:
         yield f"time: by what was painted before, one worker would paint for {spoken(alone)}"
     elif found["address"]:
         yield f"time: not known, since the work is done at {found['address']} and nothing has been painted there yet"
     else:
-        yield "time: not known, since nothing was tried"
-    if chain is not None and found["segments"] > 1:
-        yield _bound(chain, found)
+        yield "time: not known, since nothing was tried, or what was could not be read"
+    if chain is not None and chain["workers"] > 1:
+        yield _bound(chain)
 
 
-def _bound(chain: dict[str, Any], found: dict[str, Any]) -> str:
+def _bound(chain: dict[str, Any]) -> str:
     """What no number of workers would speed up, and how many workers are as many as it is worth."""
     first, stop = chain["frames"]
-    share = chain["megapixel_iterations"] / (found["megapixel_iterations"] or 1.0)
-    length = f"{share:.0%} of the work" if chain["seconds"] is None else spoken(chain["seconds"])
+    length = f"{chain['share']:.0%} of the work" if chain["seconds"] is None else spoken(chain["seconds"])
     return (
         f"bound: {length} on any number of workers: frames {first} to {stop - 1} of {chain['source']} are made one "
-        f"after the other, so more than {_plural(ceil(1 / share), 'worker')} would not be faster"
+        f"after the other, so more than {chain['workers']} workers, each with a device of its own, would not be faster"
     )
 
 

@@ -29,7 +29,7 @@ class Pace:
 
     def work(self, load: Load) -> float:
         """The megapixel-iterations that a load is likely to take."""
-        return load.cold + self.warm_share * load.warm
+        return load.cold + self.warm_share * load.warm + load.again
 
     def seconds(self, load: Load) -> float:
         """What a load is likely to take one worker."""
@@ -42,9 +42,9 @@ class Known:
     """Frames that earlier runs finished: what they could have taken at most, and what they took."""
 
     most: Load
-    warm_frames: int
-    warm: float  # megapixel-iterations
-    work: float  # megapixel-iterations, of all
+    warm_frames: int  # none of blends and passes
+    warm: float  # megapixel-iterations of these
+    work: float  # megapixel-iterations of all
     seconds: float
 
     @classmethod
@@ -64,7 +64,11 @@ class Known:
     @property
     def warm_share(self) -> float | None:
         """See `Pace`; None where there are too few to tell."""
-        return self.warm / self.most.warm if self.warm_frames >= ENOUGH_WARM and self.most.warm else None
+        return (
+            min(1.0, self.warm / self.most.warm)
+            if self.warm_frames >= ENOUGH_WARM and self.most.warm
+            else None
+        )
 
     @property
     def pace(self) -> Pace | None:

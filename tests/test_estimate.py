@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ def test_no_time_is_told_without_a_pace_but_the_chain_is() -> None:
     found = estimated(planned(inspected(9), transfer=SMALL))
     assert found.worker_s is None
     assert found.seconds(1, 1) is None
-    assert found.chain == Chain("clip.mp4", 0, 9, pytest.approx(COLD + 8 * WARM), None)
+    assert found.chain == Chain("clip.mp4", 0, 9, pytest.approx(COLD + 8 * WARM), None, workers=1)
 
 
 def test_the_longest_shot_bounds_the_time_whatever_the_number_of_workers() -> None:
@@ -111,10 +112,37 @@ def test_a_blend_goes_on_where_the_segments_that_it_needs_end() -> None:
     assert [kind for kind, *_ in kinds] == ["paint", "paint", "blend"]
     found = estimated(source).chain
     assert found is not None
-    longest = max((s for s in source.segments if s.kind == "paint"), key=lambda s: s.stop - s.first)
-    own = COLD * longest.effort + (longest.stop - longest.first - 1) * WARM
-    assert found.work == pytest.approx(own + 4 * WARM / 4)
+    openings = [ceil(10 * s.effort) + (3 + 1) * (s.stop - s.first - 1) for s in source.segments[:2]]
+    blend = 4 * (ceil(3 / 4) + 1)
+    assert found.work == pytest.approx((max(openings) + blend) * FRAME)
+    longest = source.segments[openings.index(max(openings))]
     assert (found.first, found.stop) == (min(longest.first, kinds[2][1]), max(longest.stop, kinds[2][2]))
+    assert found.workers == 2
+
+
+@pytest.mark.parametrize("shots", [1, 2, 3, 7])
+def test_as_many_workers_are_of_use_as_there_are_equal_shots(shots: int) -> None:
+    source = planned(inspected(5 * shots, cuts=tuple(range(5, 5 * shots, 5))), transfer=SMALL)
+    chain = estimated(source).chain
+    assert chain is not None
+    assert chain.workers == shots
+
+
+def test_passes_and_blends_never_settle_sooner() -> None:
+    source = planned(inspected(9), transfer=SMALL, video={"passes": 2})
+    assert [s.kind for s in source.segments] == ["paint", "pass"]
+    found = estimated(source, Pace(1.0, warm_share=0.25))
+    again = 9 * (ceil(3 / 2) + 1) * FRAME
+    assert found.most == pytest.approx(COLD + 8 * WARM + again)
+    assert found.work == pytest.approx(COLD + 2 * WARM + again)
+
+
+def test_a_film_is_encoded_as_a_whole_however_little_of_it_is_missing() -> None:
+    source = planned(inspected(9), transfer=SMALL)
+    almost = estimated(source, finished={i: record(i) for i in range(8)})
+    assert almost.encode_s == pytest.approx(estimated(source).encode_s)
+    assert almost.encode_s > 0
+    assert almost.disk_bytes == pytest.approx(estimated(source).disk_bytes / 9, abs=1)
 
 
 def test_photographs_are_cold_each() -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from pipeline import trial
 from pipeline.config import Config
+from pipeline.errors import SpaceError, WeightsError
 from pipeline.estimate import parts_of
 from pipeline.execute.pool import available_cores
 from pipeline.forecast import forecast, hands_of
+from pipeline.hiring import worker_settings
 from pipeline.look import look
+from pipeline.outline import outline
 from pipeline.run import run
-from pipeline.trial import Missing, Place, evaluations, places_of, try_films, try_pictures
+from pipeline.trial import Allowed, Missing, Place, evaluations, places_of, try_films
+from pipeline.trial_pictures import try_pictures
 from pipeline.workspace import FrameRecord, Workspace
 from tests.conftest import tree
 from tests.media.clips import picture, write_clip
@@ -25,10 +32,6 @@ from tests.photos import full_photo
 from tests.plans import inspected, outlined, planned, record
 
 Job = Callable[..., Config]
-
-
-def quietly(_: str) -> None:
-    """Watches nothing."""
 
 
 def missing(config: Config) -> list[Missing]:
@@ -71,27 +74,28 @@ def moving(job: Job, tmp_path: Path) -> Config:
 
 
 def test_a_trial_leaves_nothing_behind_and_its_times_are_of_this_machine(
-    moving: Config, tmp_path: Path
+    moving: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = tree(tmp_path)
-    pace = try_films(moving, places_of(missing(moving)), 1e9, None, quietly)
+    pace = try_films(worker_settings(moving), places_of(missing(moving)), Allowed(1e9))
     assert pace is not None
     assert pace.unit_s > 0
-    assert pace.megapixel_s > 0
+    assert pace.megapixel_s >= 0
     assert 1 / 9 <= pace.warm_share <= 1
     assert tree(tmp_path) == before
 
 
 def test_only_the_first_place_is_tried_where_the_whole_job_is_short(moving: Config) -> None:
     said: list[str] = []
-    try_films(moving, places_of(missing(moving)), 0.0, None, said.append)
+    try_films(worker_settings(moving), places_of(missing(moving)), Allowed(0.0), said.append)
     assert [text for text in said if text.startswith("how soon")] == ["how soon frames settle, 1 of 3"]
 
 
 def test_frames_in_which_nothing_moves_are_expected_to_be_left_as_they_are(job: Job, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "still.mp4", frames=8, size=(96, 72), rgb=[picture(0, 96, 72)] * 8)
     config = job(clip, transfer={"size": 64, "iterations": 60, "warm_iterations": 20}, video={"cuts": "none"})
-    pace = try_films(config, places_of(missing(config)), 0.0, None, quietly)
+    pace = try_films(worker_settings(config), places_of(missing(config)), Allowed(0.0))
     assert pace is not None
     assert pace.warm_share == pytest.approx(1 / 21, rel=0.1)
 
@@ -99,7 +103,7 @@ def test_frames_in_which_nothing_moves_are_expected_to_be_left_as_they_are(job: 
 def test_what_cannot_be_read_has_no_pace(moving: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     places = places_of(missing(moving))
     Path(moving.input[0]).write_bytes(b"no video any more")
-    assert try_films(moving, places, 1.0, None, quietly) is None
+    assert try_films(worker_settings(moving), places, Allowed(1.0)) is None
 
 
 def test_photographs_are_timed_by_the_first_that_can_be_read(job: Job, tmp_path: Path) -> None:
@@ -111,11 +115,11 @@ def test_photographs_are_timed_by_the_first_that_can_be_read(job: Job, tmp_path:
     samples = look(config).pictures.samples
     assert [sample.picture.name for sample in samples] == ["astronaut.jpg", "coffee.jpg"]
     (folder / "astronaut.jpg").write_bytes(b"no photograph any more")
-    pace = try_pictures(config, samples, None, quietly)
+    pace = try_pictures(config, worker_settings(config), samples)
     assert pace is not None
     assert pace.unit_s > 0
     assert pace.frame_s > 0  # reading and writing
-    assert try_pictures(config, samples[:1], None, quietly) is None
+    assert try_pictures(config, worker_settings(config), samples[:1]) is None
 
 
 def chain(*frames: tuple[int, float]) -> list[FrameRecord]:
@@ -141,6 +145,8 @@ def chain(*frames: tuple[int, float]) -> list[FrameRecord]:
         ([(1, 1.003), (1, 1.006)], 1.0, (3 + 11) / 4),  # three are left as they are, then one is painted
         ([(1, 1.003), (1, 1.006)], 4.0, 11),  # so much larger, the first one is over the bound
         ([(1, 1.006), (13, 1.012), (1, 1.006)], 1.0, (1 + 13) / 2),
+        ([(14, 1.0), (14, 1.0)], 1.0, 14),  # nothing is left as it is, as where the style changes over time
+        ([(5, nan), (20, 1.1)], 1.0, 12.5),
     ],
 )
 def test_how_soon_frames_settle_follows_from_what_each_adds_to_the_loss(
@@ -164,6 +170,55 @@ def test_a_forecast_tells_the_time_of_the_whole_run_here(moving: Config) -> None
     assert found.seconds is not None
     assert found.seconds > 1000 + found.estimate.worker_s
     assert 0 < found.estimate.work <= 1.001 * found.estimate.most
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SpaceError("no room left in /tmp"), "no room left in /tmp"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
+        (WeightsError("weights.pth is no VGG19"), "weights.pth is no VGG19"),
+    ],
+)
+def test_trouble_in_the_trial_costs_the_time_and_nothing_else(
+    error: Exception, said: str, moving: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(trial, "try_films", fail)
+    seen = look(moving)
+    told = outline(moving, seen, forecast(moving, seen, trial=True))
+    assert (told["seconds"], told["trouble"]) == (None, said)
+    assert told["frames"]["left"] == 14
+
+
+def test_a_style_that_changes_over_time_leaves_no_frame_as_it_is(job: Job, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "still.mp4", frames=8, size=(96, 72), rgb=[picture(0, 96, 72)] * 8)
+    timeline = [{"at": 0, "style_weight": 100.0}, {"at": 1, "style_weight": 10000.0}]
+    transfer = {"size": 64, "iterations": 60, "warm_iterations": 20}
+    config = job(clip, transfer=transfer, video={"cuts": "none", "timeline": timeline})
+    pace = try_films(worker_settings(config), places_of(missing(config)), Allowed(0.0))
+    assert pace is not None
+    assert pace.warm_share > 0.4  # 11 evaluations at least
+
+
+def test_a_job_whose_loss_is_nothing_has_a_plan(job: Job, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=6, size=(96, 72))
+    config = job(clip, transfer={"style_weight": 0.0})
+    found = forecast(config, look(config), trial=True)
+    assert found.trouble is None
+    assert found.seconds is not None
+
+
+def test_where_only_passes_are_left_the_frames_that_they_go_over_are_tried(
+    moving: Config, ray_session: None
+) -> None:
+    run(moving)
+    twice = moving.model_copy(update={"video": moving.video.model_copy(update={"passes": 2})})
+    found = forecast(twice, look(twice), trial=True)
+    assert found.estimate.work == pytest.approx(found.estimate.most)
+    assert found.seconds is not None
 
 
 def test_without_a_trial_nothing_is_painted_and_no_time_is_told(
@@ -195,9 +250,37 @@ def test_workers_that_share_a_device_are_not_counted_as_if_each_had_its_own(job:
     cores = available_cores()
     execution = job(tmp_path, execution={"workers": 2}).execution
     assert hands_of(execution, 9).lanes == 1  # all threads each
+    assert hands_of(execution, 9).pool.threads is None
     one_thread = job(tmp_path, execution={"workers": cores, "threads_per_worker": 1}).execution
     assert hands_of(one_thread, 99).lanes == cores
     assert hands_of(one_thread, 1).lanes == 1
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "segments", "lanes"),
+    [(1, 0.25, 9, 1), (1, 0.25, 1, 1), (2, 0.5, 9, 2), (4, "auto", 3, 3)],
+)
+def test_workers_that_share_a_gpu_are_together_as_fast_as_one_that_has_it_alone(
+    gpus: int,
+    share: Any,
+    segments: int,
+    lanes: float,
+    job: Job,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert hands_of(job(tmp_path, execution={"gpus_per_worker": share}).execution, segments).lanes == lanes
+
+
+def test_a_worker_without_a_gpu_is_tried_at_the_sizes_of_a_cpu(
+    moving: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "best_device", lambda: torch.device("cuda"))
+    settings = worker_settings(moving)
+    on_cpu = trial.device_of(replace(settings, may_use_gpu=False))
+    assert (trial.device_of(settings).type, on_cpu.type) == ("cuda", "cpu")
+    assert trial.speed_px((3840, 2160), on_cpu) < 500 < trial.speed_px((3840, 2160), torch.device("cuda"))
 
 
 def test_a_machine_that_has_less_than_is_asked_for_is_told_before_the_run(job: Job, tmp_path: Path) -> None:

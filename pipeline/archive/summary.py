@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from pipeline.archive.findings import Done, Finding, Planned
@@ -28,7 +29,7 @@ BYTES_PER_PIXEL = 1.5
 class Pictures:
     """What there is of photographs: pages that are done and to do, and the films that were listed beside them.
 
-    `work`: pages to paint by size, (width, height) in px, and look. `samples`: the first few of them.
+    `work`: pages to paint by size, (width, height) in px, and look. `samples`: a few of them, drawn at random.
     """
 
     done: int = 0
@@ -52,7 +53,7 @@ class Pictures:
 
 def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda _: None) -> Pictures:
     """Count findings; `watch` is told now and then how many photographs there are."""
-    found = Pictures()
+    found, draw = Pictures(), _Draw()
     for finding in findings:
         if found.count % TOLD_EVERY == 0:
             watch(found.count)
@@ -62,7 +63,7 @@ def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda 
                 _list(found, row.name, row.pages, (row.width_px, row.height_px), row.pages)
             case Planned(picture, look, size, reasons):
                 found.left += picture.pages
-                found.samples += [finding] if len(found.samples) < SAMPLES else []
+                draw.offer(finding, found.samples)
                 found.work[size, look.fingerprint] += picture.pages
                 found.looks[look.fingerprint] = look
                 if reasons and len(found.reasons) < LISTED:
@@ -77,6 +78,22 @@ def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda 
             case Source():
                 found.films.append(finding)
     return found
+
+
+class _Draw:
+    """Draws a few of a stream, each as likely as any other (Vitter's algorithm R), the same ones every time."""
+
+    def __init__(self) -> None:
+        self._seen, self._random = 0, Random(0)
+
+    def offer(self, one: Planned, drawn: list[Planned]) -> None:
+        """Take one into `drawn`, perhaps in the place of another."""
+        self._seen += 1
+        place = self._random.randrange(self._seen)
+        if len(drawn) < SAMPLES:
+            drawn.append(one)
+        elif place < SAMPLES:
+            drawn[place] = one
 
 
 def _list(found: Pictures, name: str, pages: int, size: tuple[int, int], done: int) -> None:
