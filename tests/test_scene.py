@@ -98,3 +98,22 @@ def test_a_ray_meets_sloping_ground_where_the_lines_cross(make_scene: ModuleType
         np.array([[9.5, 8.0, 0.0]]), np.array([[0.0, 0.0, 1.0]]), 0.1, np.array([15.0]), 0.01
     )
     assert distance[0] == pytest.approx(8.0, abs=0.02)
+
+
+def test_a_bundle_finds_the_rays_that_meet_a_sphere_whatever_their_blocks_are_like(
+    make_scene: ModuleType,
+) -> None:
+    from scene import noise, tracing
+
+    rng = np.random.default_rng(0)
+    axes = np.repeat(rng.normal(size=(40, 3)), 25, axis=0)  # blocks of 32 mix two or three of these
+    directions = noise.normalized(
+        axes + np.repeat(np.linspace(0, 0.8, 40), 25)[:, None] * rng.normal(size=(1000, 3))
+    )
+    origins = np.repeat(rng.normal(0, 3, (40, 3)), 25, axis=0)
+    bundle = tracing.Bundle(origins, directions)
+    for center, radius in zip(rng.normal(0, 9, (50, 3)), rng.uniform(0.3, 4, 50), strict=True):
+        along = ((center - origins) * directions).sum(axis=1)
+        ahead = np.maximum(along, 0)[:, None] * directions + origins
+        meets = np.linalg.norm(center - ahead, axis=1) < radius
+        assert np.isin(np.flatnonzero(meets), bundle.near(center, radius)).all()

@@ -7,6 +7,7 @@ a headland with a lighthouse beyond it, a village that climbs a hill to the righ
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ ALONG_SHORE = np.array([0.66, -0.75], np.float32)
 SHORE = np.array([30.0, 90.0], np.float32)
 LIGHTHOUSE = (-25.0, 136.0)
 OAK = (-12.2, 26.0)
+BERTH = np.array([2.0, 0.0, 72.0], np.float32)  # of the sailboat
 CYPRESSES = (  # meters inland and along the shore
     *((22.0, -41.0), (23.0, -15.0), (36.0, -30.0), (37.0, 2.0), (52.0, -24.0)),
     *((53.0, -64.0), (70.0, -34.0), (71.0, -60.0), (50.0, -6.0)),
@@ -178,12 +180,10 @@ def hull(length: float, beam: float, height: float) -> Shape:
     return convex(planes, (-half * 1.1, -height, -side * 1.4), (half * 1.15, height, side * 1.4))
 
 
-def sailboat() -> Iterator[Part]:
-    """A sloop under main and jib, heeling a little."""
-    anchor, turn = (
-        np.array([2.0, 0.0, 72.0], np.float32),
-        turned(24, roll_degrees=0) @ turned(0, roll_degrees=3),
-    )
+def sailboat(sailed: float = 0.0) -> Iterator[Part]:
+    """A sloop under main and jib, heeling a little, which has come `sailed` meters on its way."""
+    course = turned(24)
+    anchor, turn = BERTH + course @ np.array([sailed, 0, 0], np.float32), course @ turned(0, roll_degrees=3)
     yield Part(hull(9.0, 2.8, 1.9), anchor, turn, look("hull", "#f0ebe0", "#28476b"))
     yield Part(box(1.5, 0.55, 0.75, base=1.2), anchor, turn, look("plain", "#c89a62"))
     yield Part(
@@ -255,9 +255,15 @@ def build_world(seed: int) -> World:
         *village(ground, rng),
         *church(ground),
         *lighthouse(ground),
-        *sailboat(),
         *rowing_boats(),
         *pier(),
         *timber,
+        *sailboat(),  # last, for `at_sail`
     ]
     return World(ground, far_ground(noise), parts, [crown, *woods(ground, noise, rng)])
+
+
+def at_sail(world: World, meters: float) -> World:
+    """The same harbor when the sailboat has come `meters` on its way."""
+    boat = list(sailboat(meters))
+    return replace(world, parts=[*world.parts[: -len(boat)], *boat])

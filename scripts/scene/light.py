@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .looks import linear
-from .noise import Floats, Noise, normalized
+from .noise import Floats, Noise, dot, normalized
 from .surfaces import SURFACES, leaf_albedo, of_ground, of_mountains
 from .tracing import FAR_GROUND, GROUND, LEAVES, NOTHING, PART, Hits, World, sea_distance
 
@@ -88,10 +88,10 @@ def ground_normals(world: World, hits: Hits, points: Floats, noise: Noise) -> No
 def lit(world: World, hits: Hits, points: Floats, albedo: Floats, suns: Floats) -> Floats:
     """Radiance (n, 3) that leaves the points: sun unless shaded, sky from above, light from the ground below."""
     near = hits.what != FAR_GROUND
-    facing = np.clip((hits.normal * suns).sum(axis=1), 0, 1)
+    facing = np.clip(dot(hits.normal, suns), 0, 1)
     leafy = hits.what == LEAVES
     facing[leafy] = 0.25 + 0.75 * facing[leafy]  # leaves let light through
-    lifted = points + (0.06 + 0.25 * leafy[:, None]) * hits.normal
+    lifted = points + np.where(leafy, 0.31, 0.06).astype(np.float32)[:, None] * hits.normal
     candidates = np.flatnonzero(near & (facing > 0))
     facing[candidates] *= ~world.is_shaded(lifted[candidates], suns[candidates])
     opened = np.ones(len(points), np.float32)
@@ -116,7 +116,9 @@ def radiance(
     wet = np.isfinite(to_sea) & (to_sea < hits.distance)
     is_sky = (hits.what == NOTHING) & ~wet
     color = sky(directions, noise)
-    backdrop = sky(normalized(directions * np.array([1, 0, 1], np.float32) + np.array([0, 0.05, 0])), noise)
+    backdrop = sky(
+        normalized(directions * np.array([1, 0, 1], np.float32) + np.array([0, 0.05, 0], np.float32)), noise
+    )
     solid = np.flatnonzero((hits.what != NOTHING) & ~wet)
     found = Hits(hits.distance[solid], hits.normal[solid], hits.what[solid], hits.index[solid])
     points = origins[solid] + found.distance[:, None] * directions[solid]
@@ -146,7 +148,7 @@ def water(
     points = origins[rays] + distance[:, None] * directions[rays]
     points[:, 1] = 0.0
     normals = rippled(points, distance * pixel, noise)
-    cosine = np.clip(-(directions[rays] * normals).sum(axis=1), 0.02, 1)[:, None]
+    cosine = np.clip(-dot(directions[rays], normals), 0.02, 1)[:, None]
     mirrored = directions[rays] + 2 * cosine * normals
     mirrored[:, 1] = np.abs(mirrored[:, 1]) + 0.004
     shift = np.array([0, 0.02, 0], np.float32)

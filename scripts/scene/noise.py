@@ -14,6 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 NOISE_CELLS = 256
+WRAP = NOISE_CELLS - 1  # `x & WRAP` is x modulo 256, also below 0, and quicker
 
 
 class Noise:
@@ -27,10 +28,11 @@ class Noise:
         column, row = np.floor(x), np.floor(y)
         u, v = x - column, y - row
         u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
-        left, top = column.astype(np.int64) % NOISE_CELLS, row.astype(np.int64) % NOISE_CELLS
-        right, bottom = (left + 1) % NOISE_CELLS, (top + 1) % NOISE_CELLS
-        upper = self.table[top, left] * (1 - u) + self.table[top, right] * u
-        lower = self.table[bottom, left] * (1 - u) + self.table[bottom, right] * u
+        left, top = column.astype(np.int64) & WRAP, row.astype(np.int64) & WRAP
+        right, bottom = (left + 1) & WRAP, ((top + 1) & WRAP) * NOISE_CELLS
+        top, cells = top * NOISE_CELLS, self.table.ravel()
+        upper = cells.take(top + left) * (1 - u) + cells.take(top + right) * u
+        lower = cells.take(bottom + left) * (1 - u) + cells.take(bottom + right) * u
         return np.asarray(upper * (1 - v) + lower * v)
 
     def space(self, points: Floats) -> Floats:
@@ -51,16 +53,21 @@ class Noise:
         """
         total, weight = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32), 0.0
         for octave in range(octaves):
-            visible = np.clip(1.5 - 2.0 * np.asarray(footprint) * 2**octave, 0, 1)
+            visible = np.clip(1.5 - 2.0 * np.asarray(footprint, np.float32) * 2**octave, 0, 1)
             value = self.plane(x * 2**octave + 17.3 * octave, y * 2**octave + 5.1 * octave)
             total = total + 0.5**octave * (0.5 + (value - 0.5) * visible)
             weight += 0.5**octave
         return np.asarray(total / weight)
 
 
+def dot(a: Floats, b: Floats) -> Floats:
+    """Inner products (n,) of vectors (n, 3); `(a * b).sum(axis=1)` takes four times as long."""
+    return np.asarray(np.einsum("ij,ij->i", a, b))
+
+
 def normalized(vectors: Floats) -> Floats:
     """Vectors (n, 3) at length 1."""
-    return np.asarray(vectors / (np.sqrt((vectors**2).sum(axis=-1, keepdims=True)) + 1e-9))
+    return np.asarray(vectors / (np.sqrt(dot(vectors, vectors))[:, None] + 1e-9))
 
 
 def turned(yaw_degrees: float, roll_degrees: float = 0.0) -> Floats:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .noise import Bools, Floats
+from .noise import Bools, Floats, dot, normalized
 from .solids import Foliage, HeightMap, Part
 
+BLOCK_RAYS = 32
+WIDE = 50  # tangent of an angle from which on a cone tells nothing
 NOTHING, GROUND, FAR_GROUND, LEAVES, PART = range(5)  # the values of `Hits.what`
 
 
@@ -43,15 +45,16 @@ class World:
         self._take(hits, self.ground.intersect(origins, directions, 0.4, limits, 0.006), GROUND)
         limits = np.where(np.isfinite(hits.distance), 0.0, np.minimum(to_sea, 9000.0))
         self._take(hits, self.far_ground.intersect(origins, directions, 400.0, limits, 0.008), FAR_GROUND)
+        bundle = Bundle(origins, directions)
         for index, part in enumerate(self.parts):
-            rays = near_sphere(origins, directions, part.center, part.shape.radius)
+            rays = bundle.near(part.center, part.shape.radius)
             t, face = part.intersect(origins[rays], directions[rays])
             nearer = t < hits.distance[rays]
             rays, t, face = rays[nearer], t[nearer], face[nearer]
             hits.distance[rays], hits.what[rays], hits.index[rays] = t, PART, index
             hits.normal[rays] = part.normals_at(origins[rays] + t[:, None] * directions[rays], face)
         for index, tree in enumerate(self.trees):
-            rays = near_sphere(origins, directions, *tree.bounds)
+            rays = bundle.near(*tree.bounds)
             t = tree.intersect(origins[rays], directions[rays], steps=40)
             nearer = t < hits.distance[rays]
             rays, t = rays[nearer], t[nearer]
@@ -63,12 +66,13 @@ class World:
         """Whether anything near stands between points and the light that comes from `directions`."""
         limits = np.full(len(points), 120.0, np.float32)
         shaded = np.isfinite(self.ground.intersect(points, directions, 0.6, limits, 0.03))
+        bundle = Bundle(points, directions)
         for part in self.parts:
-            rays = near_sphere(points, directions, part.center, part.shape.radius)
+            rays = bundle.near(part.center, part.shape.radius)
             rays = rays[~shaded[rays]]
             shaded[rays] |= np.isfinite(part.intersect(points[rays], directions[rays])[0])
         for tree in self.trees:
-            rays = near_sphere(points, directions, *tree.bounds)
+            rays = bundle.near(*tree.bounds)
             rays = rays[~shaded[rays]]
             shaded[rays] |= np.isfinite(tree.intersect(points[rays], directions[rays], steps=16))
         return shaded
@@ -80,7 +84,8 @@ class World:
             probes = points + step * normals
             nearest = np.minimum(step, probes[:, 1] - self.ground.at(probes[:, 0], probes[:, 2]))
             for part in self.parts:
-                close = ((probes - part.center) ** 2).sum(axis=1) < (part.shape.radius + step) ** 2
+                to_part = part.center - probes
+                close = dot(to_part, to_part) < (part.shape.radius + step) ** 2
                 nearest[close] = np.minimum(nearest[close], part.distance(probes[close]))
             opened *= 0.55 + 0.45 * np.clip(nearest / step, 0, 1)
         return opened
@@ -97,9 +102,33 @@ def sea_distance(origins: Floats, directions: Floats) -> Floats:
     return np.where(directions[:, 1] < 0, origins[:, 1] / -down, np.inf)
 
 
-def near_sphere(origins: Floats, directions: Floats, center: Floats, radius: float) -> npt.NDArray[np.intp]:
-    """The indices of the rays that pass a sphere ahead of them."""
-    to_center = center - origins
-    along = (to_center * directions).sum(axis=1)
-    off_axis = (to_center**2).sum(axis=1) - along**2
-    return np.flatnonzero((off_axis < radius**2) & (along > -radius))
+class Bundle:
+    """Rays in blocks of neighbors, each within a cone about its axis: most spheres are missed by whole blocks.
+
+    A ray that meets a sphere does so in its block's cone, so the sphere's center is no farther from it than the radius.
+    """
+
+    def __init__(self, origins: Floats, directions: Floats) -> None:
+        self.origins, self.directions = origins, directions
+        count = -(-len(origins) // BLOCK_RAYS)
+        members = np.minimum(np.arange(count * BLOCK_RAYS), len(origins) - 1).reshape(count, BLOCK_RAYS)
+        starts, headings = origins[members], directions[members]
+        low, high = starts.min(axis=1), starts.max(axis=1)
+        self.middle, self.reach = (low + high) / 2, np.sqrt(dot(high - low, high - low)) / 2
+        self.axis = normalized(headings.sum(axis=1))
+        cosine = np.clip(np.einsum("mbi,mi->mb", headings, self.axis).min(axis=1), 0.01, 1 - 1e-6)
+        self.tangent = np.sqrt(1 - cosine**2) / cosine
+
+    def near(self, center: Floats, radius: float) -> npt.NDArray[np.intp]:
+        """The indices of the rays that pass a sphere ahead of them."""
+        to_center = center - self.middle
+        along, wide = dot(to_center, self.axis), radius + self.reach
+        off_axis = np.sqrt(np.clip(dot(to_center, to_center) - along**2, 0, None))
+        may_pass = (along > -wide) & (off_axis < wide + (along + wide) * self.tangent)
+        blocks = np.flatnonzero(may_pass | (self.tangent > WIDE))
+        rays = (blocks[:, None] * BLOCK_RAYS + np.arange(BLOCK_RAYS)).ravel()
+        rays = rays[rays < len(self.origins)]
+        to_center = center - self.origins[rays]
+        along = dot(to_center, self.directions[rays])
+        off_axis = dot(to_center, to_center) - along**2
+        return rays[(off_axis < radius**2) & (along > -radius)]
