@@ -3,7 +3,7 @@
     .venv/bin/python scripts/make_film.py        # demo/harbor.mp4, about 4 minutes on one core
 
 The first shot goes past a tree, from behind which a lighthouse comes forth; then there is a hard cut to a sailboat that
-passes before the houses. What is near moves up to 3 px a frame at 288 px, what is far less than half of one. Light and
+passes before the houses. What is near moves up to 5 px a frame at 288 px, what is far less than half of one. Light and
 exposure are the same throughout, and a pixel's rays are the same in every frame, so nothing changes but by motion.
 """
 
