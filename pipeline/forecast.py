@@ -41,7 +41,8 @@ class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
 
     `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
-    beside which nothing is tried. `trial_s`: what it took to find out.
+    beside which nothing is tried. `trial_s`: what it took to find out; None
+    where nothing was tried.
     """
 
     estimate: Estimate
@@ -50,7 +51,7 @@ class Forecast:
     refusal: str | None
     trouble: str | None
     is_busy: bool
-    trial_s: float
+    trial_s: float | None
 
 
 def forecast(
@@ -61,7 +62,7 @@ def forecast(
     `looked_s`: what it took to look at the sources, which a run will do, too. Work elsewhere is not tried; its pace is
     that of what was painted there before.
     """
-    began, transfer = time.monotonic(), config.transfer
+    began, transfer, is_tried = time.monotonic(), config.transfer, False
     parts, known = parts_of(seen.plan, seen.stock, transfer), known_of(seen.plan, seen.stock, transfer)
     is_here = config.execution.address is None
     is_busy = (read_status(Workspace(config.output)) or {}).get("status") == "running"
@@ -69,7 +70,7 @@ def forecast(
     if is_here and (parts or seen.pictures.left):
         try:
             hands = hands_of(config.execution, len(parts) + seen.pictures.left)
-            if trial and not is_busy:
+            if is_tried := trial and not is_busy:
                 paces = _tried(config, seen, parts, hands, known.warm_share, watch)
         except ClusterError as error:
             refusal = str(error)
@@ -83,7 +84,8 @@ def forecast(
     found = estimate(parts, seen.pictures, paces)
     seconds = None if hands is None else found.seconds(hands.lanes, available_cores())
     whole_s = None if seconds is None else looked_s + seconds
-    return Forecast(found, hands, whole_s, refusal, trouble, is_busy, time.monotonic() - began)
+    trial_s = time.monotonic() - began if is_tried else None
+    return Forecast(found, hands, whole_s, refusal, trouble, is_busy, trial_s)
 
 
 def timed(work: Callable[[], Found]) -> tuple[Found, float]:

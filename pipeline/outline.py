@@ -66,7 +66,7 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
         "refusal": told.refusal,
         "trouble": told.trouble,
         "busy": told.is_busy,
-        "trial_s": round(told.trial_s, 1),
+        "trial_s": _rounded(told.trial_s),
     }  # fmt: skip
 
 
@@ -167,8 +167,10 @@ def _duration(found: dict[str, Any]) -> Iterator[str]:
         yield f"time: by what was painted before, one worker would paint for {spoken(alone)}"
     elif found["address"]:
         yield f"time: not known, since the work is done at {found['address']} and nothing has been painted there yet"
+    elif found["trial_s"] is None:
+        yield "time: not known without a trial"
     else:
-        yield "time: not known, since nothing was tried, or what was could not be read"
+        yield "time: not known, since no frame could be read to try it"
     if chain is not None and chain["workers"] > 1:
         yield _bound(chain)
 
