@@ -41,8 +41,7 @@ class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
 
     `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
-    beside which nothing is tried. `trial_s`: what it took to find out; None
-    where nothing was tried.
+    beside which nothing is tried. `trial_s`: what the trial took; None where nothing was tried.
     """
 
     estimate: Estimate
