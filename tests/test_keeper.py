@@ -47,7 +47,6 @@ WHOLE = {**SETTINGS, "video": {"cuts": [], "segment_frames": None}}
 def farm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Ray, no network, and nothing waits for the disk."""
     monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
-    monkeypatch.setattr("pipeline.outline.try_out", lambda _: None)
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 
