@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. What it prints is in `cli_words`."""
+"""The command line: arguments in, exit code out. Commands that only look are in `cli_asking`, texts in `cli_words`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import __version__
+from pipeline import __version__, cli_asking
 from pipeline.cli_arguments import (
     AsJson,
     At,
@@ -24,7 +24,6 @@ from pipeline.cli_arguments import (
     Painting,
     Samples,
     SampleSize,
-    ShotList,
     Shown,
     StarterPath,
 )
@@ -33,8 +32,6 @@ from pipeline.cli_words import (
     DONE,
     INTERRUPTED,
     SOME_FAILED,
-    UNABLE,
-    UNCHANGED,
     fail,
     open_console,
     print_report,
@@ -97,60 +94,8 @@ def run(
         )
 
 
-@app.command()
-def plan(
-    config: ConfigPath,
-    set_: Overrides = None,
-    as_json: AsJson = False,
-    shots: ShotList = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --shots write over an existing file.")] = False,
-    trial: Annotated[
-        bool, typer.Option("--trial/--no-trial", help="Paint some frames, to know how long it will take.")
-    ] = True,
-    debug: Debug = False,
-) -> None:
-    """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
-    with reporting(as_json, debug):
-        from pipeline.config import load_config
-        from pipeline.forecast import forecast, timed
-        from pipeline.look import look
-        from pipeline.outline import outline, show
-        from pipeline.shotlist_writing import check_free, write_shots
-
-        if shots is not None:
-            check_free(shots, force=force)
-        loaded = load_config(config, [*(set_ or ()), *(("video.shots=null",) if shots else ())])
-        stop_by_ctrl_c()
-        with open_console().status("looking") as status:  # seen on a terminal only
-            seen, looked_s = timed(lambda: look(loaded, shown_by(status)))
-            written = 0 if shots is None else write_shots(shots, seen.plan)
-            told = forecast(loaded, seen, trial=trial, looked_s=looked_s, watch=shown_by(status, "trying "))
-        found = outline(loaded, seen, told)
-        if as_json:
-            say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
-        else:
-            show(found, open_console(stderr=False))
-            if shots is not None:
-                tell(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
-        if found["disk_refusal"] or found["refusal"]:
-            raise typer.Exit(UNABLE)
-        raise typer.Exit(SOME_FAILED if found["failures"] else DONE)
-
-
-@app.command()
-def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say how far the run is that works on this job, from another terminal, or how the last one ended."""
-    with reporting(as_json, debug, interrupted=UNCHANGED):
-        from pipeline.config import load_config
-        from pipeline.status import lines, read_status
-        from pipeline.workspace import Workspace
-
-        found = read_status(Workspace(load_config(config, set_ or ()).output))
-        if as_json:
-            say(json.dumps(found or {"status": "none"}))
-        else:
-            for line in ("no run has worked on this job yet",) if found is None else lines(found):
-                tell(line)
+app.command()(cli_asking.plan)
+app.command()(cli_asking.status)
 
 
 @app.command()
@@ -221,21 +166,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
-@app.command()
-def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say whether every output is complete and true to its source. Touches nothing."""
-    with reporting(as_json, debug, interrupted=UNCHANGED):
-        from pipeline.config import load_config
-        from pipeline.verify import in_total, to_json
-        from pipeline.verify import verify as judge
-
-        verdicts = []
-        for verdict in judge(load_config(config, set_ or ())):
-            verdicts.append(verdict)
-            if not as_json:
-                tell(verdict.line)
-        tell(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
-        raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
+app.command()(cli_asking.verify)
 
 
 @app.command()
@@ -252,23 +183,7 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
         tell(f"wrote {path}; open it in a browser")
 
 
-@app.command()
-def doctor(debug: Debug = False) -> None:
-    """Say what of this machine works, and what to do about what does not."""
-    with reporting(False, debug):
-        from rich.text import Text
-
-        from pipeline.doctor import examine
-        from pipeline.media.items import printable
-
-        console, healthy = open_console(stderr=False), True
-        for finding in examine(Path.cwd()):
-            healthy &= finding.works
-            mark = Text("ok   ", "green") if finding.works else Text("FAIL ", "red")
-            console.print(mark + Text(printable(f"{finding.name:8} {finding.seen}")), soft_wrap=True)
-            if not finding.works:
-                console.print(Text(printable(f"              → {finding.remedy}")), soft_wrap=True)
-        raise typer.Exit(DONE if healthy else UNABLE)
+app.command()(cli_asking.doctor)
 
 
 @app.command()
@@ -281,12 +196,7 @@ def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style:
             tell(line)
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of the YAML, for completion in editors."""
-    from pipeline.config import json_schema
-
-    say(json.dumps(json_schema(), indent=2))
+app.command()(cli_asking.schema)
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pipeline.config import Config, Execution
 from pipeline.errors import ClusterError, PipelineError
 from pipeline.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
-from pipeline.execute.dispatch import first_line
+from pipeline.execute.crew import first_line
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
 from pipeline.hiring import worker_settings
 from pipeline.look import Sight

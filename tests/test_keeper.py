@@ -47,7 +47,6 @@ WHOLE = {**SETTINGS, "video": {"cuts": [], "segment_frames": None}}
 def farm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Ray, no network, and nothing waits for the disk."""
     monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
-    monkeypatch.setattr("pipeline.outline.try_out", lambda _: None)
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 
@@ -437,6 +436,6 @@ def test_what_goes_wrong_while_packing_is_not_kept_quiet(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug in packing")
 
-    monkeypatch.setattr("pipeline.keeper.pack_frames", fail)
+    monkeypatch.setattr("pipeline.clearing.pack_frames", fail)
     with pytest.raises(RuntimeError, match="a bug in packing"):
         run(job(clips[:1], **SETTINGS, disk={"pack": "always"}))

@@ -25,7 +25,6 @@ from tests.plans import outlined
 def farm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Ray, no trial, and nothing waits for the disk."""
     monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
-    monkeypatch.setattr("pipeline.outline.try_out", lambda _: None)
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 

@@ -2,34 +2,35 @@
 
 What counts is the journal, `records.jsonl`; the table is an index of it that is made anew where it is missing or
 damaged. A worker writes its lines into a file of its own before a result gets its name, so what a killed run had
-finished is found there.
+finished is found there. What a line says is read in `journal`, SQL and rows are in `table`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from threading import RLock
 from typing import Self
 
+from pipeline.archive.journal import aside, by_picture, is_known, is_last, pictures_in, record_of
 from pipeline.archive.table import (
-    COLUMNS,
     DAMAGED,
     TABLE,
-    UPSERT,
     VERSION,
     Row,
     beside,
     connect,
+    insert,
     is_unable,
+    is_worth_compacting,
     names_a_file,
+    note_read,
+    read_so_far,
     row_of,
     version_of,
 )
@@ -37,9 +38,6 @@ from pipeline.durable import append_lines, read_journal, rewrite, writing
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.records import PictureRecord, is_of_picture, records_in
 from pipeline.workspace import Workspace
-
-SMALL = 20_000
-"""Photographs up to which a journal is written anew for a single line that is out of date."""
 
 LEASE_S = 86_400.0
 
@@ -81,7 +79,7 @@ class PictureIndex:
             if self._writable and self._is_kept:
                 self._read_journal()  # what films have added
                 self._connection.commit()
-                if self._is_worth_compacting():
+                if is_worth_compacting(self._connection):
                     self._compact()
 
     def get(self, name: str) -> Row | None:
@@ -119,8 +117,8 @@ class PictureIndex:
         with self._asking(), writing(self._space.root):
             self._keep()
             append_lines(self._space.records, [asdict(page) for pages in pictures for page in pages])
-            ids = [self._insert(pages) for pages in pictures]
-            self._note_read(self._space.records.stat().st_size)
+            ids = [insert(self._connection, pages) for pages in pictures]
+            note_read(self._connection, self._space.records.stat())
             self._connection.commit()
         for row_id in ids:
             self.see(row_id)
@@ -196,8 +194,7 @@ class PictureIndex:
 
     def _lacks(self, connection: sqlite3.Connection) -> bool:
         path = self._space.records
-        inode, read, _ = connection.execute("SELECT * FROM journal").fetchone()
-        return path.is_file() and (inode, read) != (path.stat().st_ino, path.stat().st_size)
+        return path.is_file() and read_so_far(connection) != (path.stat().st_ino, path.stat().st_size)
 
     def _keep(self) -> None:
         """From now on the table is a file of the run folder."""
@@ -218,25 +215,24 @@ class PictureIndex:
         if self._writable:
             for path in self._space.pictures.glob("*.partial"):
                 path.unlink(missing_ok=True)
-            self.adopt([_aside(path) for path in journals])
+            self.adopt([aside(path) for path in journals])
         else:
             for pages in (pages for path in journals for pages in self._told_in(path)[0]):
-                self._insert(pages)
+                insert(self._connection, pages)
 
     def _read_journal(self) -> None:
         path = self._space.records
         if not self._lacks(self._connection):
             return
         state = path.stat()
-        inode, read, _ = self._connection.execute("SELECT * FROM journal").fetchone()
+        inode, read = read_so_far(self._connection)
         if inode != state.st_ino or not 0 <= read <= state.st_size:
             read = 0
         with path.open("rb") as file:
             file.seek(read)
-            lines = (line for line in file if is_of_picture(line) and line.endswith(b"\n"))
-            for pages in _by_picture(_parsed(lines)):
-                self._insert(pages)
-        self._note_read(state.st_size)
+            for pages in pictures_in(file):
+                insert(self._connection, pages)
+        note_read(self._connection, state)
 
     def _told_in(self, journal: Path) -> tuple[list[tuple[PictureRecord, ...]], bool]:
         """Pictures that a worker finished and nobody took down: those whose results are there, as their lines say.
@@ -244,8 +240,8 @@ class PictureIndex:
         And whether that goes for all of its lines, but for those that are known.
         """
         found, is_settled = [], True
-        for pages in _by_picture(records_in(read_journal(journal))):
-            if _is_known(self.get(pages[0].source), pages[0]):
+        for pages in by_picture(records_in(read_journal(journal))):
+            if is_known(self.get(pages[0].source), pages[0]):
                 continue
             if confirmed := self._space.shelf.confirmed(self._space.output, pages):
                 found.append(confirmed)
@@ -253,48 +249,18 @@ class PictureIndex:
                 is_settled = False
         return found, is_settled
 
-    def _insert(self, pages: Sequence[PictureRecord]) -> int:
-        page = pages[0]
-        name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
-        values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
-        values["written_ns"] = page.mtime_ns
-        known = "SELECT written_ns, digest FROM pictures WHERE name = ?"
-        before = self._connection.execute(known, (name,)).fetchone()
-        if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
-            self._connection.execute("UPDATE journal SET stale = stale + 1")
-        self._connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (output, name))
-        row = self._connection.execute(UPSERT, [values[name] for name in COLUMNS]).fetchone()
-        return int(row[0])
-
-    def _note_read(self, size: int) -> None:
-        inode = self._space.records.stat().st_ino
-        self._connection.execute("UPDATE journal SET inode = ?, read = ?", (inode, size))
-
-    def _is_worth_compacting(self) -> bool:
-        """Whether lines are out of date: any of a small journal, a good part of a large one."""
-        (stale,) = self._connection.execute("SELECT stale FROM journal").fetchone()
-        (rows,) = self._connection.execute("SELECT count(*) FROM pictures").fetchone()
-        return bool(stale and (rows < SMALL or stale > rows / 4))
-
     def _compact(self) -> None:
         """Write the journal without the lines of photographs that were painted again since."""
         path = self._space.records
         with path.open("rb") as file:
             rewrite(path, (line for line in file if not is_of_picture(line) or self._is_last(line)))
         self._connection.execute("UPDATE journal SET stale = 0")
-        self._note_read(path.stat().st_size)
+        note_read(self._connection, path.stat())
         self._connection.commit()
 
     def _is_last(self, line: bytes) -> bool:
-        for record in _parsed([line]):
-            row = self.get(record.source)
-            written = (
-                record.look,
-                record.digest,
-                record.mtime_ns,
-            )  # painted alike again, only the time differs
-            return row is not None and (row.look, row.digest, row.written_ns) == written
-        return False
+        page = record_of(line)
+        return page is not None and is_last(self.get(page.source), page)
 
     def _select(self, where: str, name: str) -> list[Row]:
         with self._asking():
@@ -323,37 +289,3 @@ def _space_error(space: Workspace, error: Exception) -> SpaceError:
     return SpaceError(
         f"cannot write {space.index}: {error}; make room, change the rights or stop what holds it, then run again"
     )
-
-
-def _is_known(row: Row | None, page: PictureRecord) -> bool:
-    """Whether a line tells nothing new; one that was written before its result had a date is known by its bytes."""
-    if row is None or row.bytes != page.bytes:
-        return False
-    return (
-        row.written_ns == page.mtime_ns
-        if page.mtime_ns
-        else (row.digest, row.look) == (page.digest, page.look)
-    )
-
-
-def _aside(path: Path) -> Path:
-    """A journal under a name of its own, so that nobody writes into it any more while it is read."""
-    if path.name.startswith("left-"):
-        return path
-    return path.rename(path.with_name(f"left-{path.name}"))
-
-
-def _parsed(lines: Iterable[bytes]) -> Iterator[PictureRecord]:
-    for line in lines:
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(line)
-            if isinstance(entry, dict):
-                yield from records_in([entry])
-
-
-def _by_picture(records: Iterable[PictureRecord]) -> Iterator[tuple[PictureRecord, ...]]:
-    """The pages of each picture, which stand together; some that were cut off are none."""
-    for _, group in groupby(records, key=lambda record: (record.source, record.mtime_ns, record.digest)):
-        pages = tuple(group)
-        if len(pages) == pages[0].pages:
-            yield pages

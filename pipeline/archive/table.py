@@ -1,4 +1,4 @@
-"""The table of photographs in SQLite: its columns, how it is opened, and what its errors mean."""
+"""The table of photographs in SQLite: its columns, all that is written into it by itself, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.places import leads_out
+from pipeline.records import PictureRecord
 
 VERSION = 3
 """Counts up where the table is to be made anew."""
+
+SMALL = 20_000
+"""Photographs up to which a journal is written anew for a single line that is out of date."""
 
 MAX_BYTES = 1 << 22
 """Of one value; ours are names, and notes of some sentences."""
@@ -126,6 +130,39 @@ def names_a_file(index: Path) -> bool:
             return file.read() == _JOURNAL_MAGIC
     except FileNotFoundError:
         return False
+
+
+def insert(connection: sqlite3.Connection, pages: Sequence[PictureRecord]) -> int:
+    """Take down a picture by its pages; the row's number. Counts lines of the journal that this one replaces."""
+    page = pages[0]
+    name, output = os.fsencode(page.source), os.fsencode(page.output)  # a name need not be Unicode
+    values = {**asdict(page), "name": name, "output": output, "notes": json.dumps(page.notes)}
+    values["written_ns"] = page.mtime_ns
+    known = "SELECT written_ns, digest FROM pictures WHERE name = ?"
+    before = connection.execute(known, (name,)).fetchone()
+    if before not in (None, (page.mtime_ns, page.digest)):  # the same line may be read again
+        connection.execute("UPDATE journal SET stale = stale + 1")
+    connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (output, name))
+    row = connection.execute(UPSERT, [values[name] for name in COLUMNS]).fetchone()
+    return int(row[0])
+
+
+def read_so_far(connection: sqlite3.Connection) -> tuple[Any, Any]:
+    """Which journal the table was made of, by its inode, and how many bytes of it."""
+    inode, read, _ = connection.execute("SELECT * FROM journal").fetchone()
+    return inode, read
+
+
+def note_read(connection: sqlite3.Connection, journal: os.stat_result) -> None:
+    """Take down that the table has all of the journal."""
+    connection.execute("UPDATE journal SET inode = ?, read = ?", (journal.st_ino, journal.st_size))
+
+
+def is_worth_compacting(connection: sqlite3.Connection) -> bool:
+    """Whether lines of the journal are out of date: any of a small one, a good part of a large one."""
+    (stale,) = connection.execute("SELECT stale FROM journal").fetchone()
+    (rows,) = connection.execute("SELECT count(*) FROM pictures").fetchone()
+    return bool(stale and (rows < SMALL or stale > rows / 4))
 
 
 def row_of(values: Sequence[Any]) -> Row:

@@ -26,6 +26,12 @@ class WorkerRaisedError(Exception):
         self.cause = cause
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, without what Ray and others put below it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 class Hand(Protocol):
     """One worker, as the dispatcher sees it. No method waits, and one call is in flight at a time, but `progress`."""
 

@@ -1,17 +1,17 @@
 """Hands out segments and batches, collects what comes of them, and replaces workers that die, hang or leave.
 
 Knows nothing of Ray, of processes and of files but their paths: who works is a `Crew`. A dead worker is replaced by
-us, never by what runs it: a restarted process would come back with its state silently gone.
+us, never by what runs it: a restarted process would come back with its state silently gone. What is known of a single
+worker is in `slot`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ClusterError, FrameError, PipelineError, SpaceError, StorageError, UnableError
-from pipeline.execute.crew import Call, Crew, Hand, WorkerLostError, WorkerRaisedError
+from pipeline.execute.crew import Crew, WorkerLostError, WorkerRaisedError, first_line
 from pipeline.execute.events import (
     STARTING,
     BatchTodo,
@@ -24,10 +24,10 @@ from pipeline.execute.events import (
     SegmentFinished,
     Todo,
     WorkerLost,
-    WorkerState,
 )
-from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo
+from pipeline.execute.job import Painted, WorkerInfo
 from pipeline.execute.queue import Queue
+from pipeline.execute.slot import Slot
 from pipeline.workspace import FrameRecord, appears, frame_path
 
 SEGMENT_DEATHS = 3
@@ -47,31 +47,8 @@ FASTER = 1.5
 STAY = 4
 """Frames that a segment stays with a worker, since another has to open it anew."""
 
-MEASURED = 5  # iterations that tell a worker's speed; of fewer the time goes into reading and writing
-
 Arrived = Callable[[Path], bool]
 """Whether a file that a worker has written is there, too, where the run is."""
-
-
-@dataclass(eq=False)
-class _Slot:
-    """A place for a worker: who fills it now, and what it was asked last."""
-
-    hand: Hand
-    pending: Call | None  # None while idle
-    since_s: float  # when the worker was asked for
-    heard_s: float  # when it last gave an answer, or was seen to come forward
-    asked: Call | None = None  # for its progress
-    info: WorkerInfo | None = None  # None until it is set up
-    todo: Todo | BatchTodo | None = None
-    deaths: int = 0
-    progress: Progress | None = None
-    opened: SegmentJob | Batch | None = None  # what the worker has open
-    speed: float | None = None  # megapixel-iterations a second, a moving mean
-    frames: int = 0  # that it has finished of what it has open
-    is_placed: bool = False  # its process lives
-    is_let_go: bool = False  # it was asked for what it has in work, and gets nothing more
-    is_near: bool = False  # what it writes is seen here
 
 
 class Dispatcher:
@@ -80,7 +57,7 @@ class Dispatcher:
     def __init__(self, crew: Crew, hang_timeout_s: float | None = None, arrived: Arrived = appears) -> None:
         """`hang_timeout_s`: a worker that neither answers nor comes forward for so long is taken for dead."""
         self._crew, self._hang_timeout_s, self._arrived = crew, hang_timeout_s, arrived
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._queue = Queue(())
         self._given_up = 0  # places whose workers always die
         self._unable = set[str]()  # machines whose workers could not read or write
@@ -114,7 +91,7 @@ class Dispatcher:
             self._check_placement()
             if self._crew.now_s() - self._pulsed_s >= PULSE_S:
                 self._pulsed_s = self._crew.now_s()
-                yield Pulse(tuple(self._state(slot) for slot in self._slots))
+                yield Pulse(tuple(slot.state(self._crew) for slot in self._slots))
                 yield from self._replace_hung()
 
     # --- workers come and go ---
@@ -127,11 +104,11 @@ class Dispatcher:
         self._slots += [self._hire() for _ in range(wanted - len(self._slots))]
         self._grown_s = self._crew.now_s()
 
-    def _hire(self, deaths: int = 0) -> _Slot:
+    def _hire(self, deaths: int = 0) -> Slot:
         hand, now_s = self._crew.hire(), self._crew.now_s()
-        return _Slot(hand, hand.set_up(), now_s, now_s, asked=hand.progress(), deaths=deaths)
+        return Slot(hand, hand.set_up(), now_s, now_s, asked=hand.progress(), deaths=deaths)
 
-    def _replace(self, slot: _Slot, reason: str, *, blames_place: bool = False) -> Iterator[Event]:
+    def _replace(self, slot: Slot, reason: str, *, blames_place: bool = False) -> Iterator[Event]:
         """Bury a dead worker, put what it had first in the queue or aside, and hire another one.
 
         It died of what it was at, if that was anything, unless its place is to blame.
@@ -149,7 +126,7 @@ class Dispatcher:
             self._queue.put_back(todo)
         self._fill(slot, slot.deaths + (blames_place or todo is None), reason)
 
-    def _fill(self, slot: _Slot, deaths: int, reason: str) -> None:
+    def _fill(self, slot: Slot, deaths: int, reason: str) -> None:
         """Hire for the place of a dead worker, unless too many died of the place itself."""
         place = self._slots.index(slot)
         if deaths < SLOT_DEATHS:
@@ -186,55 +163,34 @@ class Dispatcher:
         """Give everybody who waits the next frame or batch; once nothing can be begun, nobody else is asked for."""
         is_there_more = True
         for slot in [slot for slot in self._slots if slot.pending is None]:
-            if self._is_stopping and not self._waits_for_writing(slot):
+            if self._is_stopping and not slot.waits_for_writing():
                 slot.todo = None
             elif slot.pending is None:
                 todo = slot.todo or (self._queue.take(len(self._slots)) if is_there_more else None)
                 if todo is None:
                     is_there_more = False
                 else:
-                    self._assign(slot, todo)
-
-    def _assign(self, slot: _Slot, todo: Todo | BatchTodo) -> None:
-        """Ask a worker for the next missing frame of a segment, or for some of a batch's missing pictures."""
-        if isinstance(todo, Todo):
-            job = None if slot.opened is todo.job else todo.job
-            slot.pending = slot.hand.stylize_frame(todo.missing[0], job)
-        else:
-            batch = None if slot.opened is todo.job else todo.job
-            slot.pending = slot.hand.paint_pictures(tuple(todo.missing), batch)
-        slot.frames = slot.frames if slot.opened is todo.job else 0
-        slot.todo, slot.opened, slot.progress = todo, todo.job, None
-        slot.heard_s = self._crew.now_s()
-
-    def _waits_for_writing(self, slot: _Slot) -> bool:
-        """Ask a worker, before it is let go, for the pictures that it has painted and is still writing."""
-        if not isinstance(slot.todo, BatchTodo) or slot.is_let_go:
-            return False
-        slot.is_let_go = True
-        slot.pending = slot.hand.paint_pictures((), None)
-        return True
+                    slot.assign(todo, self._crew.now_s())
 
     def _patience_s(self) -> float:
         """How long to wait for an answer: a worker without work looks soon again whether there is some."""
         is_idle = any(slot.pending is None for slot in self._slots) and not self._queue.is_over
         return IDLE_S if is_idle else PULSE_S
 
-    def _hand_over(self, slot: _Slot, todo: Todo) -> None:
+    def _hand_over(self, slot: Slot, todo: Todo) -> None:
         """Give the rest of a segment to a worker that is idle, and faster; every frame is whoever's comes by."""
         if self._is_stopping or slot.frames < STAY:
             return
         idle = [s for s in self._slots if s.pending is None and s.todo is None and s.speed is not None]
         fastest = max(idle, key=lambda s: s.speed or 0.0, default=None)
         if fastest is not None and slot.speed and (fastest.speed or 0.0) > FASTER * slot.speed:
-            slot.todo = slot.progress = slot.opened = (
-                None  # should it come back, others have worked on it meanwhile
-            )
-            self._assign(fastest, todo)
+            # Should the segment come back to it, others have worked on it meanwhile.
+            slot.todo = slot.progress = slot.opened = None
+            fastest.assign(todo, self._crew.now_s())
 
     # --- what they answer ---
 
-    def _collect(self, slot: _Slot) -> Iterator[Event]:
+    def _collect(self, slot: Slot) -> Iterator[Event]:
         """Take a worker's answer, be it records, an error, or its death."""
         if slot.pending is None or slot not in self._slots:
             return
@@ -253,14 +209,14 @@ class Dispatcher:
             else:
                 yield from self._finish_frame(slot, answer)
 
-    def _finish_frame(self, slot: _Slot, record: FrameRecord) -> Iterator[Event]:
+    def _finish_frame(self, slot: Slot, record: FrameRecord) -> Iterator[Event]:
         todo = slot.todo
         assert isinstance(todo, Todo)
         todo.missing.popleft()
         todo.deaths = slot.deaths = 0
         slot.frames += 1
         self._check_arrived(frame_path(todo.job.folder, record.frame), record.worker)
-        _measure(slot, record)
+        slot.measure(record)
         yield FrameFinished(record, todo.job)
         if todo.missing:
             self._hand_over(slot, todo)
@@ -269,7 +225,7 @@ class Dispatcher:
         self._queue.finish(todo)
         yield SegmentFinished(todo.job)
 
-    def _finish_pictures(self, slot: _Slot, painted: Painted) -> Iterator[Event]:
+    def _finish_pictures(self, slot: Slot, painted: Painted) -> Iterator[Event]:
         todo = slot.todo
         assert isinstance(todo, BatchTodo)
         todo.deaths = slot.deaths = 0
@@ -293,7 +249,7 @@ class Dispatcher:
                 "all machines, under the same path"
             )
 
-    def _blame(self, slot: _Slot, cause: Exception) -> Iterator[Event]:
+    def _blame(self, slot: Slot, cause: Exception) -> Iterator[Event]:
         """An error that a living worker raised: its segment's, the whole environment's, or of unknown reach.
 
         The unknown may have left the worker unfit, as a broken CUDA context does, so it counts as its death.
@@ -312,7 +268,7 @@ class Dispatcher:
         frame = cause.frame if isinstance(cause, FrameError) else todo.missing[0]
         yield from self._give_up(todo, frame, str(cause))
 
-    def _is_alone_with_it(self, slot: _Slot) -> bool:
+    def _is_alone_with_it(self, slot: Slot) -> bool:
         """Whether, of several machines, this one is the only that cannot read or write: its network, its disk."""
         here = slot.info.machine if slot.info else ""
         self._unable.add(here)
@@ -325,35 +281,3 @@ class Dispatcher:
             return
         yield SegmentFailed(todo.job, frame, message)
         self._queue.drop_source(todo.job.source.name)
-
-    def _state(self, slot: _Slot) -> WorkerState:
-        """What a worker is at, from its latest answer; asks again without waiting."""
-        if slot.asked is not None and self._crew.wait([slot.asked], 0):
-            self._hear(slot, slot.asked)
-            slot.asked = None
-        if slot.asked is None and slot.todo is not None:
-            slot.asked = slot.hand.progress()
-        name, device = (slot.info.name, slot.info.device) if slot.info else ("", "")
-        return WorkerState(name, device, slot.todo is not None, slot.progress)
-
-    def _hear(self, slot: _Slot, call: Call) -> None:
-        try:
-            progress = self._crew.result(call)
-        except (WorkerLostError, WorkerRaisedError):  # the call in flight will tell
-            return
-        if not slot.is_placed or progress != slot.progress:
-            slot.heard_s = self._crew.now_s()
-        slot.progress, slot.is_placed = progress, True
-
-
-def _measure(slot: _Slot, record: FrameRecord) -> None:
-    """Bring what is known of a worker's speed up to date."""
-    if record.seconds > 0 and record.iterations >= MEASURED:
-        speed = record.megapixel_iterations / record.seconds
-        slot.speed = speed if slot.speed is None else 0.8 * slot.speed + 0.2 * speed
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without what Ray and others put below it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -15,6 +15,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def asked_cpus(execution: Execution) -> int:
+    """The CPUs that the config asks for, one for each `auto`."""
+    workers = 1 if execution.workers == "auto" else execution.workers
+    threads = 1 if execution.threads_per_worker == "auto" else execution.threads_per_worker
+    return int(workers * threads)
+
+
 @dataclass(frozen=True)
 class Node:
     """A machine of the cluster, by what Ray may give away on it; `name` is Ray's for it, `host` a person's."""

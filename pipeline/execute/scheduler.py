@@ -1,6 +1,7 @@
 """Ray: connects to a cluster or starts one here, and hires actors as the dispatcher's crew.
 
-The only module that imports Ray. Nothing but small records passes through it.
+The only module that imports Ray. Nothing but small records passes through it. Which machine gets how many workers is
+counted in `roster`; what an actor does is in `fit_worker` and below.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -21,15 +21,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline.config import Execution
 from pipeline.errors import ClusterError
 from pipeline.execute.address import check_reachable
-from pipeline.execute.crew import Call, WorkerLostError, WorkerRaisedError
-from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher, first_line
+from pipeline.execute.crew import Call, WorkerLostError, WorkerRaisedError, first_line
+from pipeline.execute.dispatch import PLACEMENT_TIMEOUT_S, Arrived, Dispatcher
 from pipeline.execute.events import Event
-from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.execute.pool import Node, Place, Pool, available_cores, employed, share_out, size_pool
+from pipeline.execute.fit_worker import FitWorker, Make, make_worker
+from pipeline.execute.job import Batch, Progress, SegmentJob, WorkerSettings
+from pipeline.execute.pool import Node, Place, asked_cpus, available_cores
 from pipeline.execute.preflight import Preflight, UnfitError, Visit
 from pipeline.execute.queue import Queue
-from pipeline.storage.worker import RemoteWorker
-from pipeline.workspace import FrameRecord, appears
+from pipeline.execute.roster import Roster, first_nodes
+from pipeline.workspace import appears
 
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Of a worker's process. OpenMP's threads wait by spinning; where anything else wants the cores, two processes that
@@ -39,21 +40,10 @@ NODE_LABEL = "ray.io/node-id"
 """Ray's own label of every machine, with its name for it."""
 
 OBJECT_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; only records pass
-FIRST_MACHINE_S, FIRST_LOOK_S = 600, 0.5
+QUIET: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
 
 ANSWER_S = 180
 """Of a machine that is asked whether it is fit: a first Python there may take a minute, torch another."""
-
-
-Make = Callable[[WorkerSettings], Any]
-"""Makes a worker, or what stands in for one, in the process that is to be it."""
-
-
-def make_worker(settings: WorkerSettings) -> Any:
-    """The plain class; imported only where it works, since torch alone takes half a gigabyte."""
-    from pipeline.execute.worker import Worker
-
-    return Worker(settings) if settings.elsewhere is None else RemoteWorker(settings, Worker)
 
 
 class Farm:
@@ -126,14 +116,9 @@ class _RayCrew:
     def __init__(
         self, execution: Execution, settings: WorkerSettings, most: int, make: Make, visit: Visit | None
     ) -> None:
-        self._execution, self._settings, self._most, self._make = execution, settings, most, make
-        self._visit = visit
-        self._pool = Pool(0, 0, 0, 0)
-        self._places: tuple[Place, ...] = ()
+        self._settings, self._make, self._visit = settings, make, visit
+        self._roster = Roster(execution, most)
         self._hands: list[_RayHand] = []
-        self._unfit: dict[
-            str, str
-        ] = {}  # by Ray's names, and why; one that is mended joins under another name
 
     def measure(self, stop: Callable[[], bool], say: Callable[[str], object]) -> bool:
         """Size the pool for the machines that are there; `ClusterError` where they are too few or too small.
@@ -141,26 +126,17 @@ class _RayCrew:
         A cluster in a cloud has a head first, which gives nothing away; its first machine is waited for, unless `stop`,
         whether there is one.
         """
-        nodes = _first_nodes(stop, say)
+        nodes = first_nodes(_nodes, stop, say)
         if nodes:
-            self._pool = size_pool(self._execution, nodes, self._most)
-            self._places = share_out(self._execution, nodes, self._pool)
+            self._roster.measure(nodes)
         return bool(nodes)
 
     def machines(self) -> dict[str, Node]:
         """Those that get workers, as `employed`."""
-        return employed(_nodes(), self._places)
+        return self._roster.machines(_nodes())
 
     def places(self) -> int:
-        # A machine that turned out unfit has none any more. So whoever is hired for the one who found that out is one
-        # more than there are places: it waits, and is the first to begin on the next machine that joins.
-        self._places = tuple(place for place in self._places if place.node not in self._unfit)
-        with suppress(ClusterError):  # machines have left: those who were on them wait for others
-            nodes = [node for node in _nodes() if node.name not in self._unfit]
-            size = size_pool(self._execution, nodes, self._most)
-            self._pool = replace(self._pool, workers=size.workers)  # what each of them gets stays
-            self._places = share_out(self._execution, nodes, self._pool)
-        return sum(place.workers for place in self._places)
+        return self._roster.recount(_nodes())
 
     def hire(self) -> _RayHand:
         self.places()
@@ -171,9 +147,7 @@ class _RayCrew:
     def _free_places(self) -> dict[Place, int]:
         """Where workers are wanting, and how many."""
         self._hands = [hand for hand in self._hands if not hand.is_killed]
-        taken = Counter(hand.node for hand in self._hands)
-        free = {place: place.workers - taken[place.node] for place in self._places}
-        return {place: count for place, count in free.items() if count > 0}
+        return self._roster.free(Counter(hand.node for hand in self._hands))
 
     def _hire_at(self, place: Place) -> _RayHand:
         pinned = NodeAffinitySchedulingStrategy(place.node, soft=True)  # soft: it may have left this moment
@@ -183,10 +157,11 @@ class _RayCrew:
 
     def _hire_anywhere(self) -> _RayHand:
         """One that waits for a machine to join, other than those that cannot do this job."""
-        others = {"label_selector": {NODE_LABEL: f"!in({','.join(self._unfit)})"}} if self._unfit else {}
-        options = ACTOR.options(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus, **others)
-        settings = replace(self._settings, threads=self._pool.threads, gpu_share=self._pool.gpu_share)
-        return _RayHand(options.remote(self._make, settings, self._visit, self._pool.gpus))
+        pool, unfit = self._roster.pool, self._roster.unfit
+        others = {"label_selector": {NODE_LABEL: f"!in({','.join(unfit)})"}} if unfit else {}
+        options = ACTOR.options(num_cpus=pool.cpus, num_gpus=pool.gpus, **others)
+        settings = replace(self._settings, threads=pool.threads, gpu_share=pool.gpu_share)
+        return _RayHand(options.remote(self._make, settings, self._visit, pool.gpus))
 
     def wait(self, calls: Sequence[Call], timeout_s: float) -> Sequence[Call]:
         if not calls:
@@ -202,7 +177,7 @@ class _RayCrew:
             return ray.get(call)
         except RayTaskError as error:
             if isinstance(error.cause, UnfitError):  # its machine joined later, and cannot do this job
-                self._unfit[error.cause.node] = str(error.cause)
+                self._roster.unfit[error.cause.node] = str(error.cause)
                 raise WorkerLostError(str(error.cause)) from error
             raise WorkerRaisedError(error.cause if isinstance(error.cause, Exception) else error) from error
         except RayError as error:  # its death, in one of many forms
@@ -213,10 +188,10 @@ class _RayCrew:
 
     def shortage(self) -> str | None:
         is_full = not self._free_places()
-        if self._unfit and is_full and any(not hand.node for hand in self._hands):
-            *_, why = self._unfit.values()
+        if self._roster.unfit and is_full and any(not hand.node for hand in self._hands):
+            *_, why = self._roster.unfit.values()
             return f"no machine that can do this job has a place for another worker; the last to join: {why}"
-        pool, free = self._pool, ray.available_resources()
+        pool, free = self._roster.pool, ray.available_resources()
         if free.get("CPU", 0) >= pool.cpus and free.get("GPU", 0) >= pool.gpus:
             return None
         return (
@@ -248,32 +223,15 @@ class _RayHand:
         ray.kill(self._actor, no_restart=True)
 
 
-class _Actor:
+class _Actor(FitWorker):
     """The plain class as a Ray actor that answers `progress` beside its work, and that Ray never restarts."""
 
     def __init__(self, make: Make, settings: WorkerSettings, visit: Visit | None, gpus: float) -> None:
-        self._worker, self._visit, self._gpus = make(settings), visit, gpus
-
-    def set_up(self) -> WorkerInfo:
-        if self._visit is None:
-            return self._worker.set_up()  # type: ignore[no-any-return]
-        try:
-            self._visit.check()
-            info: WorkerInfo = self._worker.set_up()
-            self._visit.check_device(info.device, self._gpus)
-        except UnfitError as error:
-            raise UnfitError(str(error), _own_node()) from error
-        return info
-
-    def stylize_frame(self, index: int, job: SegmentJob | None) -> FrameRecord:
-        return self._worker.stylize_frame(index, job)  # type: ignore[no-any-return]
-
-    def paint_pictures(self, missing: Sequence[int], batch: Batch | None) -> Painted:
-        return self._worker.paint_pictures(missing, batch)  # type: ignore[no-any-return]
+        super().__init__(make, settings, visit, gpus, _own_node)
 
     @ray.method(concurrency_group="watch")  # type: ignore[untyped-decorator]
     def progress(self) -> Progress | None:
-        return self._worker.progress()  # type: ignore[no-any-return]
+        return super().progress()
 
 
 ACTOR: Any = ray.remote(
@@ -329,24 +287,6 @@ def _nodes() -> list[Node]:
     return [node for node in nodes if node.cpus or node.gpus]
 
 
-def _first_nodes(stop: Callable[[], bool], say: Callable[[str], object]) -> list[Node]:
-    """The machines of the cluster, as soon as there are any; none where that takes until `stop`."""
-    deadline_s, has_said = time.monotonic() + FIRST_MACHINE_S, False
-    while not (nodes := _nodes()) and not stop():
-        if time.monotonic() > deadline_s:
-            raise ClusterError(
-                f"no machine of the cluster gave any CPU or GPU away in {FIRST_MACHINE_S} s; "
-                "see `ray status` there, and add machines: ray start --address=HEAD:6379"
-            )
-        if not has_said:
-            say(
-                f"no machine of the cluster gives any CPU or GPU away yet; waiting up to {FIRST_MACHINE_S} s for one"
-            )
-            has_said = True
-        time.sleep(FIRST_LOOK_S)
-    return nodes
-
-
 def _own_node() -> str:
     """Ray's name for the machine that this runs on."""
     return str(ray.get_runtime_context().get_node_id())
@@ -364,34 +304,32 @@ def start_and_stop() -> str:
 def _connect(execution: Execution) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    common = {"logging_level": "ERROR", "log_to_driver": False}
     if execution.address is None:
-        cpus = max(available_cores(), _asked_cpus(execution))
-        options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        try:
-            ray.init("local", num_cpus=cpus, **options, **common)
-        except (
-            Exception
-        ) as error:  # Ray raises that very class where the machine is too busy to start it in time
-            raise ClusterError(
-                f"Ray does not start on this machine: {first_line(error)}; where it is only busy, run again, nothing "
-                "is lost; else try: stylize doctor"
-            ) from error
-        return
-    check_reachable(execution.address)
+        _start(max(available_cores(), asked_cpus(execution)))
+    else:
+        _join(execution.address)
+
+
+def _start(cpus: int) -> None:
+    options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
-        ray.init(execution.address, **common)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError, RayError) as error:
+        ray.init("local", num_cpus=cpus, **options, **QUIET)
+    except Exception as error:  # Ray raises that very class where the machine is too busy to start it in time
         raise ClusterError(
-            f"execution.address {execution.address}: no Ray cluster answers there ({first_line(error)}); "
-            "start one (ray start --head), or leave the address out to work on this machine"
+            f"Ray does not start on this machine: {first_line(error)}; where it is only busy, run again, nothing "
+            "is lost; else try: stylize doctor"
         ) from error
 
 
-def _asked_cpus(execution: Execution) -> int:
-    workers = 1 if execution.workers == "auto" else execution.workers
-    threads = 1 if execution.threads_per_worker == "auto" else execution.threads_per_worker
-    return int(workers * threads)
+def _join(address: str) -> None:
+    check_reachable(address)
+    try:
+        ray.init(address, **QUIET)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError, RayError) as error:
+        raise ClusterError(
+            f"execution.address {address}: no Ray cluster answers there ({first_line(error)}); "
+            "start one (ray start --head), or leave the address out to work on this machine"
+        ) from error
 
 
 def _free() -> str:

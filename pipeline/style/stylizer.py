@@ -1,34 +1,36 @@
 """Pictures in, paintings out: the whole of Gatys et al. on tensors.
 
-Owns the network and what it has seen of the styles; knows nothing of files, videos or YAML.
+Owns the network, what it has seen of the styles, and the way over sizes and batches. What is minimized at one size is
+said in `builder`, from where in `starts`. Knows nothing of files, videos or YAML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, DivergenceError
+from ..errors import DivergenceError
 from . import color, scales
+from .builder import Builder, layers_of
+from .checks import check_masks, check_pictures
 from .devices import budget_bytes, precision
-from .evaluate import Evaluator, features_of
-from .guidance import FRESH_WEIGHT, Guidance
-from .memory import shrinking, tile_for
+from .evaluate import Evaluator
+from .guidance import Guidance
 from .normalize import normalization_means
-from .objective import Objective, Region, StyleTerm, content_terms, style_terms
 from .optimize import Evaluate, Minimum, State, minimize
 from .settings import Settings
 from .side_by_side import Threads, is_small, one_by_one, side_by_side
-from .styles import Mixture, Style, Styles, mask_at
+from .starts import following, initial
+from .styles import Mixture, Style, Styles
 from .sums import one_thread
 from .vgg import VGG19
-from .weights import IMAGENET_MEAN, Weights
-from .work import NOTHING, Callback, Work
+from .weights import Weights
+from .work import Callback, Work
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Stylizer:
         self.device = torch.device(device)
         self._network = VGG19(
             weights,
-            _layers(settings),
+            layers_of(settings),
             pooling=settings.pooling,
             padding=settings.padding,
             means=normalization_means(weights) if settings.network == "normalized" else None,
@@ -82,18 +84,18 @@ class Stylizer:
         self._styles = Styles(self._network, styles, settings)
         self._content_mask = content_mask
         self._budget = budget_bytes(self.device, memory_share) if memory_gib is None else memory_gib * 2**30
-        self._largest_px: dict[scales.Shape, int] = {}
+        self._builder = Builder(self._network, self._styles, settings, self._budget)
 
     def beside(self, styles: Sequence[Style], settings: Settings) -> Stylizer | None:
         """A stylizer with other styles and settings on the same network; None where they need another network."""
         names = ("pooling", "padding", "network", "precision")
-        if _layers(settings) != _layers(self.settings) or any(
+        if layers_of(settings) != layers_of(self.settings) or any(
             getattr(settings, name) != getattr(self.settings, name) for name in names
         ):
             return None
         other = copy(self)
         other.settings, other._styles = settings, Styles(self._network, styles, settings)
-        other._largest_px = {}
+        other._builder = Builder(other._network, other._styles, settings, self._budget)
         return other
 
     def stylize(
@@ -145,7 +147,7 @@ class Stylizer:
         masks = self._masks(content_masks, len(contents))
         if self.device.type != "cpu":
             return self._paint(contents, starts, Work(masks, callback, mixture=mixture))
-        _check(contents, contents if starts is None else starts)
+        check_pictures(contents, contents if starts is None else starts)
 
         def paint(index: int, watch: Callback | None) -> Stylization | DivergenceError:
             one = slice(index, index + 1)
@@ -162,51 +164,38 @@ class Stylizer:
         """How many of `most` pictures, (height, width), `stylize_batch` paints at the same time."""
         if self.device.type == "cpu" and not is_small(shape):
             return 1
-        return self._fitting(shape, min(most, torch.get_num_threads()) if self.device.type == "cpu" else most)
+        return self._builder.fitting(
+            shape, min(most, torch.get_num_threads()) if self.device.type == "cpu" else most
+        )
 
     def _masks(self, given: Sequence[Tensor | None] | None, count: int) -> list[Tensor | None]:
         """The content masks of `count` pictures."""
         given = [None] * count if given is None else given
-        if len(given) != count:
-            raise ConfigError(
-                f"content_masks must be one for each of {count} pictures, or None, got {len(given)}"
-            )
-        for mask in given:
-            if mask is not None and (
-                mask.ndim != 4 or mask.shape[:2] != (1, 1) or not mask.is_floating_point()
-            ):
-                raise ConfigError(
-                    "a content mask must be (1, 1, height, width), floats in 0–1, "
-                    f"got {mask.dtype} of shape {tuple(mask.shape)}"
-                )
+        check_masks(given, count)
         return [self._content_mask if mask is None else mask for mask in given]
 
     def _shares(self, contents: Tensor) -> bool:
         """Whether each of `contents` has one thread, so that others have the rest."""
         return self.device.type == "cpu" and is_small(scales.shape_of(contents))
 
-    def _fitting(self, shape: scales.Shape, at_once: int) -> int:
-        """How many of at most `at_once` pictures fit at the same time: rather fewer than tiles with their margins."""
-        while at_once > 1 and self._tile(shape, at_once) != self._tile(shape, 1):
-            at_once = -(-at_once // 2)
-        return at_once
-
     def judge(self, content: Tensor) -> Evaluate:
         """The objective of `content`, (1, 3, h, w), as what `stylize` minimizes at the final size without guidance.
 
         Takes pictures, (1, 3, h, w), on the network's device; with `luminance`, gray ones.
         """
-        _check(content, content)
+        check_pictures(content, content)
         content = _on(content, self.device)
         if self.settings.preserve_color == "luminance":
             content = color.luminance(content)
-        tile_px = self._tile(scales.shape_of(content), 1)
-        return self._colored(self._evaluator(content, 1.0, tile_px, Work([self._content_mask], None)))
+        tile_px = self._builder.tile(scales.shape_of(content), 1)
+        return self._builder.colored(
+            self._builder.evaluator(content, 1.0, tile_px, Work([self._content_mask], None))
+        )
 
     def _paint(
         self, contents: Tensor, starts: Tensor | None, work: Work
     ) -> list[Stylization | DivergenceError]:
-        _check(contents, contents if starts is None else starts)
+        check_pictures(contents, contents if starts is None else starts)
         given = _on(contents, self.device)
         is_gray = self.settings.preserve_color == "luminance"
         contents = color.luminance(given) if is_gray else given
@@ -257,41 +246,14 @@ class Stylizer:
         minima: list[Minimum | DivergenceError] = []
         for longest_px, iterations in rounds:
             scaled = scales.resize(contents, scales.shape_at(contents, longest_px))
-            starts, states = self._starts(scaled, minima, work)
+            if minima:
+                starts, states = following(scaled, minima, self.settings, self._styles, work.mixture)
+            else:
+                starts = initial(scaled, self.settings, self._styles, work.mixture)
+                states = [None] * len(scaled)
             minima = []  # and with them what the optimizers kept of the size before
             minima = self._minimize(scaled, starts, iterations, longest_px / rounds[-1][0], work, states)
         return minima
-
-    def _starts(
-        self, contents: Tensor, minima: Sequence[Minimum | DivergenceError], work: Work
-    ) -> tuple[Tensor, list[State | None]]:
-        """What to start from at the size of `contents`, and the optimizers' states, after the size before it."""
-        shape = scales.shape_of(contents)
-        if not minima:
-            return self._initial(contents, work), [None] * len(contents)
-        starts, states = [], list[State | None]()
-        for minimum, content in zip(minima, torch.split(contents, 1), strict=True):
-            if isinstance(minimum, DivergenceError):  # it may yet do at this size
-                starts.append(self._initial(content, work))
-                states.append(None)
-            else:
-                starts.append(scales.resize(minimum.image.clamp(0, 1), shape))
-                states.append(minimum.state.resized(shape))
-        return torch.cat(starts), states
-
-    def _initial(self, contents: Tensor, work: Work) -> Tensor:
-        shape = scales.shape_of(contents)
-        if self.settings.init == "content":
-            return contents
-        if self.settings.init == "style":
-            start = scales.resize(self._styles.heaviest(work.mixture).to(self.device), shape)
-        elif self.settings.init == "mean":
-            start = torch.tensor(IMAGENET_MEAN, device=self.device)[None, :, None, None].expand(1, 3, *shape)
-        else:
-            generator = torch.Generator().manual_seed(self.settings.seed)
-            start = torch.rand((1, 3, *shape), generator=generator).to(self.device)
-        start = color.luminance(start) if self.settings.preserve_color == "luminance" else start
-        return start.expand_as(contents).contiguous()
 
     def _minimize(
         self,
@@ -304,11 +266,11 @@ class Stylizer:
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
         shape = scales.shape_of(contents)
-        at_once = self._fitting(shape, len(contents))
-        planned = self._tile(shape, at_once)
-        evaluator = self._evaluator(contents, factor, planned, work)
+        at_once = self._builder.fitting(shape, len(contents))
+        planned = self._builder.tile(shape, at_once)
+        evaluator = self._builder.evaluator(contents, factor, planned, work)
         minima = minimize(
-            self._colored(evaluator),
+            self._builder.colored(evaluator),
             starts,
             self.settings.method if work.is_cold else self.settings.warm_method,
             iterations=work.evaluations(iterations),
@@ -318,114 +280,10 @@ class Stylizer:
             watch=work,
         )
         if evaluator.tile_px is not None and evaluator.tile_px != planned:  # memory ran out
-            self._largest_px[shape] = evaluator.tile_px
+            self._builder.remember(shape, evaluator.tile_px)
         is_whole = evaluator.tile_px is None or evaluator.tile_px >= max(shape)
         work.tile_px = None if is_whole else evaluator.tile_px
         return minima
-
-    def _evaluator(self, contents: Tensor, factor: float, tile_px: int | None, work: Work) -> Evaluator:
-        """The objective at the size of `contents`, in tiles of `tile_px` or, where memory runs out, of less."""
-        largest_px = max(*contents.shape[-2:], self._styles.longest_px(contents, factor))
-        objective, tile_px = shrinking(
-            lambda tile_px: self._objective(contents, factor, tile_px, work),
-            (largest_px, largest_px),
-            tile_px,
-        )
-        return Evaluator(self._network, objective, tile_px)
-
-    def _colored(self, evaluator: Evaluator) -> Evaluate:
-        return in_gray(evaluator) if self.settings.preserve_color == "luminance" else evaluator
-
-    def _objective(self, contents: Tensor, factor: float, tile_px: int | None, work: Work) -> Objective:
-        settings, mask = self.settings, self._mask(contents, work)
-        layers = _used(settings.content_layers, settings.content_weight)
-        targets = features_of(self._network, contents, layers, tile_px)
-        weight = settings.style_weight if work.mixture is None else work.mixture.style_weight
-        regions = self._styles.regions(contents, factor, tile_px, work.mixture) if weight else []
-        work.asked = self._asked(regions, weight, work.guidance) if work.guidance else NOTHING
-        return Objective(
-            content_terms(targets, settings.content_layers, settings.content_weight, mask),
-            (*self._style_terms(regions, weight), *work.asked.style),
-            settings.tv_weight,
-            work.asked.pixels,
-        )
-
-    def _mask(self, contents: Tensor, work: Work) -> Tensor | None:
-        """Where the content counts, (1 or batch, 1, h, w) at the size of `contents`; None: everywhere."""
-        shape = scales.shape_of(contents)
-        if all(mask is None for mask in work.masks):
-            return None
-        everywhere = torch.ones((1, 1, 1, 1))
-        masks = [everywhere if mask is None else mask for mask in work.masks]
-        return torch.cat([mask_at(mask.to(self.device, torch.float32), shape) for mask in masks])
-
-    def _asked(self, regions: Sequence[Region], weight: float, guidance: Guidance) -> Objective:
-        """What the guidance adds: its anchors and, where something is fresh, each region's part in that once more."""
-        is_gray = (
-            self.settings.preserve_color == "luminance"
-        )  # then the pictures are gray, and so are anchors
-        held = tuple(
-            replace(term, target=color.luminance(term.target)) if is_gray else term
-            for term in guidance.terms(self.device)
-        )
-        if guidance.fresh is None:
-            return Objective((), (), pixels=held)
-        fresh = guidance.fresh.to(self.device, torch.float32)
-        parts = [fresh if region.mask is None else fresh * region.mask for region in regions]
-        again = [Region(part, of.targets) for part, of in zip(parts, regions, strict=True)]
-        return Objective((), self._style_terms(again, weight * FRESH_WEIGHT), pixels=held)
-
-    def _style_terms(self, regions: Sequence[Region], weight: float) -> tuple[StyleTerm, ...]:
-        return style_terms(regions, self.settings.style_layers, weight, self.settings.loss)
-
-    def _tile(self, shape: scales.Shape, batch: int) -> int | None:
-        """The tile to begin with: as set, or what is likely to fit, and none with which memory ran out before."""
-        tile_px = self.settings.tile
-        if tile_px == "auto":
-            tile_px = tile_for(
-                shape,
-                self._budget,
-                layers=self._network.layers,
-                content_layers=_used(self.settings.content_layers, self.settings.content_weight),
-                optimizer=self.settings.optimizer,
-                batch=batch,
-                regions=self._styles.masked,
-            )
-        known = [int(px) for px in (tile_px, self._largest_px.get(shape)) if px is not None]
-        return min(known, default=None)
-
-
-def in_gray(evaluate: Evaluate) -> Evaluate:
-    """`evaluate` for pictures that are to stay gray: a step moves all three channels alike, as the luma does."""
-
-    def evaluated(images: Tensor, which: Sequence[int]) -> tuple[Tensor, Tensor]:
-        losses, gradients = evaluate(images, which)
-        return losses, gradients.mean(1, keepdim=True).expand_as(gradients).contiguous()
-
-    return evaluated
-
-
-def _used(layers: Mapping[str, float], whole: float) -> list[str]:
-    """The layers that count, where the term that they make up has the weight `whole`."""
-    return [layer for layer, weight in layers.items() if weight > 0 and whole > 0]
-
-
-def _layers(settings: Settings) -> list[str]:
-    """The layers whose features any loss looks at."""
-    return [
-        *_used(settings.content_layers, settings.content_weight),
-        *_used(settings.style_layers, settings.style_weight),
-    ]
-
-
-def _check(contents: Tensor, starts: Tensor) -> None:
-    if contents.ndim != 4 or contents.shape[1] != 3 or not contents.is_floating_point():
-        shape = tuple(contents.shape)
-        raise ConfigError(
-            f"pictures must be floats, (batch, 3, h, w) in 0–1, got {contents.dtype} of shape {shape}"
-        )
-    if starts.shape != contents.shape:
-        raise ConfigError(f"starts must have the contents' shape, {contents.shape}, got {starts.shape}")
 
 
 def _on(images: Tensor, device: torch.device) -> Tensor:

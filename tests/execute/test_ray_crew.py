@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,16 +11,14 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from pipeline.config import Execution, Transfer
-from pipeline.execute import scheduler
+from pipeline.execute import roster, scheduler
 from pipeline.execute.crew import WorkerLostError
 from pipeline.execute.events import Pulse
-from pipeline.execute.inspection import Errand
 from pipeline.execute.job import WorkerInfo, WorkerSettings
-from pipeline.execute.meeting import SharedFolder
 from pipeline.execute.pool import Node
-from pipeline.execute.preflight import Preflight, UnfitError
+from pipeline.execute.preflight import UnfitError
 from pipeline.execute.queue import Queue
-from pipeline.execute.scheduler import Farm, _Actor, _RayCrew
+from pipeline.execute.scheduler import Farm, _RayCrew
 from tests.execute.test_dispatch import todo
 
 SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
@@ -60,17 +57,6 @@ def crew_of(most: int = 9) -> _RayCrew:
     crew = _RayCrew(Execution(address="head:6379"), SETTINGS, most, OnCpu, None)
     assert crew.measure(lambda: False, lambda text: None)
     return crew
-
-
-def test_a_worker_is_given_no_work_where_it_lacks_the_gpu_of_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler, "_own_node", lambda: "this")
-    with Preflight(Errand(tmp_path, SharedFolder(tmp_path / "meet", 1))) as flight:
-        assert _Actor(OnCpu, SETTINGS, flight.visit, gpus=0).set_up().device == "cpu"
-        with pytest.raises(UnfitError, match="torch can use none") as unfit:
-            _Actor(OnCpu, SETTINGS, flight.visit, gpus=0.5).set_up()
-    assert unfit.value.node == "this"
 
 
 def test_a_machine_that_turned_out_unfit_gets_nobody_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,18 +105,11 @@ def test_where_no_machine_is_fit_there_is_no_place_and_the_reason_is_said(
     assert "only cannot do this job: no weights" in (crew.shortage() or "")
 
 
-def test_machines_that_have_all_left_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = FakeRay(monkeypatch, "one")
-    crew = crew_of()
-    ray.nodes.clear()
-    assert crew.places() == 1
-
-
 def test_the_wait_for_the_first_machine_is_told_and_ends_when_the_run_is_asked_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     FakeRay(monkeypatch)
-    monkeypatch.setattr(scheduler, "FIRST_LOOK_S", 0)
+    monkeypatch.setattr(roster, "FIRST_LOOK_S", 0)
     monkeypatch.setattr(scheduler, "_connect", lambda _: None)
     asked, said = iter([False, False, False]), list[str]()
     stop = lambda: next(asked, True)  # noqa: E731

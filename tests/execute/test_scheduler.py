@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.config import Execution, Transfer
 from pipeline.errors import ClusterError, FrameError, SpaceError, WeightsError
-from pipeline.execute import dispatch, scheduler
+from pipeline.execute import dispatch, roster, scheduler
 from pipeline.execute.dispatch import SEGMENT_DEATHS
 from pipeline.execute.events import (
     Event,
@@ -213,6 +213,6 @@ def test_the_first_machine_of_a_cluster_is_waited_for_and_not_for_ever(
     monkeypatch.setattr(scheduler, "_nodes", lambda: [] if next(looks, False) else there())
     assert frames(events([todo("a 0", 2)]), "a 0") == [0, 1]
     monkeypatch.setattr(scheduler, "_nodes", list)
-    monkeypatch.setattr(scheduler, "FIRST_MACHINE_S", 0)
+    monkeypatch.setattr(roster, "FIRST_MACHINE_S", 0)
     with pytest.raises(ClusterError, match="no machine of the cluster gave any CPU or GPU away in 0 s"):
         events([todo("a 0", 2)])

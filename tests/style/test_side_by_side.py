@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, DivergenceError
 from pipeline.style import Iterate, Settings, Style, Stylization, Stylizer, Weights, side_by_side
+from pipeline.style.builder import Builder
 from pipeline.style.side_by_side import SMALL_PX, is_small
 from pipeline.style.vgg import VGG19
 from pipeline.style.weights import IMAGENET_MEAN
@@ -206,7 +207,7 @@ def test_where_memory_is_short_fewer_are_painted_at_the_same_time(
     threads = set[int]()
     with_threads(3)
     for count, expected in ((3, 3), (1, 1)):
-        monkeypatch.setattr(Stylizer, "_fitting", lambda self, shape, at_once, most=count: min(most, at_once))
+        monkeypatch.setattr(Builder, "fitting", lambda self, shape, at_once, most=count: min(most, at_once))
         threads.clear()
         found = painter.stylize_batch(
             pictures(40, 40), callback=lambda it: threads.add(threading.get_ident())
@@ -214,13 +215,6 @@ def test_where_memory_is_short_fewer_are_painted_at_the_same_time(
         assert 1 <= len(threads) <= expected
         assert torch.equal(painted(found)[0], alone.image)
     assert threads == {threading.get_ident()}
-
-
-@pytest.mark.parametrize(("gib", "fit"), [(8.0, 4), (1.25, 2), (1.1, 1)])
-def test_as_many_fit_as_need_no_smaller_tiles(narrow: Weights, gib: float, fit: int) -> None:
-    """A picture of 240 × 240 px takes about 150 MB, besides the network's 1 GB."""
-    painter = Stylizer(narrow, [Style(STYLE)], PLUMBING, memory_gib=gib)
-    assert painter._fitting((240, 240), 4) == fit
 
 
 def test_threads_that_start_later_have_the_number_that_was_set(
