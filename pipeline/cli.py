@@ -122,6 +122,7 @@ def preview(
         from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
         from pipeline.sample_sheet import Grid, Wish, make_sheet, parse_times
         from pipeline.samples import FRAMES
+        from pipeline.workspace import Workspace
 
         wish = Wish(
             parse_times(at) if at else None, Grid.parse(grid) if grid else None, frames or FRAMES, size
@@ -130,7 +131,7 @@ def preview(
         previews: list[Preview] = []
         with open_console().status("looking") as status:  # seen on a terminal only
             seen = look(loaded, shown_by(status))
-            if finished or (wish == Wish() and is_begun(seen)):
+            if finished or (wish == Wish() and is_begun(seen, Workspace(loaded.output))):
                 previews = partial_videos(loaded, seen)
             else:
                 only_files("a sheet", loaded.input, loaded.output)

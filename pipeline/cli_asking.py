@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
@@ -73,7 +74,11 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         if as_json:
             say(json.dumps(found or {"status": "none"}))
         else:
-            for line in ("no run has worked on this job yet",) if found is None else lines(found):
+            for line in (
+                ("no run has worked on this job yet",)
+                if found is None
+                else lines(found, get_terminal_size().columns - 1)
+            ):
                 tell(line)
 
 

@@ -8,6 +8,7 @@ are in `config_sections`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
@@ -129,6 +130,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Relative paths are counted from the YAML's folder, those of overrides from the current one.
     """
+    from pipeline.media.sources import kind_by_name  # which knows more than a config needs otherwise
+
+    if (kind := kind_by_name(path.name)) is not None:
+        what = {"video": "a video", "still": "a picture"}.get(kind, "a source")
+        command = shlex.join(["stylize", "init", "job.yaml", "--input", str(path)])
+        raise ConfigError(f"{path} is {what}, not a job; to write a job for it: {command}")
     written = read_yaml(path)
     problems: list[str] = []
     changes = _read_overrides(overrides, problems)

@@ -130,7 +130,9 @@ class Display(Watcher):
         if self._is_live or now - self._said_s < LINE_EVERY_S:
             return
         self._said_s = now
-        self.say(" · ".join(self._meter.snapshot().lines))
+        snapshot = self._meter.snapshot()
+        busy = [worker_line(one, 100) for one in snapshot.workers if one.busy]
+        self.say(" · ".join([*snapshot.lines, *busy[:1]]))
 
     def _panel(self) -> RenderableType:
         now = self._meter.snapshot()

@@ -9,7 +9,7 @@ from math import ceil
 from typing import TypeVar
 
 from pipeline.config import Config, Execution
-from pipeline.errors import ClusterError, PipelineError
+from pipeline.errors import ClusterError, PipelineError, WeightsError
 from pipeline.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
 from pipeline.execute.crew import first_line
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
@@ -17,7 +17,7 @@ from pipeline.hiring import worker_settings
 from pipeline.look import Sight
 from pipeline.plan import SourcePlan
 from pipeline.segments import Segment
-from pipeline.status import read_status
+from pipeline.status import is_running
 from pipeline.workspace import Workspace
 
 Watch = Callable[[str], None]
@@ -59,12 +59,12 @@ def forecast(
     """What is left of a job, and how long it takes; with `trial` some frames are painted to know.
 
     `looked_s`: what it took to look at the sources, which a run will do, too. Work elsewhere is not tried; its pace is
-    that of what was painted there before.
+    that of what was painted there before. Raises `WeightsError`.
     """
     began, transfer, is_tried = time.monotonic(), config.transfer, False
     parts, known = parts_of(seen.plan, seen.stock, transfer), known_of(seen.plan, seen.stock, transfer)
     is_here = config.execution.address is None
-    is_busy = (read_status(Workspace(config.output)) or {}).get("status") == "running"
+    is_busy = is_running(Workspace(config.output))
     paces, hands, refusal, trouble = Paces(None if is_here else known.pace), None, None, None
     if is_here and (parts or seen.pictures.left):
         try:
@@ -73,6 +73,8 @@ def forecast(
                 paces = _tried(config, seen, parts, hands, known.warm_share, watch)
         except ClusterError as error:
             refusal = str(error)
+        except WeightsError:
+            raise  # without them there is no run
         except (
             PipelineError,
             OSError,

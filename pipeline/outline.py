@@ -155,7 +155,7 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
 def _duration(found: dict[str, Any]) -> Iterator[str]:
     seconds, alone, chain = found["seconds"], found["seconds_one_worker"], found["longest_chain"]
     if found["busy"]:
-        yield "time: not tried beside the run that is at work; how far that is: stylize status"
+        yield "time: not tried beside the run that is at work; how far that is: stylize status CONFIG"
     elif seconds is not None:
         workers = _plural(found["workers"], "worker")
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"

@@ -31,6 +31,7 @@ from pipeline.places import place_of
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock, folder_of
 from pipeline.segments import Segment
+from pipeline.status import is_running
 from pipeline.workspace import Workspace
 
 DIMMED = 0.4
@@ -95,9 +96,9 @@ def painted_in(source: SourcePlan, stock: Stock) -> dict[int, Segment]:
     }
 
 
-def is_begun(seen: Sight) -> bool:
-    """Whether anything of a job is finished."""
-    return seen.reused > 0
+def is_begun(seen: Sight, space: Workspace) -> bool:
+    """Whether anything of a job is finished, or a run is at work on it, which needs the machine."""
+    return seen.reused > 0 or is_running(space)
 
 
 def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
@@ -112,7 +113,7 @@ def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
         total = seen.pictures.done + seen.pictures.left
         yield f"{seen.pictures.done} of {total} pictures painted"
     if not seen.pictures.done and not any(one.painted for one in previews):
-        yield "nothing is finished yet; start the job with: stylize run, and look again once it has painted frames"
+        yield "nothing is finished yet; start the job (stylize run CONFIG), and look again once it has painted frames"
 
 
 def to_json(seen: Sight, previews: Sequence[Preview]) -> dict[str, Any]:

@@ -89,10 +89,18 @@ class Snapshot:
     @property
     def lines(self) -> list[str]:
         """How far it is, for a person, in lines of less than 60 characters."""
-        share = f" · {self.done / self.total:.0%}" if self.total and self.is_counted else ""
         left = "—" if self.eta_s is None else str(timedelta(seconds=round(self.eta_s)))
-        found = [f"{self.done}/{self.total}{'' if self.is_counted else '+'} frames{share} · ETA {left}"]
         rate = [] if self.per_minute is None else [f"{self.per_minute:.3g} a minute"]
+        return self._lines(f" · ETA {left}", rate)
+
+    @property
+    def lines_at_the_end(self) -> list[str]:
+        """The same of a run that works no more: neither how long it takes nor how fast it is."""
+        return self._lines("", [])
+
+    def _lines(self, left: str, rate: list[str]) -> list[str]:
+        share = f" · {self.done / self.total:.0%}" if self.total and self.is_counted else ""
+        found = [f"{self.done}/{self.total}{'' if self.is_counted else '+'} frames{share}{left}"]
         if self.last is not None:
             fall = f"loss {self.last.first_loss:.3g} → {self.last.loss:.3g}"
             rate.append(f"{fall} in {_plural(self.last.iterations, 'iteration')}")

@@ -60,7 +60,7 @@ def run(
         finally:
             watcher.ended("interrupted" if status == "error" and stop() else status)
     if stop():  # whoever asked for that is not kept waiting
-        watcher.warned("the report was left out; to make it: stylize report")
+        watcher.warned("the report was left out; to make it: stylize report CONFIG")
     else:
         _report(config, watcher, command)
     return summary
@@ -101,7 +101,7 @@ def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
         if not is_current(Workspace(config.output)):
             write_report(config, command)
     except Exception as error:  # the results are there, whatever becomes of their page
-        watcher.warned(f"the report could not be written ({error}); to try again: stylize report")
+        watcher.warned(f"the report could not be written ({error}); to try again: stylize report CONFIG")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FRAMES = 3
 CANDIDATES = 12  # frames of a source that are looked at, to choose from
 MOST_PICTURES = 2000  # photographs that are listed, to choose from
+TRIES = 8  # photographs in a row that are tried where one cannot be read
 THUMB = 8  # px; a frame is known by its colors at so many places
 
 
@@ -120,17 +121,23 @@ def farthest(points: Sequence[npt.NDArray[np.float64]], count: int) -> list[int]
 
 
 def _pictures(config: Config, count: int) -> list[Sample]:
-    """Photographs from all over the first ones of an archive, without those that cannot be read."""
+    """Photographs from all over the first ones of an archive; in the place of one that cannot be read the next."""
     listed = list_inputs(config.input, folders=config.folders, exclude=config.output)
     entries = [item for item in islice(listed, MOST_PICTURES) if isinstance(item, Entry)]
     order = [(2 * n + 1) * len(entries) // (2 * count) for n in range(count)] if entries else []
-    found = (_photograph(entries[place]) for place in dict.fromkeys(order))
-    return [sample for sample in found if sample is not None]
+    found: dict[int, Sample] = {}
+    for place in order:
+        for at in (place, *range(place + 1, min(place + TRIES, len(entries)))):
+            if at not in found and (sample := _photograph(entries[at])) is not None:
+                found[at] = sample
+                break
+    return list(found.values())
 
 
 def _photograph(entry: Entry) -> Sample | None:
     source = Source("still", entry.path, entry.name, (entry.path,))
     try:
-        return Sample(source, probe(source, rate=Fraction(1)), 0, entry.name)
+        sample = Sample(source, probe(source, rate=Fraction(1)), 0, entry.name)
     except MediaError:
         return None
+    return sample if list(frame_of(source, sample.probe, 0)) else None

@@ -159,6 +159,11 @@ def read_status(space: Workspace) -> dict[str, Any] | None:
     return found
 
 
+def is_running(space: Workspace) -> bool:
+    """Whether a run is at work here."""
+    return (read_status(space) or {}).get("status") == "running"
+
+
 def _lives(found: dict[str, Any]) -> bool:
     """Whether the process that wrote this still works."""
     if found.get("host") != os.uname().nodename:
@@ -189,8 +194,8 @@ TOLD = {
 }
 
 
-def lines(found: dict[str, Any]) -> Iterator[str]:
-    """A status for a person."""
+def lines(found: dict[str, Any], columns: int = 58) -> Iterator[str]:
+    """A status for a person, with workers in so many columns."""
     since = time.strftime("%F %T", time.localtime(_number(found.get("began"))))
     ago = max(0, round(time.time() - _number(found.get("updated"))))
     if found["status"] == "running":
@@ -201,9 +206,11 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"{ended} (begun {since}, last seen {ago} s ago)"
     with suppress(ValueError):  # of another version of us: the first line is enough
         now = Snapshot.from_json(found)
-        yield from now.lines
         if found["status"] == "running":
-            yield from (worker_line(worker) for worker in now.workers)
+            yield from now.lines
+            yield from (worker_line(worker, columns) for worker in now.workers)
+        else:
+            yield from now.lines_at_the_end
         yield from (one_line(lost_line(loss)) for loss in now.losses)
         for failure in now.failures:
             yield one_line(f"failed: {failure.source}: {failure.error}")

@@ -160,7 +160,7 @@ def _shares(
     for number, place in enumerate(places):
         if number and time.monotonic() - began > within_s:
             return
-        watch(f"how soon frames settle, {number + 1} of {len(places)}")
+        watch("how soon frames settle")
         records = worker.paint(place, longest_px, next(rooms))
         if len(records) > 1:
             transfer = place.transfer or settings.transfer
@@ -172,7 +172,8 @@ def evaluations(records: Sequence[FrameRecord], larger: float, most: int) -> flo
     """How many evaluations a warm frame takes on the mean, by a cold frame and some warm ones after it.
 
     `larger`: how many times as large the job's frames are. `most`: the iterations that one may take. A frame is left as
-    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted.
+    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted. What the
+    first warm frame takes tells little of the others: it also goes on where the short cold one stopped.
     """
     steps, painted, added, is_always_painted = [0.0], list[float](), 0.0, False
     for before, now in pairwise(records):
@@ -181,7 +182,9 @@ def evaluations(records: Sequence[FrameRecord], larger: float, most: int) -> flo
         steps += [over - added] if isfinite(over) else []
         added = over if now.iterations == 1 else 0.0
         if now.iterations > 1:
-            painted.append(now.iterations * larger**GROWTH)
+            painted += (
+                [now.iterations * larger**GROWTH] if before.start == "warm" or len(records) == 2 else []
+            )
             is_always_painted |= over <= ENOUGH - 1  # as where a style changes over time
     step = mean(steps[1:] or steps) * larger**STEP_GROWTH
     left = 0.0 if step >= ENOUGH - 1 or is_always_painted else (ENOUGH - 1) // max(step, 1e-6)

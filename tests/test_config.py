@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 import subprocess
 import sys
 import time
@@ -799,3 +800,14 @@ def test_a_damaged_avif_is_no_style(folder: Path) -> None:
 @pytest.mark.parametrize("text", ['"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML {'9' * 5000}.1\n---\na"])
 def test_what_pyyaml_cannot_convert_is_told(folder: Path, text: str) -> None:
     assert "an escape that names no character" in complaint(text)
+
+
+@pytest.mark.parametrize(("name", "what"), [("clip.mp4", "a video"), ("my cat.JPG", "a picture")])
+def test_a_source_in_the_place_of_the_job_is_told_how_to_get_one(
+    name: str, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"\x00\xb4")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / name)
+    command = shlex.join(["stylize", "init", "job.yaml", "--input", str(tmp_path / name)])
+    assert str(caught.value) == f"{tmp_path / name} is {what}, not a job; to write a job for it: {command}"

@@ -239,7 +239,7 @@ def test_where_nothing_is_finished_the_command_says_what_to_do(
     result = CliRunner().invoke(app, ["preview", str(path), "--finished"])
     assert result.exit_code == 0
     assert "clip.mp4: 0 of 12 frames painted\n" in result.stdout
-    assert "nothing is finished yet; start the job with: stylize run" in result.stdout
+    assert "nothing is finished yet; start the job (stylize run CONFIG)" in result.stdout
     assert tree(tmp_path) == before
 
 

@@ -121,24 +121,25 @@ def test_a_job_that_has_begun_is_shown_by_its_videos_unless_a_sheet_is_asked_for
     path: Path, painted: Painted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.preview.look", look)
-    monkeypatch.setattr("pipeline.preview.is_begun", lambda seen: True)
+    monkeypatch.setattr("pipeline.preview.is_begun", lambda seen, space: True)
     code, told = preview(path)
     assert (code, painted, "0 of 24 frames painted" in told) == (0, [], True)
     found = json.loads(preview(path, "--frames", "1", "--json")[1])
     assert (len(painted), found["sheet"][-11:]) == (1, "samples.png")
 
 
-def test_photographs_are_taken_from_all_over_and_broken_ones_left_out(
+def test_photographs_are_taken_from_all_over_and_the_next_where_one_is_broken(
     write_job: WriteJob, tmp_path: Path, painted: Painted
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for index in range(9):
         iio.imwrite(folder / f"p{index}.png", np.full((20, 30 + index, 3), index * 20, np.uint8))
-    (folder / "p4.png").write_bytes(b"broken")
+    cut_off = (folder / "p4.png").read_bytes()[:-40]  # its header can be read
+    (folder / "p4.png").write_bytes(cut_off)
     code, _ = preview(write_job(folder, folders="archive"), "--frames", "3")
-    assert code == 3
-    assert [sample.label for _, sample in painted] == ["p1.png", "p7.png"]
+    assert code == 0
+    assert [sample.label for _, sample in painted] == ["p1.png", "p5.png", "p7.png"]
 
 
 def test_samples_are_small_and_quick_and_style_sizes_shrink_with_them(path: Path) -> None:

@@ -69,10 +69,10 @@ def _sources_told(space: Workspace) -> tuple[Source, ...]:
     if sources is None and space.plan.exists() and "sources" not in space.read(space.plan):
         raise ResumeError(
             f"{space.plan} does not say which films were painted, since it is damaged or of an earlier version; "
-            "run again, which paints nothing twice: stylize run"
+            "run again, which paints nothing twice: stylize run CONFIG"
         )
     if sources is None and not has_pictures(space):
-        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run")
+        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run CONFIG")
     return sources or ()
 
 

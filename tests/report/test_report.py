@@ -214,7 +214,7 @@ def test_a_run_whose_report_fails_is_done_and_warns(
 
     monkeypatch.setattr("pipeline.run.write_report", fail)
     assert run(job(clip, video=VIDEO), Listener()).status == "done"
-    assert warnings == ["the report could not be written (a bug); to try again: stylize report"]
+    assert warnings == ["the report could not be written (a bug); to try again: stylize report CONFIG"]
 
 
 def test_a_run_that_is_stopped_keeps_nobody_waiting_for_its_report(job: Job, clip: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_run_that_is_stopped_keeps_nobody_waiting_for_its_report(job: Job, cli
     one = Impatient()
     config = job(clip, video=VIDEO)
     run(config, one, lambda: one.is_stopped)
-    assert one.warnings == ["the report was left out; to make it: stylize report"]
+    assert one.warnings == ["the report was left out; to make it: stylize report CONFIG"]
     assert not Workspace(config.output).report.exists()
 
 
