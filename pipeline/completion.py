@@ -107,10 +107,11 @@ def _names(folder: str) -> list[str]:
     found = []
     with suppress(OSError, RuntimeError), os.scandir(Path(folder or ".").expanduser()) as entries:
         for entry in islice(entries, _MOST_NAMES):
-            if entry.is_dir():
-                found.append(f"{entry.name}/")
-            elif entry.name.lower().endswith((".yaml", ".yml")):
-                found.append(entry.name)
+            with suppress(OSError):  # a link in a circle
+                if entry.is_dir():
+                    found.append(f"{entry.name}/")
+                elif entry.name.lower().endswith((".yaml", ".yml")):
+                    found.append(entry.name)
     return sorted(found)
 
 

@@ -107,6 +107,12 @@ def test_bash_and_fish_are_offered_every_name_that_is_one_line_of_text(home: Pat
     assert in_bash(home, "stylize", "run", "")[: len(ODD)] == list(escaped)
 
 
+def test_a_link_in_a_circle_hides_nothing_but_itself(home: Path) -> None:
+    for number in range(20):  # so that one of them is read before the rest, in whatever order that is
+        (home / f"{number}.yaml").symlink_to(f"{number}.yaml")
+    assert words(complete_config("")) == ["job.yaml", "jobs/", "my job.yaml", "other.YML"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_is_offered_the_words_of_a_setting(shell: str, home: Path) -> None:
     line = "stylize run job.yaml --set transfer.optimizer=a"
