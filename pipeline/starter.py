@@ -20,7 +20,16 @@ from pipeline.config import starter_yaml
 from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of
 from pipeline.errors import ConfigError
 from pipeline.storage.places import is_url
-from pipeline.surroundings import FEW, find_style, find_subject, has_gpu, look_around, unused, without
+from pipeline.surroundings import (
+    FEW,
+    find_style,
+    find_subject,
+    has_gpu,
+    is_text,
+    look_around,
+    unused,
+    without,
+)
 from pipeline.yaml_lines import parse_yaml
 
 SMALL_PX = 256  # a quarter of the default's work
@@ -62,7 +71,7 @@ def start(path: Path, inputs: Sequence[str], style: Path | None) -> list[str]:
 
 def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     """What to fill in for a job in `folder`."""
-    inputs_there = [_from(folder, text) for text in inputs]
+    inputs_there = [_from(folder, text, "--input") for text in inputs]
     style_there = None if style is None else _from_style(folder, style)
     around = without(look_around(folder), [*inputs_there, *([style_there] if style_there else ())])
     subject = None if inputs else find_subject(around)
@@ -92,10 +101,19 @@ def _from_style(folder: Path, style: Path) -> str:
     """A picture that counts from the current folder, as one that counts from `folder`."""
     if trouble := image_trouble(style):
         raise ConfigError(f"--style must be an image; {style} {trouble}")
-    return _from(folder, str(style))
+    return _from(folder, str(style), "--style")
 
 
-def _from(folder: Path, text: str) -> str:
+def _from(folder: Path, text: str, option: str) -> str:
+    """What an option names, counted from `folder`, as a text that a YAML file can hold."""
+    if not is_text(there := _counted_from(folder, text)):
+        raise ConfigError(
+            f"{option} {there} is not UTF-8, so no YAML file can name it; rename the file or the folder that is not"
+        )
+    return there
+
+
+def _counted_from(folder: Path, text: str) -> str:
     """A path or pattern that counts from the current folder, as one that counts from `folder`."""
     here = Path.cwd()
     if is_url(text):

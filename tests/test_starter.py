@@ -175,6 +175,19 @@ def test_what_is_named_and_not_there_is_said_and_nothing_is_written(
     assert {path.name for path in home.iterdir()} == {"a.mp4"}
 
 
+@pytest.mark.parametrize("option", ["--input", "--style"])
+def test_a_name_that_no_yaml_can_hold_is_refused(option: str, home: Path) -> None:
+    (home / "a\udcff").mkdir()
+    Image.new("RGB", (8, 6)).save(home / "a\udcff/b.png")
+    result = CliRunner().invoke(app, ["init", option, "a\udcff/b.png"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"stylize: {option} a\\udcff/b.png is not UTF-8, so no YAML file can name it; rename the file or the folder "
+        "that is not\n",
+    )
+    assert not (home / "job.yaml").exists()
+
+
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_is_what_is_painted(name: str, home: Path) -> None:
     files, _, what, _ = FOUND[name]
