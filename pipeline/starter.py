@@ -82,13 +82,21 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     if not names:
         told = f"input: neither videos nor pictures in {folder.absolute()}"
     painting = style_there or find_style(folder, around, subject)
-    ours = f"paintings/{unused(folder / 'paintings', 'swirl', '.png')}"
+    ours = _place_of_ours(folder)
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
     output = f"{unused(folder, 'out')}/"
     small = None if has_gpu() else SMALL_PX
     sized = f"size: {SMALL_PX} px, since there is no GPU here" if small else "size: 512 px, the default"
     lines = (told, f"style: {about}", f"output: {output}", sized)
     return Choices(names, painting or ours, output, small, painting is None, lines)
+
+
+def _place_of_ours(folder: Path) -> str:
+    """Where our own painting goes: into a folder of this folder's own, not where a link leads."""
+    place = "paintings"
+    if (folder / place).is_symlink():
+        place = unused(folder, place)
+    return f"{place}/{unused(folder / place, 'swirl', '.png')}"
 
 
 def _few(names: Sequence[str]) -> str:

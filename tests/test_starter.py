@@ -101,6 +101,14 @@ def test_our_painting_is_written_over_nothing(home: Path) -> None:
     assert load_config(Path("job.yaml")).style[0].image == home / "paintings/swirl-2.png"
 
 
+def test_our_painting_is_not_written_where_a_link_leads(home: Path) -> None:
+    lay(home, "job/a.mp4", "elsewhere/")
+    (home / "job/paintings").symlink_to(home / "elsewhere")
+    start(Path("job/job.yaml"), [], None)
+    assert list((home / "elsewhere").iterdir()) == []
+    assert load_config(Path("job/job.yaml")).style[0].image == home / "job/paintings-2/swirl.png"
+
+
 def test_without_our_painting_there_is_no_job(home: Path) -> None:
     lay(home, "a.mp4", "paintings")
     words = "swirl.png cannot be written: .*; name a painting of yours: stylize init job.yaml --style PICTURE"
