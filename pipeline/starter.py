@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from glob import has_magic
 from importlib.resources import files
 from os.path import lexists, realpath, relpath
@@ -17,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.config import starter_yaml
-from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of
+from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of, root_of
 from pipeline.errors import ConfigError
 from pipeline.storage.places import is_url
 from pipeline.surroundings import (
@@ -82,7 +83,7 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     if not names:
         told = f"input: neither videos nor pictures in {folder.absolute()}"
     painting = style_there or find_style(folder, around, subject)
-    ours = _place_of_ours(folder)
+    ours = _place_of_ours(folder, inputs_there)
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
     output = f"{unused(folder, 'out')}/"
     small = None if has_gpu() else SMALL_PX
@@ -91,12 +92,24 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     return Choices(names, painting or ours, output, small, painting is None, lines)
 
 
-def _place_of_ours(folder: Path) -> str:
-    """Where our own painting goes: into a folder of this folder's own, not where a link leads."""
-    place = "paintings"
+def _place_of_ours(folder: Path, inputs: Sequence[str]) -> str:
+    """Where our own painting goes: hidden where an input would lead to it, and never to where a link leads."""
+    painting = Path(realpath(folder)) / "paintings/swirl.png"
+    is_reached = any(_leads_to(painting, absolute_pattern(folder.absolute(), text)) for text in inputs)
+    place = ".paintings" if is_reached else "paintings"
     if (folder / place).is_symlink():
         place = unused(folder, place)
     return f"{place}/{unused(folder / place, 'swirl', '.png')}"
+
+
+def _leads_to(path: Path, text: str) -> bool:
+    """Whether an absolute input may find a file, a real path, that is not there yet; of a pattern the end decides."""
+    root, kind = Path(realpath(root_of(text))), kind_of(Path(text))
+    if kind == "file" or not path.is_relative_to(root):
+        return False
+    return kind == "folder" or any(
+        fnmatchcase(part, Path(text).name) for part in path.relative_to(root).parts
+    )
 
 
 def _few(names: Sequence[str]) -> str:

@@ -109,6 +109,30 @@ def test_our_painting_is_not_written_where_a_link_leads(home: Path) -> None:
     assert load_config(Path("job/job.yaml")).style[0].image == home / "job/paintings-2/swirl.png"
 
 
+@pytest.mark.parametrize(
+    ("named", "place"),
+    [
+        (".", ".paintings"), ("..", ".paintings"), ("*.png", ".paintings"), ("**/*.png", ".paintings"),
+        ("p*", ".paintings"), ("../job*", ".paintings"), ("*/*.png", ".paintings"),
+        ("p.png", "paintings"), ("more", "paintings"), ("*.jpg", "paintings"), ("more/*", "paintings"),
+    ],
+)  # fmt: skip
+def test_our_painting_is_nothing_that_the_job_paints(
+    named: str, place: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(
+        home,
+        *(f"job{below}/{name}" for below in ("", "/more") for name in ("p.png", "q.png", "r.jpg", "s.jpg")),
+    )
+    monkeypatch.chdir(home / "job")
+    start(Path("job.yaml"), [named], None)
+    config = load_config(Path("job.yaml"))
+    assert config.style[0].image == home / "job" / place / "swirl.png"
+    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
+    assert listing.sources
+    assert [source.name for source in listing.sources if "swirl" in source.name] == []
+
+
 def test_without_our_painting_there_is_no_job(home: Path) -> None:
     lay(home, "a.mp4", "paintings")
     words = "swirl.png cannot be written: .*; name a painting of yours: stylize init job.yaml --style PICTURE"
