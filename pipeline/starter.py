@@ -87,7 +87,7 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
     output = f"{unused(folder, 'out')}/"
     small = None if has_gpu() else SMALL_PX
-    sized = f"size: {SMALL_PX} px, since there is no GPU here" if small else "size: 512 px, the default"
+    sized = f"size: {SMALL_PX} px, since no NVIDIA GPU was found" if small else "size: 512 px, the default"
     lines = (told, f"style: {about}", f"output: {output}", sized)
     return Choices(names, painting or ours, output, small, painting is None, lines)
 
@@ -167,7 +167,7 @@ def fill(choices: Choices) -> str:
         text = _set(text, "input", [quote(one) for one in choices.input])
     text = _set(_set(text, "output", [quote(choices.output)]), "style", [quote(choices.style)])
     if choices.size_px:
-        why = "the default, 512, takes 4 times as long, which is much without a GPU"
+        why = "the default, 512, takes 4 times as long, which is much on a CPU"
         text = _set(text, "  size", [str(choices.size_px)], f"\n{'':{_COLUMN}}# {why}")
     return text
 

@@ -195,7 +195,10 @@ def unused(folder: Path, name: str, suffix: str = "") -> str:
 
 
 def has_gpu() -> bool:
-    """Whether torch will find a CUDA GPU: asks the driver itself, since to import torch takes seconds."""
+    """Whether torch will find an NVIDIA GPU: asks the driver itself, since to import torch takes seconds.
+
+    Others are not looked for: on one of Apple's nothing is painted.
+    """
     try:
         if version("torch").endswith("+cpu"):
             return False

@@ -39,7 +39,7 @@ def test_what_is_written_beside_a_video_runs_as_it_stands(home: Path) -> None:
         "input: my clip.mp4 (1 video)",
         "style: paintings/swirl.png, a painting of ours, since none of yours was found",
         "output: out/",
-        "size: 256 px, since there is no GPU here",
+        "size: 256 px, since no NVIDIA GPU was found",
         "wrote a job.yaml; next: stylize plan 'a job.yaml'",
     ]
     command = shlex.split(result.stdout.rpartition("next: ")[2])
