@@ -13,9 +13,10 @@ from pipeline.report import charts, lanes
 from pipeline.report.charts import Axes, Scale, chart
 from pipeline.report.commands import command_for
 from pipeline.report.figures import FrameFigures, read_figures
-from pipeline.report.films import charts_of, sample
+from pipeline.report.films import _are_beside, charts_of, sample
 from pipeline.report.history import Failed, Run, Stint, joined, read_runs
 from pipeline.report.lanes import timeline
+from pipeline.storage.places import place_of
 from pipeline.workspace import Workspace
 from tests.plans import inspected, planned, record
 from tests.report.jobs import figured, write_records
@@ -250,6 +251,13 @@ def test_of_several_deaths_in_a_row_the_last_attempt_counts_and_one_at_nothing_n
         "four: a, 2 frames in 10.0 s, after two died: attempt 3 of 3"
     ]
     assert [cross.title for cross in found.crosses][2] == "three died: out of memory"
+
+
+def test_films_are_beside_each_other_in_one_bucket_only() -> None:
+    """A page in one bucket cannot name a file of another by a relative address."""
+    film, same, other = (place_of(f"s3://{name}") for name in ("a/in/x.mp4", "a/out/x.mp4", "b/out/x.mp4"))
+    assert _are_beside(film, same)
+    assert not _are_beside(film, other)
 
 
 def test_what_is_set_aside_is_said_at_the_cross(tmp_path: Path) -> None:
