@@ -253,6 +253,16 @@ def test_of_several_deaths_in_a_row_the_last_attempt_counts_and_one_at_nothing_n
     assert [cross.title for cross in found.crosses][2] == "three died: out of memory"
 
 
+def test_among_photographs_the_first_bar_to_begin_after_a_death_is_a_retry(tmp_path: Path) -> None:
+    """Which of them went on with the photograph nobody wrote down, so no attempt is told."""
+    times = {"one": (100, 120), "two": (100, 140), "three": (130, 150), "four": (131, 150)}
+    worked = [{**work(name, *when, segment=""), "source": ""} for name, when in times.items()]
+    found = drawn(tmp_path, *worked, lost(120, "one", segment="a.jpg", frame=None, attempt=2, attempts=3))
+    assert [bar.title for bar in found.bars if bar.kind == "retry"] == [
+        "three: photographs, 2 photographs in 20.0 s, after one died"
+    ]
+
+
 def test_films_are_beside_each_other_in_one_bucket_only() -> None:
     """A page in one bucket cannot name a file of another by a relative address."""
     film, same, other = (place_of(f"s3://{name}") for name in ("a/in/x.mp4", "a/out/x.mp4", "b/out/x.mp4"))
