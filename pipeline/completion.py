@@ -19,9 +19,11 @@ Offer = str | tuple[str, str]
 """A word, or a word and a line about it."""
 
 _VARIABLE = "_STYLIZE_COMPLETE"  # click's, by the name of the command
-_BASH = "complete_bash"
+_BASH, _FISH = "complete_bash", "complete_fish"
 _BEGINNING = "_STYLIZE_BEGINNING"
 _MOST_NAMES = 2000
+_EVALUATED = re.compile(r"[\\$`\"']")
+"""What means something within quotes: zsh evaluates what it is offered, twice, and typer escapes it once."""
 _OPENINGS = {"string": "./", "array": "[", "number": "1"}  # how a value begins that cannot be guessed
 
 
@@ -87,10 +89,17 @@ def _yaml_files(incomplete: str) -> list[str]:
     cut = incomplete.rfind("/") + 1
     typed, beginning = incomplete[:cut], incomplete[cut:]
     names = [name for name in _names(typed) if name.startswith(beginning)]
-    found = [typed + name for name in names if beginning.startswith(".") or not name.startswith(".")]
+    shown = [typed + name for name in names if beginning.startswith(".") or not name.startswith(".")]
+    found = [path for path in shown if _is_safe(path)]
     if len(found) == 1 and found[0].endswith("/"):
         return _yaml_files(found[0])  # a link in a circle ends where the system has had enough of it
     return found
+
+
+def _is_safe(path: str) -> bool:
+    """Whether the shell takes a path for that and nothing else: a line break ends an offer, and `$(…)` may be run."""
+    escapes_itself = os.environ.get(_VARIABLE) in (_BASH, _FISH)  # by `_escaped`, and as it inserts
+    return path.isprintable() and (escapes_itself or not _EVALUATED.search(path))
 
 
 def _names(folder: str) -> list[str]:
@@ -98,10 +107,11 @@ def _names(folder: str) -> list[str]:
     found = []
     with suppress(OSError, RuntimeError), os.scandir(Path(folder or ".").expanduser()) as entries:
         for entry in islice(entries, _MOST_NAMES):
-            if entry.is_dir():
-                found.append(f"{entry.name}/")
-            elif entry.name.lower().endswith((".yaml", ".yml")):
-                found.append(entry.name)
+            with suppress(OSError):  # a link in a circle
+                if entry.is_dir():
+                    found.append(f"{entry.name}/")
+                elif entry.name.lower().endswith((".yaml", ".yml")):
+                    found.append(entry.name)
     return sorted(found)
 
 

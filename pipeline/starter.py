@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from glob import has_magic
 from importlib.resources import files
 from os.path import lexists, realpath, relpath
@@ -17,10 +18,19 @@ from pathlib import Path
 import yaml
 
 from pipeline.config import starter_yaml
-from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of
+from pipeline.config_paths import absolute, absolute_pattern, image_trouble, kind_of, root_of
 from pipeline.errors import ConfigError
 from pipeline.storage.places import is_url
-from pipeline.surroundings import FEW, find_style, find_subject, has_gpu, look_around, unused, without
+from pipeline.surroundings import (
+    FEW,
+    find_style,
+    find_subject,
+    has_gpu,
+    is_text,
+    look_around,
+    unused,
+    without,
+)
 from pipeline.yaml_lines import parse_yaml
 
 SMALL_PX = 256  # a quarter of the default's work
@@ -62,7 +72,7 @@ def start(path: Path, inputs: Sequence[str], style: Path | None) -> list[str]:
 
 def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     """What to fill in for a job in `folder`."""
-    inputs_there = [_from(folder, text) for text in inputs]
+    inputs_there = [_from(folder, text, "--input") for text in inputs]
     style_there = None if style is None else _from_style(folder, style)
     around = without(look_around(folder), [*inputs_there, *([style_there] if style_there else ())])
     subject = None if inputs else find_subject(around)
@@ -73,13 +83,33 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     if not names:
         told = f"input: neither videos nor pictures in {folder.absolute()}"
     painting = style_there or find_style(folder, around, subject)
-    ours = f"paintings/{unused(folder / 'paintings', 'swirl', '.png')}"
+    ours = _place_of_ours(folder, inputs_there)
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
     output = f"{unused(folder, 'out')}/"
     small = None if has_gpu() else SMALL_PX
-    sized = f"size: {SMALL_PX} px, since there is no GPU here" if small else "size: 512 px, the default"
+    sized = f"size: {SMALL_PX} px, since no NVIDIA GPU was found" if small else "size: 512 px, the default"
     lines = (told, f"style: {about}", f"output: {output}", sized)
     return Choices(names, painting or ours, output, small, painting is None, lines)
+
+
+def _place_of_ours(folder: Path, inputs: Sequence[str]) -> str:
+    """Where our own painting goes: hidden where an input would lead to it, and never to where a link leads."""
+    painting = Path(realpath(folder)) / "paintings/swirl.png"
+    is_reached = any(_leads_to(painting, absolute_pattern(folder.absolute(), text)) for text in inputs)
+    place = ".paintings" if is_reached else "paintings"
+    if (folder / place).is_symlink():
+        place = unused(folder, place)
+    return f"{place}/{unused(folder / place, 'swirl', '.png')}"
+
+
+def _leads_to(path: Path, text: str) -> bool:
+    """Whether an absolute input may find a file, a real path, that is not there yet; of a pattern the end decides."""
+    root, kind = Path(realpath(root_of(text))), kind_of(Path(text))
+    if kind == "file" or not path.is_relative_to(root):
+        return False
+    return kind == "folder" or any(
+        fnmatchcase(part, Path(text).name) for part in path.relative_to(root).parts
+    )
 
 
 def _few(names: Sequence[str]) -> str:
@@ -92,10 +122,19 @@ def _from_style(folder: Path, style: Path) -> str:
     """A picture that counts from the current folder, as one that counts from `folder`."""
     if trouble := image_trouble(style):
         raise ConfigError(f"--style must be an image; {style} {trouble}")
-    return _from(folder, str(style))
+    return _from(folder, str(style), "--style")
 
 
-def _from(folder: Path, text: str) -> str:
+def _from(folder: Path, text: str, option: str) -> str:
+    """What an option names, counted from `folder`, as a text that a YAML file can hold."""
+    if not is_text(there := _counted_from(folder, text)):
+        raise ConfigError(
+            f"{option} {there} is not UTF-8, so no YAML file can name it; rename the file or the folder that is not"
+        )
+    return there
+
+
+def _counted_from(folder: Path, text: str) -> str:
     """A path or pattern that counts from the current folder, as one that counts from `folder`."""
     here = Path.cwd()
     if is_url(text):
@@ -128,7 +167,7 @@ def fill(choices: Choices) -> str:
         text = _set(text, "input", [quote(one) for one in choices.input])
     text = _set(_set(text, "output", [quote(choices.output)]), "style", [quote(choices.style)])
     if choices.size_px:
-        why = "the default, 512, takes 4 times as long, which is much without a GPU"
+        why = "the default, 512, takes 4 times as long, which is much on a CPU"
         text = _set(text, "  size", [str(choices.size_px)], f"\n{'':{_COLUMN}}# {why}")
     return text
 

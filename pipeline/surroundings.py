@@ -76,7 +76,7 @@ def _scan(folder: Path) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in islice(entries, _MOST_NAMES):
-            if entry.name.startswith(".") or entry.name == "~" or not _is_text(entry.name):
+            if entry.name.startswith(".") or entry.name == "~" or not is_text(entry.name):
                 continue  # in a YAML ~/ is the home folder
             with suppress(OSError):  # a link in a circle
                 if entry.is_dir():
@@ -86,7 +86,7 @@ def _scan(folder: Path) -> tuple[list[str], list[str]]:
     return files, folders
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Whether a name is valid Unicode; on Linux it may be any bytes."""
     try:
         name.encode()
@@ -195,7 +195,10 @@ def unused(folder: Path, name: str, suffix: str = "") -> str:
 
 
 def has_gpu() -> bool:
-    """Whether torch will find a CUDA GPU: asks the driver itself, since to import torch takes seconds."""
+    """Whether torch will find an NVIDIA GPU: asks the driver itself, since to import torch takes seconds.
+
+    Others are not looked for: on one of Apple's nothing is painted.
+    """
     try:
         if version("torch").endswith("+cpu"):
             return False

@@ -132,8 +132,13 @@ def _commands() -> Iterator[str]:
             yield "|---|---|"
             for one in options:
                 value = "" if one.is_flag else f" {_value(one)}"
-                yield f"| `{_cell(one.opts[0] + value)}` | {_cell(one.help or '')} |"
+                yield f"| `{_cell(_names(one) + value)}` | {_cell(one.help or '')} |"
         yield ""
+
+
+def _names(option: Any) -> str:
+    """An option's first name, and the one that turns it off."""
+    return ", ".join([option.opts[0], *option.secondary_opts[:1]])
 
 
 def _value(parameter: Any) -> str:

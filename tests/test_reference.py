@@ -34,6 +34,10 @@ def test_a_setting_or_an_option_that_is_not_in_the_page_is_noticed(
     assert maker.main(["--check"]) == 1
 
 
+def test_an_option_is_told_with_what_turns_it_off(maker: ModuleType) -> None:
+    assert "| `--trial, --no-trial` |" in maker.page()
+
+
 @pytest.mark.parametrize(
     ("schema", "words"),
     [

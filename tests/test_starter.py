@@ -39,7 +39,7 @@ def test_what_is_written_beside_a_video_runs_as_it_stands(home: Path) -> None:
         "input: my clip.mp4 (1 video)",
         "style: paintings/swirl.png, a painting of ours, since none of yours was found",
         "output: out/",
-        "size: 256 px, since there is no GPU here",
+        "size: 256 px, since no NVIDIA GPU was found",
         "wrote a job.yaml; next: stylize plan 'a job.yaml'",
     ]
     command = shlex.split(result.stdout.rpartition("next: ")[2])
@@ -99,6 +99,38 @@ def test_our_painting_is_written_over_nothing(home: Path) -> None:
     start(Path("job.yaml"), [], None)
     assert (home / "paintings/swirl.png").read_text() == "a draft"
     assert load_config(Path("job.yaml")).style[0].image == home / "paintings/swirl-2.png"
+
+
+def test_our_painting_is_not_written_where_a_link_leads(home: Path) -> None:
+    lay(home, "job/a.mp4", "elsewhere/")
+    (home / "job/paintings").symlink_to(home / "elsewhere")
+    start(Path("job/job.yaml"), [], None)
+    assert list((home / "elsewhere").iterdir()) == []
+    assert load_config(Path("job/job.yaml")).style[0].image == home / "job/paintings-2/swirl.png"
+
+
+@pytest.mark.parametrize(
+    ("named", "place"),
+    [
+        (".", ".paintings"), ("..", ".paintings"), ("*.png", ".paintings"), ("**/*.png", ".paintings"),
+        ("p*", ".paintings"), ("../job*", ".paintings"), ("*/*.png", ".paintings"),
+        ("p.png", "paintings"), ("more", "paintings"), ("*.jpg", "paintings"), ("more/*", "paintings"),
+    ],
+)  # fmt: skip
+def test_our_painting_is_nothing_that_the_job_paints(
+    named: str, place: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(
+        home,
+        *(f"job{below}/{name}" for below in ("", "/more") for name in ("p.png", "q.png", "r.jpg", "s.jpg")),
+    )
+    monkeypatch.chdir(home / "job")
+    start(Path("job.yaml"), [named], None)
+    config = load_config(Path("job.yaml"))
+    assert config.style[0].image == home / "job" / place / "swirl.png"
+    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
+    assert listing.sources
+    assert [source.name for source in listing.sources if "swirl" in source.name] == []
 
 
 def test_without_our_painting_there_is_no_job(home: Path) -> None:
@@ -173,6 +205,19 @@ def test_what_is_named_and_not_there_is_said_and_nothing_is_written(
     result = CliRunner().invoke(app, ["init", *arguments])
     assert (result.exit_code, result.stderr) == (2, f"stylize: {words}\n")
     assert {path.name for path in home.iterdir()} == {"a.mp4"}
+
+
+@pytest.mark.parametrize("option", ["--input", "--style"])
+def test_a_name_that_no_yaml_can_hold_is_refused(option: str, home: Path) -> None:
+    (home / "a\udcff").mkdir()
+    Image.new("RGB", (8, 6)).save(home / "a\udcff/b.png")
+    result = CliRunner().invoke(app, ["init", option, "a\udcff/b.png"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"stylize: {option} a\\udcff/b.png is not UTF-8, so no YAML file can name it; rename the file or the folder "
+        "that is not\n",
+    )
+    assert not (home / "job.yaml").exists()
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -185,11 +185,11 @@ def _player(source: SourcePlan, space: Workspace) -> Player | None:
 
 
 def _are_beside(source: Path, target: Path) -> bool:
-    """Whether a page beside the result can name both: files of this machine, or of one kind of file system."""
+    """Whether a page beside the result can name both: files of this machine, or of one bucket."""
     source_url, target_url = url_of(source), url_of(target)
     if source_url is None or target_url is None:
         return source_url == target_url and target.is_file()
-    return source_url.partition("://")[0] == target_url.partition("://")[0]
+    return source_url.split("/")[:3] == target_url.split("/")[:3]
 
 
 def address(path: Path, folder: Path) -> str:

@@ -165,17 +165,22 @@ def _went_on(stints: Sequence[Stint], losses: Sequence[Loss]) -> list[str]:
     """Of each stint, in words, after which death it goes on; empty: after none. `stints`: in the order they began."""
     if any(not one.knows_segment for one in losses):
         return _taken_over(stints)
-    open_: dict[str, deque[Loss]] = {}  # those after which nobody has gone on yet
+    open_: dict[tuple[bool, str], deque[Loss]] = {}  # those after which nobody has gone on yet
     for loss in sorted(losses, key=lambda one: one.at_s):
-        if loss.segment:
-            open_.setdefault(loss.segment, deque()).append(loss)
+        if loss.segment and (loss.frame is not None or loss.attempt is not None):
+            open_.setdefault(_place_of(loss), deque()).append(loss)
     found = []
     for one in stints:
-        before, again = open_.get(one.segment, deque()), ""
-        while before and before[0].at_s < one.ended_s:
+        before, again = open_.get((bool(one.source), one.segment), deque()), ""
+        while before and before[0].at_s < (one.ended_s if one.source else one.began_s):
             again = _after(before.popleft())
         found.append(again)
     return found
+
+
+def _place_of(loss: Loss) -> tuple[bool, str]:
+    """Whether it was in a film, and the stints among which someone goes on: those of photographs are all alike."""
+    return (False, "") if loss.frame is None else (True, str(loss.segment))
 
 
 def _taken_over(stints: Sequence[Stint]) -> list[str]:
@@ -186,8 +191,10 @@ def _taken_over(stints: Sequence[Stint]) -> list[str]:
 
 
 def _after(loss: Loss) -> str:
-    is_counted = loss.attempt is not None and loss.attempt > 1  # else the worker's place was to blame
-    return f", after {loss.worker} died{f': attempt {loss.attempt} of {loss.attempts}' if is_counted else ''}"
+    if loss.frame is None or loss.attempt is None or loss.attempt == 1:
+        # it is not known who went on with that very photograph, or the worker's place was to blame
+        return f", after {loss.worker} died"
+    return f", after {loss.worker} died: attempt {loss.attempt} of {loss.attempts}"
 
 
 def _epitaph(loss: Loss) -> str:

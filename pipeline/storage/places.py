@@ -87,11 +87,15 @@ def _to_url(below: str) -> str | None:
 
 def with_urls(text: str) -> str:
     """The text with URLs where it names places, of whichever process."""
-    if str(_scratch_path()) not in text:
+    try:
+        scratch_path = str(_scratch_path())
+    except (
+        OSError
+    ):  # without a folder for temporary files there are no places, and errors are told all the same
         return text
-    return re.sub(
-        rf"{re.escape(str(_scratch_path()))}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text
-    )
+    if scratch_path not in text:
+        return text
+    return re.sub(rf"{re.escape(scratch_path)}/\d+(?:-[0-9a-f]+)?/([a-z][a-z0-9+.-]*)/", r"\1://", text)
 
 
 def throughout(value: Any) -> Any:

@@ -13,9 +13,10 @@ from pipeline.report import charts, lanes
 from pipeline.report.charts import Axes, Scale, chart
 from pipeline.report.commands import command_for
 from pipeline.report.figures import FrameFigures, read_figures
-from pipeline.report.films import charts_of, sample
+from pipeline.report.films import _are_beside, charts_of, sample
 from pipeline.report.history import Failed, Run, Stint, joined, read_runs
 from pipeline.report.lanes import timeline
+from pipeline.storage.places import place_of
 from pipeline.workspace import Workspace
 from tests.plans import inspected, planned, record
 from tests.report.jobs import figured, write_records
@@ -250,6 +251,23 @@ def test_of_several_deaths_in_a_row_the_last_attempt_counts_and_one_at_nothing_n
         "four: a, 2 frames in 10.0 s, after two died: attempt 3 of 3"
     ]
     assert [cross.title for cross in found.crosses][2] == "three died: out of memory"
+
+
+def test_among_photographs_the_first_bar_to_begin_after_a_death_is_a_retry(tmp_path: Path) -> None:
+    """Which of them went on with the photograph nobody wrote down, so no attempt is told."""
+    times = {"one": (100, 120), "two": (100, 140), "three": (130, 150), "four": (131, 150)}
+    worked = [{**work(name, *when, segment=""), "source": ""} for name, when in times.items()]
+    found = drawn(tmp_path, *worked, lost(120, "one", segment="a.jpg", frame=None, attempt=2, attempts=3))
+    assert [bar.title for bar in found.bars if bar.kind == "retry"] == [
+        "three: photographs, 2 photographs in 20.0 s, after one died"
+    ]
+
+
+def test_films_are_beside_each_other_in_one_bucket_only() -> None:
+    """A page in one bucket cannot name a file of another by a relative address."""
+    film, same, other = (place_of(f"s3://{name}") for name in ("a/in/x.mp4", "a/out/x.mp4", "b/out/x.mp4"))
+    assert _are_beside(film, same)
+    assert not _are_beside(film, other)
 
 
 def test_what_is_set_aside_is_said_at_the_cross(tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ def test_a_workers_paths_are_told_as_urls_too() -> None:
     assert with_urls(f"{path} has changed") == "s3://bucket/a.jpg has changed"
 
 
+def test_without_a_folder_for_temporary_files_a_text_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    assert with_urls("/etc/a: gone") == "/etc/a: gone"
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/../../etc", "s3://bucket//a", "s3://", "s3://bucket/./a"])
 def test_a_url_that_leads_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="is no place for files"):
