@@ -27,7 +27,9 @@ from pipeline.surroundings import (
     find_subject,
     has_gpu,
     is_text,
+    left_out,
     look_around,
+    outputs_named,
     unused,
     without,
 )
@@ -81,14 +83,16 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     else:
         names, told = tuple(inputs_there), f"input: {_few(inputs)}"
     if not names:
-        told = f"input: neither videos nor pictures in {folder.absolute()}"
+        told = f"input: neither videos nor pictures in {folder.absolute()}, nor in its folders; name them with --input"
     painting = style_there or find_style(folder, around, subject)
     ours = _place_of_ours(folder, inputs_there)
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
-    output = f"{unused(folder, 'out')}/"
+    output = f"{unused(folder, 'out', taken=outputs_named(folder))}/"
     small = None if has_gpu() else SMALL_PX
     sized = f"size: {SMALL_PX} px, since no NVIDIA GPU was found" if small else "size: 512 px, the default"
-    lines = (told, f"style: {about}", f"output: {output}", sized)
+    more = left_out(around, subject) if subject else ""
+    also = [f"left out: {more}; with --input {_word(folder)} they are in, too"] if more else []
+    lines = (told, *also, f"style: {about}", f"output: {output}", sized)
     return Choices(names, painting or ours, output, small, painting is None, lines)
 
 
@@ -167,7 +171,7 @@ def fill(choices: Choices) -> str:
         text = _set(text, "input", [quote(one) for one in choices.input])
     text = _set(_set(text, "output", [quote(choices.output)]), "style", [quote(choices.style)])
     if choices.size_px:
-        why = "the default, 512, takes 4 times as long, which is much on a CPU"
+        why = "512 is the default; on a CPU, 256 is a quarter of its work"
         text = _set(text, "  size", [str(choices.size_px)], f"\n{'':{_COLUMN}}# {why}")
     return text
 

@@ -26,6 +26,8 @@ FEW = 4  # names that are listed one by one
 _MOST_NAMES = 2000  # of one folder
 _MOST_FOLDERS = 50
 _MOST_OPENED = 10  # pictures that are read to find one that can be
+_MOST_TEXT = 65536  # characters of a YAML file
+_OUTPUT = re.compile(r"^output:([^#\n]+)", re.MULTILINE)
 _STYLE_WORDS = re.compile(r"(?<![a-z])(styles?|paintings?|art|artworks?)(?![a-z])")
 
 
@@ -188,10 +190,31 @@ def _is_like_a_style(name: str) -> bool:
     return bool(_STYLE_WORDS.search(name.lower()))
 
 
-def unused(folder: Path, name: str, suffix: str = "") -> str:
-    """The first of name, name-2, name-3 and so on that nothing in `folder` is called."""
+def left_out(folders: Sequence[Folder], subject: Subject) -> str:
+    """How many videos or pictures, as the subject is, lie in folders that it leaves out; empty: none."""
+    noun = "video" if "video" in subject.what else "picture"
+    others = [one for one in folders if one not in subject.folders and not one.is_for_styles]
+    counts = [number for one in others if (number := len(one.videos if noun == "video" else one.pictures))]
+    if not counts:
+        return ""
+    number, where = sum(counts), "1 folder" if len(counts) == 1 else f"{len(counts)} folders"
+    return f"{number} more {noun}{'s' * (number > 1)} in {where}"
+
+
+def outputs_named(folder: Path) -> set[str]:
+    """The names that YAML files in `folder` have for their outputs: two jobs with one output undo each other's work."""
+    found = set[str]()
+    with suppress(OSError):
+        for path in islice(sorted(folder.glob("*.y*ml")), _MOST_FOLDERS):
+            with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+                found |= {name.strip("'\" ").rstrip("/") for name in _OUTPUT.findall(file.read(_MOST_TEXT))}
+    return found
+
+
+def unused(folder: Path, name: str, suffix: str = "", taken: Collection[str] = ()) -> str:
+    """The first of name, name-2, name-3 and so on that nothing in `folder` is called, and that is not taken."""
     names = (f"{name}{f'-{number}' if number > 1 else ''}{suffix}" for number in count(1))
-    return next(one for one in names if not os.path.lexists(folder / one))
+    return next(one for one in names if one not in taken and not os.path.lexists(folder / one))
 
 
 def has_gpu() -> bool:

@@ -69,12 +69,13 @@ def test_on_a_machine_with_a_gpu_the_size_is_the_default(home: Path, monkeypatch
     lay(home, "a.mp4")
     assert "size: 512 px, the default" in start(Path("job.yaml"), [], None)
     assert load_config(Path("job.yaml")).transfer.size == 512
-    assert "4 times as long" not in Path("job.yaml").read_text("utf-8")
+    assert "a quarter of its work" not in Path("job.yaml").read_text("utf-8")
 
 
 def test_where_nothing_is_found_the_input_is_left_to_set(home: Path) -> None:
     lines = start(Path("job.yaml"), [], None)
-    assert lines[0] == f"input: neither videos nor pictures in {home}"
+    place = f"{home}, nor in its folders; name them with --input"
+    assert lines[0] == f"input: neither videos nor pictures in {place}"
     assert lines[-1] == "wrote job.yaml; set input in it, then: stylize plan job.yaml"
     assert load_config(Path("job.yaml")).input == (str(home / "clips"),)
 
@@ -146,6 +147,21 @@ def test_the_output_is_a_folder_that_is_not_there_yet(home: Path) -> None:
     start(Path("job.yaml"), [], None)
     config = load_config(Path("job.yaml"))
     assert (config.input, config.output) == ((str(home / "out"),), home / "out-2")
+
+
+def test_two_jobs_beside_each_other_have_outputs_of_their_own(home: Path) -> None:
+    lay(home, "a.mp4")
+    start(Path("one.yaml"), [], None)
+    (home / "two.yml").write_text("output: 'out-2/'  # as a person writes it", encoding="utf-8")
+    start(Path("three.yaml"), [], None)
+    outputs = [load_config(Path(name)).output for name in ("one.yaml", "three.yaml")]
+    assert outputs == [home / "out", home / "out-3"]
+
+
+def test_what_is_left_out_is_said_with_what_would_have_it(home: Path) -> None:
+    lay(home, "a.jpg", "b.jpg", "2024 summer/c.jpg", "2024 summer/d.jpg", "portraits/e.jpg")
+    lines = start(Path("job.yaml"), [], None)
+    assert lines[1] == "left out: 3 more pictures in 2 folders; with --input . they are in, too"
 
 
 def test_what_is_named_goes_before_what_is_found(home: Path) -> None:
