@@ -317,4 +317,6 @@ def test_a_line_is_typed_in_bash_with_tab_alone(home: Path) -> None:
         said = bash.type("\x01printf '<%s>' \r", "lines>")
     finally:
         bash.close()
-    assert said.endswith("<stylize><run><my job.yaml><--set><transfer.optimizer=adam><--progress=lines>")
+    assert (
+        "<stylize><run><my job.yaml><--set><transfer.optimizer=adam><--progress=lines>" in said
+    )  # the prompt may have been read with it
