@@ -317,4 +317,5 @@ def test_a_line_is_typed_in_bash_with_tab_alone(home: Path) -> None:
         said = bash.type("\x01printf '<%s>' \r", "lines>")
     finally:
         bash.close()
-    assert said.endswith("<stylize><run><my job.yaml><--set><transfer.optimizer=adam><--progress=lines>")
+    # not at the end: the next prompt may have been read with it
+    assert "<stylize><run><my job.yaml><--set><transfer.optimizer=adam><--progress=lines>" in said

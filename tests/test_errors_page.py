@@ -118,6 +118,13 @@ def an_input_for_a_new_job_that_is_not_there(job: Bench) -> tuple[int, str]:
 
 
 @scenario
+def an_input_for_a_new_job_that_no_yaml_can_name(job: Bench) -> tuple[int, str]:
+    (job.folder / "job.yaml").unlink()
+    (job.folder / "holiday\udcff.mp4").touch()
+    return 2, f"init --input {job.folder}/holiday\udcff.mp4"
+
+
+@scenario
 def an_input_that_is_not_there(job: Bench) -> tuple[int, str]:
     job.set(input="clips/")
     return 2, "run"
