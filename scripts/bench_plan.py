@@ -3,7 +3,7 @@
 Each job is planned and run by the command line, into a folder that is thrown away, one after the other on this machine:
 nothing else should run beside.
 
-    .venv/bin/python scripts/bench_plan.py [demo] [calm] [photos] [cut]
+    .venv/bin/python scripts/bench_plan.py [demo] [calm] [cut] [passes] [photos]
 """
 
 from __future__ import annotations
@@ -48,6 +48,18 @@ def cut(folder: Path) -> Mapping[str, Any]:
     return {**job, "execution": execution}
 
 
+def passes(folder: Path) -> Mapping[str, Any]:
+    """A film in two passes and three segments, with blends, whose style grows stronger."""
+    transfer = {"size": 112, "iterations": 80, "warm_iterations": 24}
+    video = {"frames": [80, 116], "passes": 2, "segment_frames": 12, "blend_frames": 4}
+    timeline = [{"at": 3, "style_weight": 300}, {"at": 5, "style_weight": 3000}]
+    return {
+        "input": str(clip_path("bikes.mp4")),
+        "transfer": transfer,
+        "video": {**video, "timeline": timeline},
+    }
+
+
 def photos(folder: Path) -> Mapping[str, Any]:
     """Six photographs of several sizes."""
     (folder / "photos").mkdir()
@@ -59,7 +71,7 @@ def photos(folder: Path) -> Mapping[str, Any]:
     return {"input": str(folder / "photos"), "folders": "archive", "transfer": transfer}
 
 
-JOBS = {"demo": demo, "calm": calm, "cut": cut, "photos": photos}
+JOBS = {"demo": demo, "calm": calm, "cut": cut, "passes": passes, "photos": photos}
 
 
 def stylize(command: str, job: Path) -> tuple[dict[str, Any], float]:
