@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline import cli
+from pipeline import cli_asking
 from pipeline.cli import app
 from pipeline.display import Display
 from pipeline.ledger import Watchers
@@ -83,7 +83,7 @@ def test_a_plan_on_a_terminal_takes_no_name_for_markup(
 ) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
-        cli, "open_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
+        cli_asking, "open_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
     )
     told = CliRunner().invoke(app, ["plan", str(write_job(media))])
     assert "MarkupError" not in told.output

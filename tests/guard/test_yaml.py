@@ -78,12 +78,12 @@ def test_a_file_without_end_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_yaml_is_read_in_one_place_by_the_safe_loader() -> None:
-    found = set()
+    found = set[str]()
     for path in Path(pipeline.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         if any(isinstance(node, ast.Import) and node.names[0].name == "yaml" for node in ast.walk(tree)):
-            found.add(path.name)
             used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
             loaders = {name for name in used if name.startswith("yaml.") and "oad" in name}
-            assert loaders == {"yaml.SafeLoader"}
+            assert loaders <= {"yaml.SafeLoader"}
+            found |= {path.name} if loaders else set()
     assert found == {"yaml_lines.py"}
