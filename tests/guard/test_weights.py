@@ -62,8 +62,8 @@ def test_a_poisoned_file_of_weights_is_refused_with_one_line_and_runs_nothing(
 def test_nothing_of_the_pipeline_unpickles_or_starts_a_program() -> None:
     """But torch's reader, where it reads weights only; and what Ray sends between our own processes.
 
-    One program is started: our own Python, with a constant for a program, which counts the GPUs of a machine. One library
-    is asked by its name, a constant that the system looks up: NVIDIA's driver, whether there is a GPU at all.
+    One program is started: our own Python, with a constant for a program, which counts the GPUs of a machine. One
+    library is asked by its name, a constant that the system looks up: NVIDIA's driver, whether there is a GPU at all.
     """
     banned = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess", "pty", "ctypes", "xmlrpc"}
     calls = {"eval", "exec", "os.system", "os.popen", "compile", "yaml.load", "yaml.unsafe_load", "np.load"}
