@@ -75,7 +75,10 @@ class Scale(Watcher):
         self._weigh()
 
     def _weigh(self) -> None:
-        partial = sum(path.stat().st_size for path in self._output.glob(".*.partial*"))
+        partial = 0
+        for path in self._output.glob(".*.partial*"):
+            with suppress(FileNotFoundError):  # it may just have got its name
+                partial += path.stat().st_size
         self.most = max(self.most, bytes_below(self._output / ".stylize") + partial)
 
 
