@@ -75,7 +75,7 @@ SampleSize = Annotated[
         min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
     ),
 ]
-StarterPath = Annotated[Path, typer.Argument(metavar="[PATH]", help="The YAML to write.")]
+StarterPath = Annotated[Path, typer.Argument(metavar="PATH", help="The YAML to write.")]
 Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="PATH", help="What to paint, instead of what is found; repeatable."),

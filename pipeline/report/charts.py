@@ -147,6 +147,10 @@ def chart(
     )
 
 
+LEAST_SPAN = 0.2
+"""Of the largest value: what an upright axis covers at least."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """The upright axis, from `low` at the bottom to `high` at the top; logarithms of both where `is_log`."""
@@ -157,11 +161,12 @@ class Scale:
 
     @classmethod
     def around(cls, values: Sequence[float], *, is_log: bool) -> Scale:
-        """A scale with a little room around all values."""
+        """A scale with a little room around all values, and enough for one percent not to look like a fall."""
         low, high = min(values), max(values)
         if is_log:
             low, high = math.log10(low), math.log10(high)
-        room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+        least = 0.0 if is_log else (LEAST_SPAN * max(abs(low), abs(high)) - (high - low)) / 2
+        room = max((high - low) * 0.06, least) or abs(high) * 0.1 or 1.0
         at_least = low if is_log or low < 0 else max(0.0, low - room)
         return cls(low - room if is_log or low < 0 else at_least, high + room, is_log)
 

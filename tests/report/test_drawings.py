@@ -345,3 +345,11 @@ def test_a_command_has_what_failed_alone_and_an_output_of_its_own() -> None:
 def test_where_no_file_or_no_config_is_known_there_is_no_command() -> None:
     assert command_for(Failed(Failure("a", None, "no")), ("job.yaml",), Path("/out")) is None
     assert command_for(Failed(Failure("a", None, "no"), "/a"), (), Path("/out")) is None
+
+
+def test_a_change_of_a_percent_does_not_look_like_a_fall() -> None:
+    scale = Scale.around([0.448, 0.452], is_log=False)
+    height = scale.y(scale.low) - scale.y(scale.high)
+    assert abs(scale.y(0.448) - scale.y(0.452)) < height / 20
+    wide = Scale.around([0.1, 0.5], is_log=False)
+    assert abs(wide.y(0.1) - wide.y(0.5)) > 0.8 * (wide.y(wide.low) - wide.y(wide.high))
