@@ -122,7 +122,8 @@ def without(folders: Sequence[Folder], texts: Collection[str]) -> tuple[Folder, 
 def find_subject(folders: Sequence[Folder]) -> Subject | None:
     """What to paint: videos, here or else in the folders below; else pictures, wherever there are several.
 
-    A single picture here is a subject only where there is nothing else.
+    A single picture here is a subject only where there is nothing else. A folder for styles holds pictures to learn
+    from; its videos are a subject only where there is nothing else.
     """
     here, *others = (one for one in folders if not one.is_for_styles)
     if holding := [here] if here.videos else [one for one in others if one.videos]:
@@ -130,7 +131,10 @@ def find_subject(folders: Sequence[Folder]) -> Subject | None:
     below = [one for one in others if one.pictures]
     holding = below if below and len(here.pictures) < 2 else [here]
     found = [(one, _without_styles(one), one.videos) for one in holding]
-    return _subject([one for one in found if one[1]], "picture")
+    if pictures := _subject([one for one in found if one[1]], "picture"):
+        return pictures
+    in_styles = [one for one in folders if one.is_for_styles and one.videos]
+    return _subject([(one, one.videos, one.pictures) for one in in_styles], "video")
 
 
 def _subject(found: Sequence[tuple[Folder, Sequence[str], Sequence[str]]], noun: str) -> Subject | None:

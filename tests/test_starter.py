@@ -284,7 +284,11 @@ def test_any_text_is_quoted_so_that_it_is_read_back_on_one_line(text: str) -> No
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(folder=NAMES, names=st.lists(NAMES, min_size=1, max_size=6, unique=True), painting=NAMES)
+@given(
+    folder=NAMES | st.sampled_from(["STYLE", "my paintings"]),
+    names=st.lists(NAMES, min_size=1, max_size=6, unique=True),
+    painting=NAMES,
+)
 def test_any_name_is_read_back_as_that_very_file(
     folder: str, names: list[str], painting: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
