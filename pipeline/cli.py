@@ -80,7 +80,7 @@ def run(
     progress: Shown = HowShown.auto,
     debug: Debug = False,
 ) -> None:
-    """Do the whole job; run it again, and it resumes; a finished one is a no-op."""
+    """Do the whole job. Run again, it resumes; a finished one is a no-op."""
     with reporting(as_json, debug):
         from pipeline.config import load_config
 
@@ -112,7 +112,7 @@ def preview(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+    """Paint a few frames, small, on one sheet. Of a job that has begun, write partial videos instead.
 
     With --at, --grid, --frames or --size it is always a sheet.
     """
@@ -151,7 +151,7 @@ def preview(
 
 @app.command()
 def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
-    """Show what each VGG19 layer keeps of the first source's content, and of the style."""
+    """Show what each VGG19 layer keeps. It is shown the first source, and the style."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.display import ReconstructionDisplay
@@ -172,7 +172,7 @@ app.command()(cli_asking.verify)
 
 @app.command()
 def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
-    """Write the HTML page of what runs have made so far, and say where it is."""
+    """Write the HTML page of the run so far. Says where it is."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.report import write_report
@@ -189,7 +189,7 @@ app.command()(cli_asking.doctor)
 
 @app.command()
 def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style: Painting = None) -> None:
-    """Write a commented YAML for the videos or pictures in its folder; never over an existing file."""
+    """Write a job for the files in its folder. A commented YAML; never over an existing file."""
     with reporting(False, False):
         from pipeline.starter import start
 

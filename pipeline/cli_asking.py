@@ -35,7 +35,7 @@ def plan(
     ] = True,
     debug: Debug = False,
 ) -> None:
-    """Say what would be done: sources, shots, segments, frames, disk, time. Touches nothing; --shots writes a file."""
+    """Say what would be done, and in what time. Lists shots, frames, work and disk; only --shots writes a file."""
     with reporting(as_json, debug, interrupted=UNCHANGED):
         from pipeline.config import load_config
         from pipeline.forecast import forecast, timed
@@ -64,7 +64,7 @@ def plan(
 
 
 def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say how far the run is that works on this job, from another terminal, or how the last one ended."""
+    """Say how far the run is. Works from another terminal; after the run, it says how that ended."""
     with reporting(as_json, debug, interrupted=UNCHANGED):
         from pipeline.config import load_config
         from pipeline.status import lines, read_status
@@ -83,7 +83,7 @@ def status(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 
 def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say whether every output is complete and true to its source. Touches nothing."""
+    """Say whether outputs are whole and true. Each is held against its source; touches nothing."""
     with reporting(as_json, debug, interrupted=UNCHANGED):
         from pipeline.config import load_config
         from pipeline.verify import in_total, to_json
@@ -99,7 +99,7 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
 
 
 def doctor(debug: Debug = False) -> None:
-    """Say what of this machine works, and what to do about what does not."""
+    """Say what works on this machine. Where something does not, it says what to do."""
     with reporting(False, debug):
         from rich.text import Text
 
@@ -117,7 +117,7 @@ def doctor(debug: Debug = False) -> None:
 
 
 def schema() -> None:
-    """Print the JSON Schema of the YAML, for completion in editors."""
+    """Print the YAML's JSON Schema. Editors complete and check with it."""
     from pipeline.config import json_schema
 
     say(json.dumps(json_schema(), indent=2))

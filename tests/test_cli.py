@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -77,6 +78,14 @@ def test_a_wrong_config_is_one_message_and_leaves_nothing_behind(
     assert len(messages) == 1
     assert tree(tmp_path) == before
     assert time.monotonic() - began < 30
+
+
+def test_every_command_is_told_whole_in_a_narrow_terminal() -> None:
+    told = (
+        stylize("--help", env={**os.environ, "COLUMNS": "60"}).stdout.partition("Commands:\n")[2].splitlines()
+    )
+    assert [line.split()[0] for line in told][:3] == ["run", "plan", "status"]
+    assert [line for line in told if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_help_answers_without_torch_or_ray() -> None:
