@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pipeline.disk.packs import read_frames
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.media.encode import encode_video
@@ -16,7 +17,6 @@ from pipeline.media.pictures import picture_names, write_pictures
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
 from pipeline.originals import Originals
-from pipeline.packs import read_frames
 from pipeline.places import clear, place_of
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of

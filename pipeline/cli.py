@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. Commands that only look are in `cli_asking`, texts in `cli_words`."""
+"""The command line: arguments in, exit code out. What commands are made of is in `commands`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import __version__, cli_asking
-from pipeline.cli_arguments import (
+from pipeline import __version__
+from pipeline.commands import asking
+from pipeline.commands.arguments import (
     AsJson,
     At,
     ConfigPath,
@@ -27,7 +28,8 @@ from pipeline.cli_arguments import (
     Shown,
     StarterPath,
 )
-from pipeline.cli_words import (
+from pipeline.commands.completion import make_ready
+from pipeline.commands.words import (
     AGAIN,
     DONE,
     INTERRUPTED,
@@ -41,7 +43,6 @@ from pipeline.cli_words import (
     shown_by,
     tell,
 )
-from pipeline.completion import make_ready
 from pipeline.interruption import Interruption, stop_by_ctrl_c
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
@@ -94,8 +95,8 @@ def run(
         )
 
 
-app.command()(cli_asking.plan)
-app.command()(cli_asking.status)
+app.command()(asking.plan)
+app.command()(asking.status)
 
 
 @app.command()
@@ -119,9 +120,9 @@ def preview(
     with reporting(as_json, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.look import look
-        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
-        from pipeline.sample_sheet import Grid, Wish, make_sheet, parse_times
-        from pipeline.samples import FRAMES
+        from pipeline.previews.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.previews.sample_sheet import Grid, Wish, make_sheet, parse_times
+        from pipeline.previews.samples import FRAMES
         from pipeline.workspace import Workspace
 
         wish = Wish(
@@ -154,20 +155,22 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
     """Show what each VGG19 layer keeps. It is shown the first source, and the style."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
-        from pipeline.display import ReconstructionDisplay
+        from pipeline.live.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
         only_files("reconstruct", loaded.input, loaded.output)
         console = open_console()
         console.print("loading VGG19", style="dim")
-        from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
+        from pipeline.previews.reconstruct import (
+            reconstruct as make,  # takes seconds, so a wrong config is told first
+        )
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
         tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
-app.command()(cli_asking.verify)
+app.command()(asking.verify)
 
 
 @app.command()
@@ -184,20 +187,20 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
         tell(f"wrote {path}; open it in a browser")
 
 
-app.command()(cli_asking.doctor)
+app.command()(asking.doctor)
 
 
 @app.command()
 def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style: Painting = None) -> None:
     """Write a job for the files in its folder. A commented YAML; never over an existing file."""
     with reporting(False, False):
-        from pipeline.starter import start
+        from pipeline.commands.starter import start
 
         for line in start(path, input_ or (), style):
             tell(line)
 
 
-app.command()(cli_asking.schema)
+app.command()(asking.schema)
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
@@ -206,11 +209,11 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
 
 
 def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
-    from pipeline.display import Display
     from pipeline.ledger import Watcher, Watchers
-    from pipeline.progress import Meter
+    from pipeline.live.display import Display
+    from pipeline.live.progress import Meter
+    from pipeline.live.status import JsonLines, StatusFile
     from pipeline.run import run as run_job
-    from pipeline.status import JsonLines, StatusFile
     from pipeline.workspace import Workspace
 
     meter = Meter()

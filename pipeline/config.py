@@ -3,7 +3,7 @@
 Settings come in layers: the defaults below, then the recipe, then the YAML, then `--set`. A section is laid
 over the one below it key by key; a list or a mapping of VGG19's layers replaces the one below it as a whole.
 Knows nothing of how a setting is used, and looks only at the files that hold styles, masks and weights. The sections
-are in `config_sections`.
+are in `settings.sections`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipeline import config_values as kinds
-from pipeline.config_encoding import Encoding, without_range
-from pipeline.config_errors import complaints, conflicts, unknown_setting
-from pipeline.config_paths import (
+from pipeline.errors import ConfigError
+from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings import values as kinds
+from pipeline.settings.encoding import Encoding, without_range
+from pipeline.settings.errors import complaints, conflicts, unknown_setting
+from pipeline.settings.paths import (
     absolute,
     absolute_pattern,
     is_around,
@@ -30,7 +32,7 @@ from pipeline.config_paths import (
     mask_trouble,
     root_of,
 )
-from pipeline.config_sections import (
+from pipeline.settings.sections import (
     Archive,
     Disk,
     Execution,
@@ -42,12 +44,10 @@ from pipeline.config_sections import (
     Video,
     keyframes_at_odds,
 )
-from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
-from pipeline.errors import ConfigError
-from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings.styles import absolute_keyframes, absolute_styles, style_troubles
+from pipeline.settings.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 from pipeline.storage.places import url_of, with_urls
 from pipeline.storage.systems import check_scheme
-from pipeline.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 
 __all__ = [
     "KEYS",

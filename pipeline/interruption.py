@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.display import Display
-    from pipeline.progress import Meter
+    from pipeline.live.display import Display
+    from pipeline.live.progress import Meter
 
 STOPPED = 130
 """The exit code of a run that was stopped at once."""

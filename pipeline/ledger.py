@@ -13,10 +13,10 @@ from pipeline.archive.stream import Stream
 from pipeline.archive.tally import Tally
 from pipeline.assemble import Output, assemble, current_outputs
 from pipeline.config import Transfer
+from pipeline.disk.keeper import Keeper
+from pipeline.disk.packs import throw_away_damaged
 from pipeline.errors import DamagedFrameError, MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
-from pipeline.keeper import Keeper
-from pipeline.packs import throw_away_damaged
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock, folder_of, take_stock, todos
 from pipeline.storage.places import with_urls

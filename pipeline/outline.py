@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import Config
-from pipeline.forecast import Forecast
+from pipeline.disk.room import foresee
+from pipeline.forecasting.forecast import Forecast
 from pipeline.look import Sight
 from pipeline.media.items import printable
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock
-from pipeline.room import foresee
 from pipeline.workspace import Workspace
 
 SHOWN = 50

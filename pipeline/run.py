@@ -17,16 +17,16 @@ from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
 from pipeline.chronicle import Chronicle
 from pipeline.config import Config, plain
+from pipeline.disk.keeper import Keeper
+from pipeline.disk.room import foresee
 from pipeline.errors import SpaceError
 from pipeline.execute.queue import Queue
 from pipeline.hiring import Crew, Lost
-from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher, Watchers
 from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
-from pipeline.room import foresee
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal

@@ -22,7 +22,7 @@ from pipeline.media.sources import Source
 from pipeline.originals import Original
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
-from pipeline.shotlist import Script, check_names, read_shots
+from pipeline.shots.shotlist import Script, check_names, read_shots
 from pipeline.storage.hand import at_hand, state_at
 from pipeline.storage.places import with_urls
 from pipeline.weights import weights_file

@@ -16,7 +16,7 @@
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
         ├── records-<writer>.jsonl
-        ├── frames-<token>.mkv   finished frames in one file, instead of those above, see `packs`
+        ├── frames-<token>.mkv   finished frames in one file, instead of those above, see `disk.packs`
         ├── packs.jsonl          which frames such a file holds
         └── dropped.jsonl        records of frames that were finished, and were thrown away to make room
 
@@ -40,6 +40,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.disk.packed import packed_frames
 from pipeline.durable import (
     append_journal,
     append_line,
@@ -55,7 +56,6 @@ from pipeline.durable import (
     writing,
 )
 from pipeline.errors import ResumeError
-from pipeline.packed import packed_frames
 from pipeline.places import refuse_links
 from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
 from pipeline.shelf import shelf_of

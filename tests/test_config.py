@@ -29,9 +29,9 @@ from pipeline.config import (
     plain,
     starter_yaml,
 )
-from pipeline.config_errors import nearest
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings.errors import nearest
 
 JOB = "input: clips\noutput: out\nstyle: swirl.png\n"  # what follows it begins at line 4
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.config_sections import StyleImage
 from pipeline.media.sources import WRITABLE_SUFFIXES, Source, moves
+from pipeline.settings.sections import StyleImage
 from pipeline.storage.hand import State
 
 

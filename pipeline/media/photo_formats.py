@@ -20,9 +20,9 @@ from typing import BinaryIO, Literal
 
 from PIL import Image, ImageCms, ImageFile, features
 
-from pipeline.config_paths import kind_of
 from pipeline.errors import MediaError
 from pipeline.media.formats import PhotoName
+from pipeline.settings.paths import kind_of
 
 _SUFFIXES = {
     "jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "heic": ".heic",

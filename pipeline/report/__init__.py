@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
+from pipeline.disk.room import budget_bytes
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.media.sources import Source
@@ -28,7 +29,6 @@ from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
 from pipeline.report.words import shown, texts_in
 from pipeline.resume import planned_sources
-from pipeline.room import budget_bytes
 from pipeline.storage.places import throughout
 from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions

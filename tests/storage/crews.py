@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Execution
+from pipeline.disk.packs import has_frame, read_frame
 from pipeline.execute import scheduler, worker
 from pipeline.execute.delivery import Courier
 from pipeline.execute.events import (
@@ -26,7 +27,6 @@ from pipeline.execute.queue import Queue
 from pipeline.execute.worker import Worker
 from pipeline.frames import encode_frame
 from pipeline.media.decode import decode_frames
-from pipeline.packs import has_frame, read_frame
 from pipeline.records import frame_digest
 from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames
