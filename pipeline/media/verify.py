@@ -33,10 +33,10 @@ def certify(
 ) -> Certificate:
     """Compares `target` with frames first … stop−1 of the source; `size` = (width, height) in px is the output's.
 
-    Of a video: the number of decoded frames and every
-    timestamp, the shape, the color tags that the source had, and what travels with the picture: every packet of sound
-    and of subtitles, bytes and time, attachments, chapters and tags, as far as the format of `target` can
-    hold them. Times may differ by half a tick of the coarser time base, in Matroska by 1 ms.
+    Of a video: the number of decoded frames and every timestamp, the shape, the color tags that the source had, and
+    what travels with the picture: every packet of sound and of subtitles, bytes and time, attachments, chapters and
+    tags, as far as the format of `target` can hold them. Times may differ by half a tick of the coarser time base, in
+    Matroska by 1 ms.
     Of a folder of pictures, each; of an animation, what `compare_animation` does.
     Raises MediaError if the source itself can no longer be read.
     """
@@ -53,13 +53,6 @@ def certify(
         clock = Clock(probe, first, stop, container)
         return _certificate(result.frames, _compare_animation(result, clock, size))
     return _certificate(result.frames, _compare_video(target, result, *part, size))
-
-
-def verify_video(
-    target: Path, source: Source, probe: Probe, first: int, stop: int, size: tuple[int, int]
-) -> list[str]:
-    """The differences that `certify` finds."""
-    return list(certify(target, source, probe, first, stop, size).differences)
 
 
 def _certificate(frames: int, findings: Iterable[Finding]) -> Certificate:
