@@ -83,7 +83,7 @@ def forecast(
         ) as error:  # RuntimeError: no memory on the device
             trouble = first_line(error)
     found = estimate(parts, seen.pictures, paces)
-    seconds = None if hands is None else found.seconds(hands.lanes, available_cores())
+    seconds = None if hands is None else found.seconds(hands.workers, hands.lanes, available_cores())
     whole_s = None if seconds is None else looked_s + seconds
     trial_s = time.monotonic() - began if is_tried else None
     return Forecast(found, hands, whole_s, refusal, trouble, is_busy, trial_s)

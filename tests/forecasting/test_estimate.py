@@ -89,7 +89,7 @@ def test_beside_its_iterations_a_frame_takes_time_of_its_own_and_by_its_size() -
 def test_no_time_is_told_without_a_pace_but_the_chain_is() -> None:
     found = estimated(planned(inspected(9), transfer=SMALL))
     assert found.worker_s is None
-    assert found.seconds(1, 1) is None
+    assert found.seconds(1, 1, 1) is None
     assert found.chain == Chain("clip.mp4", 0, 9, pytest.approx(COLD + 8 * WARM), None, workers=1)
 
 
@@ -101,8 +101,8 @@ def test_the_longest_shot_bounds_the_time_whatever_the_number_of_workers() -> No
     chain_s = 100 * (COLD + 19 * WARM)
     assert found.chain.seconds == pytest.approx(chain_s)
     encode_s = 30 * FRAME * (ENCODE_S + ENCODE_SHARED_S / 4)
-    assert found.seconds(64, 4) == pytest.approx(chain_s + ENDS_S + encode_s)
-    assert found.seconds(1, 4) == pytest.approx(100 * (3 * COLD + 27 * WARM) + ENDS_S + encode_s)
+    assert found.seconds(64, 64, 4) == pytest.approx(chain_s + ENDS_S + encode_s)
+    assert found.seconds(1, 1, 4) == pytest.approx(100 * (3 * COLD + 27 * WARM) + ENDS_S + encode_s)
 
 
 def test_a_blend_goes_on_where_the_segments_that_it_needs_end() -> None:
@@ -126,6 +126,26 @@ def test_as_many_workers_are_of_use_as_there_are_equal_shots(shots: int) -> None
     chain = estimated(source).chain
     assert chain is not None
     assert chain.workers == shots
+
+
+def test_shots_that_workers_cannot_share_evenly_leave_one_of_them_with_more() -> None:
+    source = planned(inspected(15, cuts=(5, 10)), transfer=SMALL)
+    found = estimated(source, Pace(100.0))
+    one_shot = 100 * (COLD + 4 * WARM)
+    encode_s = found.encode_s
+    assert found.seconds(2, 2, 1) == pytest.approx(2 * one_shot + ENDS_S + encode_s)
+    assert found.seconds(3, 3, 1) == pytest.approx(one_shot + ENDS_S + encode_s)
+
+
+def test_photographs_are_shared_one_by_one_and_many_of_them_evenly() -> None:
+    def seconds(count: int) -> float:
+        look = Look({}, "look", Transfer(**SMALL))
+        pictures = Pictures(left=count, work=Counter({((64, 48), "look"): count}), looks={"look": look})
+        found = estimate([], pictures, Paces(pictures=Pace(0.0, frame_s=1.0)))
+        return (found.seconds(4, 4, 1) or 0.0) - ENDS_S
+
+    assert seconds(5) == pytest.approx(2)
+    assert seconds(400_000) == pytest.approx(100_000)
 
 
 def test_passes_and_blends_never_settle_sooner() -> None:
