@@ -192,10 +192,10 @@ def spoken(seconds: float) -> str:
     ('4 s', '1 min 35 s', '2 h 2 min', '2 d 8 h')
     """
     total = max(1, round(seconds))
-    for large, small, size in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
+    for large, small, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
         if total >= size:
-            rest = total % size // {"h": 3600, "min": 60, "s": 1}[small]
-            return f"{total // size} {large}" + (f" {rest} {small}" if rest else "")
+            whole, rest = divmod(round(total / part) * part, size)
+            return f"{whole} {large}" + (f" {rest // part} {small}" if rest else "")
     return f"{total} s"
 
 
