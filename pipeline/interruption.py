@@ -51,5 +51,7 @@ class Interruption:
 
 
 def stop_by_ctrl_c() -> None:
-    """Take SIGTERM for a Ctrl-C, so that a command that is ended throws its temporary files away."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Take SIGTERM and a closed terminal for a Ctrl-C, so that a command so ended throws its temporary files away."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, signal.default_int_handler)
