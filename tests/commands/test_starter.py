@@ -87,6 +87,13 @@ def test_an_existing_file_is_refused_and_nothing_is_left_beside_it(home: Path) -
     assert {path.name for path in home.iterdir()} == {"a.mp4", "job.yaml"}
 
 
+def test_a_link_that_leads_nowhere_is_not_written_through(home: Path) -> None:
+    lay(home, "a.mp4")
+    (home / "job.yaml").symlink_to("elsewhere.yaml")
+    with pytest.raises(ConfigError, match=r"job.yaml exists already"):
+        start(Path("job.yaml"), [], None)
+
+
 def test_a_folder_that_is_not_there_is_said_and_not_made(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/job\.yaml cannot be written: No such file or directory"):
         start(Path("nowhere/job.yaml"), [], None)

@@ -102,10 +102,10 @@ def test_a_folder_that_cannot_be_searched_is_as_if_empty(tmp_path: Path) -> None
 
 
 def test_a_name_that_no_yaml_can_hold_is_left_out(tmp_path: Path) -> None:
-    lay(tmp_path, "b.mp4", "\udcff.mp4", "~/a.mp4")
+    lay(tmp_path, "\udcff.mp4", "~/a.mp4", "clips/b.mp4")
     found = find_subject(look_around(tmp_path))
     assert found is not None
-    assert found.names == ("b.mp4",)
+    assert found.names == ("clips/b.mp4",)
 
 
 def test_links_lead_where_they_lead_and_those_in_a_circle_nowhere(tmp_path: Path) -> None:
