@@ -1,4 +1,4 @@
-"""What the command line prints, and the exit codes it ends with; beside `cli` the only module that prints."""
+"""What the command line prints, and the exit codes it ends with."""
 
 from __future__ import annotations
 
