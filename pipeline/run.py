@@ -26,6 +26,7 @@ from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
+from pipeline.rights import refusal_of
 from pipeline.room import foresee
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
@@ -150,6 +151,8 @@ class _Job:
         return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
+        if refusal := refusal_of(self.space, is_done=False):
+            raise SpaceError(refusal)
         outlook = foresee(self.config, plan, stock, self.space)
         if outlook.refusal:
             raise SpaceError(outlook.refusal)

@@ -248,6 +248,12 @@ def an_output_folder_that_cannot_be_made(job: Bench) -> tuple[int, str]:
 
 
 @scenario
+def an_output_folder_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    an_output_folder_that_cannot_be_made(job)
+    return 5, "plan"
+
+
+@scenario
 def a_budget_that_cannot_hold_the_job(job: Bench) -> tuple[int, str]:
     job.set(disk={"budget_gib": 0.000001})
     return 5, "run"
