@@ -229,6 +229,12 @@ def an_output_that_is_missing(job: Bench) -> tuple[int, str]:
     return 3, "verify"
 
 
+@scenario
+def an_output_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    assert told(job, a_picture_that_is_damaged(job)[1])[0] == 3
+    return 3, "verify"
+
+
 # --- this machine, or this cluster: 5 ---
 
 
