@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -42,7 +42,9 @@ from pipeline.cli_words import (
     tell,
 )
 from pipeline.completion import make_ready
+from pipeline.execute.starting import is_left_behind
 from pipeline.interruption import Interruption, stop_by_ctrl_c
+from pipeline.offspring import end_offspring
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
 
@@ -62,7 +64,19 @@ def main() -> None:
     """The entry point of the `stylize` command."""
     outlive_readers()
     make_ready(os.environ)
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if is_left_behind():
+            _end_at_once(end.code)
+        raise
+
+
+def _end_at_once(code: object) -> NoReturn:
+    """End without what Python does at its end, and with every process that was started."""
+    sys.stdout.flush()
+    end_offspring()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -225,8 +239,7 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
             display.close()
             with suppress(typer.Exit):
                 fail(words, INTERRUPTED, as_json, debug=False)
-            sys.stdout.flush()
-            os._exit(INTERRUPTED)
+            _end_at_once(INTERRUPTED)
 
         watchers = Watchers(meter, display, lines, told)
         return run_job(config, watchers, interruption.asked, command, lose_head)

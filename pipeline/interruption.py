@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
+
+from pipeline.offspring import end_offspring
 
 if TYPE_CHECKING:
     from pipeline.display import Display
@@ -28,8 +31,9 @@ class Interruption:
         self._listen()
 
     def asked(self) -> bool:
-        """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
-        self._listen()
+        """Whether to stop; also takes the signals back, should Ray have claimed them as it started."""
+        if current_thread() is main_thread():  # no other may
+            self._listen()
         return self.was_asked
 
     def _listen(self) -> None:
@@ -42,7 +46,8 @@ class Interruption:
             return
         if self.was_asked:
             self._display.close()
-            os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
+            end_offspring()
+            os._exit(STOPPED)  # committed frames are safe
         if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
         self.was_asked = True

@@ -135,7 +135,11 @@ class _Job:
 
     def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
         with self.crew.watched():
-            for event in self.crew.at_work(most, self.stop).stylize(queue, self.stop):
+            farm = self.crew.at_work(most, self.stop)
+            if farm is None:
+                queue.clear()
+                return
+            for event in farm.stylize(queue, self.stop):
                 ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
