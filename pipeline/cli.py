@@ -99,8 +99,9 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, as_json, _command(config, set_))
-        print_summary(summary, as_json)
+        command = _command(config, set_)
+        summary, told = _run(loaded, progress, as_json, command)
+        print_summary(summary, as_json, told, command)
         if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
             print_report(loaded)
         raise typer.Exit(
@@ -219,7 +220,10 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
     return (str(config), *(part for text in overrides or () for part in ("--set", text)))
 
 
-def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
+def _run(
+    config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]
+) -> tuple[Summary, set[tuple[str, str]]]:
+    """The run, and the failures that were told meanwhile, by source and error."""
     from pipeline.display import Display
     from pipeline.ledger import Watcher, Watchers
     from pipeline.progress import Meter
@@ -242,7 +246,7 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
             _end_at_once(INTERRUPTED)
 
         watchers = Watchers(meter, display, lines, told)
-        return run_job(config, watchers, interruption.asked, command, lose_head)
+        return run_job(config, watchers, interruption.asked, command, lose_head), display.failures
 
 
 if __name__ == "__main__":
