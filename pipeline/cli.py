@@ -68,7 +68,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         if is_left_behind():
-            _end_at_once(end.code)
+            _end_at_once(end.code or DONE)
         raise
 
 
