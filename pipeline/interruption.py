@@ -31,15 +31,16 @@ class Interruption:
         self._listen()
 
     def asked(self) -> bool:
-        """Whether to stop; also takes the signals back, should Ray have claimed them as it started."""
+        """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
         if current_thread() is main_thread():  # no other may
             self._listen()
         return self.was_asked
 
     def _listen(self) -> None:
-        for number in self._signals:
-            if signal.getsignal(number) != self._handle:
-                signal.signal(number, self._handle)
+        for (
+            number
+        ) in self._signals:  # whoever has them by what Python knows: Ray takes SIGTERM behind its back
+            signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
         if self.was_asked and number == signal.SIGHUP:

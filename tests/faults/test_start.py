@@ -50,14 +50,15 @@ def session_of(process: subprocess.Popen[str]) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("begun", ["", "gcs_server", "raylet"])
 def test_ctrl_c_ends_the_run_at_once_and_leaves_no_process(
-    begun: str, process: subprocess.Popen[str]
+    begun: str, number: signal.Signals, process: subprocess.Popen[str]
 ) -> None:
     while begun and begun not in session_of(process):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     asked_s = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert time.monotonic() - asked_s < PROMPTLY_S
@@ -68,6 +69,16 @@ def test_ctrl_c_ends_the_run_at_once_and_leaves_no_process(
     while left := session_of(process):
         assert time.monotonic() < deadline_s, left
         time.sleep(0.05)
+
+
+def test_sigterm_is_heard_once_ray_has_started(process: subprocess.Popen[str]) -> None:
+    """Ray then has a handler of its own in the process, of which Python does not know, and which ends in an abort."""
+    while not any(name.startswith("ray::_Actor") for name in session_of(process)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
 
 
 @pytest.mark.parametrize("kind", ["film", "photographs"])
