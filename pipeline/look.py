@@ -16,11 +16,15 @@ from pipeline.workspace import Workspace
 
 @dataclass(frozen=True)
 class Sight:
-    """The plan of the films, what is finished of it, and what there is of photographs."""
+    """The plan of the films, what is finished of it, and what there is of photographs.
+
+    `unwritten`: the films whose output is not there yet, or of another plan.
+    """
 
     plan: Plan
     stock: Stock
     pictures: Pictures
+    unwritten: int
 
     @property
     def frames(self) -> int:
@@ -37,6 +41,11 @@ class Sight:
         """How many of them are finished."""
         return self.stock.reused + self.pictures.done
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return not self.unwritten and not self.pictures.left
+
 
 def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     """Look at everything; without the lock, so beside a run, too. `watch` is told how far it is.
@@ -49,5 +58,6 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
     plan = without_blocked(survey(config, brief, pictures.films, watch), space)
-    stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
-    return Sight(plan, stock, pictures)
+    written = current_outputs(plan.sources, space)
+    stock = take_stock(plan, space, clean=False, written=written)
+    return Sight(plan, stock, pictures, len(plan.sources) - len(written))

@@ -150,6 +150,8 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
             f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
         )
         yield from _duration(found)
+    if found["refusal"]:
+        yield f"a run would be refused: {found['refusal']}"
 
 
 def _duration(found: dict[str, Any]) -> Iterator[str]:
@@ -160,7 +162,7 @@ def _duration(found: dict[str, Any]) -> Iterator[str]:
         workers = _plural(found["workers"], "worker")
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
     elif found["refusal"]:
-        yield f"time: not here, where a run would be refused: {found['refusal']}"
+        yield "time: not tried, since a run would be refused"
     elif found["trouble"]:
         yield f"time: could not be tried: {found['trouble']}"
     elif alone is not None:

@@ -17,6 +17,7 @@ from pipeline.hiring import worker_settings
 from pipeline.live.status import is_running
 from pipeline.look import Sight
 from pipeline.plan import SourcePlan
+from pipeline.rights import refusal_of
 from pipeline.shots.segments import Segment
 from pipeline.workspace import Workspace
 
@@ -40,8 +41,8 @@ class Hands:
 class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
 
-    `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
-    beside which nothing is tried. `trial_s`: what the trial took; None where nothing was tried.
+    `refusal`: why this machine cannot do the job, or not write what comes of it. `trouble`: why it could not be tried.
+    `is_busy`: a run is at work, beside which nothing is tried. `trial_s`: what the trial took; None where nothing was.
     """
 
     estimate: Estimate
@@ -65,8 +66,9 @@ def forecast(
     parts, known = parts_of(seen.plan, seen.stock, transfer), known_of(seen.plan, seen.stock, transfer)
     is_here = config.execution.address is None
     is_busy = is_running(Workspace(config.output))
-    paces, hands, refusal, trouble = Paces(None if is_here else known.pace), None, None, None
-    if is_here and (parts or seen.pictures.left):
+    paces, hands, trouble = Paces(None if is_here else known.pace), None, None
+    refusal = refusal_of(Workspace(config.output), is_done=seen.is_done)
+    if is_here and not refusal and (parts or seen.pictures.left):
         try:
             hands = hands_of(config.execution, len(parts) + seen.pictures.left)
             if is_tried := trial and not is_busy:

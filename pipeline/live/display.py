@@ -46,6 +46,7 @@ class Display(Watcher):
         self._console, self._meter = console, meter
         self._is_live = console.is_terminal
         self._told = 0  # photographs that were told one by one
+        self.failures = set[tuple[str, str]]()  # that were told, by source and error
         self._said_s = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
 
@@ -86,7 +87,7 @@ class Display(Watcher):
         for reason, count in Counter(chain.from_iterable(told.values())).most_common(9):
             self.say(f"{_plural(count, 'picture')} made again: {reason}", "yellow")
         for failure in (*plan.failures, *archive.failures[:TOLD]):
-            self.say(f"{failure.source}: {failure.error}", "red")
+            self._fail(failure.source, failure.error)
         if archive.skipped_count:
             self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
         is_work_left = plan.frames > stock.reused or archive.planned > archive.painted
@@ -107,15 +108,21 @@ class Display(Watcher):
             case PictureFinished(batch, index, records):
                 self._tell(batch.pictures[index].output, records[0].notes)
             case PictureFailed(batch, index, error):
-                self.say(f"{batch.pictures[index].name}: {error}", "red")
+                self._fail(batch.pictures[index].name, error)
             case SegmentFailed(job, _, error):
-                self.say(f"{job.source.name}: {error}", "red")
+                self._fail(job.source.name, error)
 
     def assembled(self, output: Output) -> None:
         """Say that an output is there, and what it lacks."""
         self.say(f"wrote {output.output} ({output.frames} frames, verified)", "green")
         for note in output.notes:
             self.say(f"{output.source}: {note}", "yellow")
+
+    def _fail(self, source: str, error: str) -> None:
+        """Say once that a source has failed."""
+        if (source, error) not in self.failures and not self._console.quiet:
+            self.failures.add((source, error))
+            self.say(f"failed: {source}: {error}", "red")
 
     def _tell(self, output: str, notes: tuple[str, ...]) -> None:
         """Say that a photograph is painted; of many, only what the first ones lack."""

@@ -66,6 +66,9 @@ FOUND: dict[str, tuple[list[str], tuple[str, ...], str, str | None]] = {
     "a sequence": (FRAMES, ("frames/",), "3 numbered pictures", None),
     "a folder of photos": (PHOTOS, ("photos/",), "2 pictures", None),
     "photos and a painting": ([*PHOTOS, "monet.png"], ("photos/",), "2 pictures", "monet.png"),
+    "photos, and among them a painting that says so": (
+        [*PHOTOS, "photos/style.jpg"], tuple(PHOTOS), "2 pictures", "photos/style.jpg",
+    ),
     "a painting that says so": (["me.jpg", "style.png"], ("me.jpg",), "1 picture", "style.png"),
     "photos here": (
         [*(f"{name}.jpg" for name in "abcd"), "e.png", "paintings/x.png"],
