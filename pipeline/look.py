@@ -16,11 +16,15 @@ from pipeline.workspace import Workspace
 
 @dataclass(frozen=True)
 class Sight:
-    """The plan of the films, what is finished of it, and what there is of photographs."""
+    """The plan of the films, what is finished of it, and what there is of photographs.
+
+    `written`: the names of the films whose outputs are there as they should be.
+    """
 
     plan: Plan
     stock: Stock
     pictures: Pictures
+    written: frozenset[str]
 
     @property
     def frames(self) -> int:
@@ -49,5 +53,5 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
     plan = without_blocked(survey(config, brief, pictures.films, watch), space)
-    stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
-    return Sight(plan, stock, pictures)
+    written = frozenset(current_outputs(plan.sources, space))
+    return Sight(plan, take_stock(plan, space, clean=False, written=written), pictures, written)

@@ -26,12 +26,13 @@ SHOWN = 50
 def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
     """The plan as plain data, with what it costs."""
     plan, stock, pictures, cost = seen.plan, seen.stock, seen.pictures, told.estimate
-    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
+    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output), seen.written)
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
         "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
         "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "videos": {"total": len(plan.sources), "left": cost.writing.outputs},
         "megapixel_iterations": round(cost.work, 3),
         "megapixel_iterations_most": round(cost.most, 3),
         "disk_bytes": cost.disk_bytes,
@@ -140,7 +141,7 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
     if not frames["total"]:
         yield "nothing that could be done"
     elif not frames["left"]:
-        yield f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
+        yield f"{_plural(frames['total'], 'frame')}, all finished; {_left_to_write(found)}"
     else:
         work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
         bound = f", at most {most:.2f}" if work < most else ""
@@ -150,6 +151,16 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
             f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
         )
         yield from _duration(found)
+
+
+def _left_to_write(found: dict[str, Any]) -> str:
+    """What is left to do where everything is painted."""
+    if not found["videos"]["left"]:
+        return "nothing left to do"
+    videos = f"{_plural(found['videos']['left'], 'video')} to write"
+    if found["busy"]:
+        return f"{videos}, which the run that is at work does; how far that is: stylize status CONFIG"
+    return videos if found["seconds"] is None else f"{videos}, about {spoken(found['seconds'])}"
 
 
 def _duration(found: dict[str, Any]) -> Iterator[str]:

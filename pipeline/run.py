@@ -150,7 +150,8 @@ class _Job:
         return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
-        outlook = foresee(self.config, plan, stock, self.space)
+        written = current_outputs(plan.sources, self.space)
+        outlook = foresee(self.config, plan, stock, self.space, written)
         if outlook.refusal:
             raise SpaceError(outlook.refusal)
         if outlook.warning:

@@ -5,7 +5,7 @@ By counting; touches no file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -23,8 +23,12 @@ BYTES_PER_PIXEL = 2.6
 ENDS_S = 10.0
 """Until Ray and the workers are up, 6 to 10 s, and until Ray is gone, 2 s (scripts/bench_overhead.py)."""
 
-ENCODE_S, ENCODE_SHARED_S = 0.06, 0.15
-"""To write and verify a megapixel of a video, on one core and shared by all (scripts/bench_encoder.py)."""
+ENCODE_S: Mapping[str, tuple[float, float]] = {
+    "h264": (0.05, 0.16), "h265": (0.05, 0.33), "vp9": (0.33, 0.29), "av1": (0.04, 0.10), "ffv1": (0.06, 0.09),
+    "gif": (1.4, 0.0), "webp": (0.18, 0.0), "png": (0.20, 0.0),
+}  # fmt: skip
+"""By codec, at its default quality: CPU seconds to read a megapixel's frames, to write and to verify it, of one thread
+and of others that share the cores (scripts/bench_encoder.py --codecs h264 h265 vp9 av1 ffv1 gif webp png)."""
 
 NO_PACE = Pace(0.0)
 
@@ -64,29 +68,55 @@ class Paces:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """How many outputs of films have to be written and verified, and what that takes.
+
+    `own_s`: seconds in which one core works, and `shared_s`: what all of them share.
+    """
+
+    outputs: int = 0
+    own_s: float = 0.0
+    shared_s: float = 0.0
+
+    @classmethod
+    def of(cls, sources: Iterable[SourcePlan]) -> Writing:
+        """That of the outputs of these sources."""
+        found = cls()
+        for source in sources:
+            megapixels = source.frames * source.size[0] * source.size[1] / 1e6
+            own_s, shared_s = (megapixels * seconds for seconds in ENCODE_S[source.coding.codec])
+            found = cls(found.outputs + 1, found.own_s + own_s, found.shared_s + shared_s)
+        return found
+
+    def seconds(self, cores: int) -> float:
+        """What it takes on so many cores."""
+        return self.own_s + self.shared_s / cores
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What is still to be done.
 
     `work` is what it is likely to take in megapixel-iterations, `most` the bound: what is settled sooner stops sooner.
-    `worker_s`: what painting takes one worker; None where no pace is known. `chain`: the longest one; None where
-    nothing is left to be painted.
+    `worker_s`: what painting takes one worker; None where no pace is known. `writing`: of outputs. `chain`: the longest
+    one; None where nothing is left to be painted.
     """
 
     most: float
     work: float
     disk_bytes: int
     worker_s: float | None
-    encode_s: float  # on one core
+    writing: Writing
     chain: Chain | None
-    is_left: bool  # whether anything is to be made
+    is_left: bool  # whether anything is to be painted
 
     def seconds(self, lanes: float, cores: int) -> float | None:
         """What the run takes where `lanes` workers paint side by side at the full pace, start and encoding included."""
         if self.worker_s is None:
             return None
         chain_s = (self.chain and self.chain.seconds) or 0.0
-        encode_s = self.encode_s * (ENCODE_S + ENCODE_SHARED_S / cores) / (ENCODE_S + ENCODE_SHARED_S)
-        return max(self.worker_s / lanes, chain_s) + (ENDS_S if self.is_left else 0.0) + encode_s
+        ends_s = ENDS_S if self.is_left else 0.0
+        return max(self.worker_s / lanes, chain_s) + ends_s + self.writing.seconds(cores)
 
 
 def parts_of(plan: Plan, stock: Stock, transfer: Transfer) -> list[Part]:
@@ -105,7 +135,18 @@ def known_of(plan: Plan, stock: Stock, transfer: Transfer) -> Known:
     return Known.of(_known(source, s, stock, transfer) for source in plan.sources for s in source.segments)
 
 
-def estimate(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> Estimate:
+def unwritten(plan: Plan, parts: Sequence[Part], written: Collection[str]) -> list[SourcePlan]:
+    """The films whose outputs a run has to write; `written`: the names of those whose outputs are as they should be.
+
+    One of which frames are missing is written again in any case.
+    """
+    begun = {part.source.name for part in parts}
+    return [source for source in plan.sources if source.name in begun or source.name not in written]
+
+
+def estimate(
+    parts: Sequence[Part], pictures: Pictures, paces: Paces, to_write: Iterable[SourcePlan]
+) -> Estimate:
     """The work that is left, and what it takes at these paces."""
     films, photographs = sum((part.load for part in parts), Load()), _photographs(pictures)
     pace, own = paces.films or NO_PACE, paces.pictures or NO_PACE
@@ -115,16 +156,10 @@ def estimate(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> Estimat
         pace.work(films) + own.work(photographs),
         int(films.megapixels * 1e6 * BYTES_PER_PIXEL) + pictures.bytes,
         pace.seconds(films) + own.seconds(photographs) if is_known else None,
-        _encoded(parts) * (ENCODE_S + ENCODE_SHARED_S),
+        Writing.of(to_write),
         _longest(parts, paces.films, pace.work(films)),
         is_left=bool(parts) or pictures.left > 0,
     )
-
-
-def _encoded(parts: Sequence[Part]) -> float:
-    """The megapixels of the films that are written once their missing frames are there: all frames of each."""
-    sources = {part.source.name: part.source for part in parts}.values()
-    return sum(source.frames * source.size[0] * source.size[1] / 1e6 for source in sources)
 
 
 def cold_work(size: tuple[int, int], transfer: Transfer, effort: float = 1.0) -> float:

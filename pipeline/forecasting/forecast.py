@@ -12,7 +12,7 @@ from pipeline.config import Config, Execution
 from pipeline.errors import ClusterError, PipelineError, WeightsError
 from pipeline.execute.crew import first_line
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
-from pipeline.forecasting.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
+from pipeline.forecasting.estimate import Estimate, Paces, Part, estimate, known_of, parts_of, unwritten
 from pipeline.hiring import worker_settings
 from pipeline.live.status import is_running
 from pipeline.look import Sight
@@ -39,6 +39,7 @@ class Hands:
 @dataclass(frozen=True)
 class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
+    Outputs are written here wherever the frames are painted.
 
     `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
     beside which nothing is tried. `trial_s`: what the trial took; None where nothing was tried.
@@ -82,11 +83,19 @@ def forecast(
             ImportError,
         ) as error:  # RuntimeError: no memory on the device
             trouble = first_line(error)
-    found = estimate(parts, seen.pictures, paces)
-    seconds = None if hands is None else found.seconds(hands.lanes, available_cores())
+    found = estimate(parts, seen.pictures, paces, unwritten(seen.plan, parts, seen.written))
+    seconds = _seconds(found, hands, is_busy)
     whole_s = None if seconds is None else looked_s + seconds
     trial_s = time.monotonic() - began if is_tried else None
     return Forecast(found, hands, whole_s, refusal, trouble, is_busy, trial_s)
+
+
+def _seconds(found: Estimate, hands: Hands | None, is_busy: bool) -> float | None:
+    """What is left takes with these hands, where there is something to be painted; else outputs at most are written."""
+    if hands is not None:
+        return found.seconds(hands.lanes, available_cores())
+    is_at_work = is_busy and found.writing.outputs > 0  # and nobody knows how far with it
+    return None if found.is_left or is_at_work else found.seconds(1, available_cores())
 
 
 def timed(work: Callable[[], Found]) -> tuple[Found, float]:
