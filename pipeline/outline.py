@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.config import Config
 from pipeline.disk.room import foresee
+from pipeline.execute.pool import available_cores
 from pipeline.forecasting.forecast import Forecast
 from pipeline.look import Sight
 from pipeline.media.items import printable
@@ -54,6 +55,7 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
     return {
         "seconds": _rounded(told.seconds),
         "seconds_one_worker": _rounded(cost.worker_s),
+        "seconds_writing": _rounded(cost.writing.seconds(available_cores())),
         "workers": None if told.hands is None else told.hands.workers,
         "address": elsewhere,
         "longest_chain": None if chain is None else {

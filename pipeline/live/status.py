@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.assemble import Output
 from pipeline.durable import no_link
-from pipeline.encoding import Encoding, NowAndThen
+from pipeline.encoding import Clock, Encoding, NowAndThen
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -50,10 +50,10 @@ class JsonLines(Watcher):
     snapshot, every two seconds, and as often `encoding`, while an output is being written.
     """
 
-    def __init__(self, meter: Meter, write: Callable[[str], None]) -> None:
+    def __init__(self, meter: Meter, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
         self._meter, self._write = meter, write
         self._told_s = float("-inf")
-        self._is_encoding_told = NowAndThen(EVERY_S)
+        self._is_encoding_told = NowAndThen(EVERY_S, clock)
 
     def _tell(self, event: str, **data: Any) -> None:
         self._write(json.dumps({"event": event, "at": round(time.time(), 3), **data}))

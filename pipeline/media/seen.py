@@ -15,12 +15,12 @@ def unseen(count: int) -> None:
 
 
 def counted(items: Iterable[Item], seen: Seen) -> Iterator[Item]:
-    """The same items; `seen` is told how many whoever takes them is through, so of an item when the next is asked for.
+    """The same items; `seen` is told how many have been taken.
 
     >>> told = []
     >>> [*counted("ab", told.append)], told
     (['a', 'b'], [1, 2])
     """
     for count, item in enumerate(items, start=1):
-        yield item
         seen(count)
+        yield item
