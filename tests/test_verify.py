@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -459,8 +460,9 @@ def test_on_a_terminal_it_is_shown_and_makes_way_for_what_is_printed(
 
 
 def test_where_there_is_no_terminal_nothing_is_shown() -> None:
-    file = io.StringIO()
+    file, threads = io.StringIO(), threading.active_count()
     with Aside(Console(file=file)) as aside:
         aside("clip.mp4")
+        assert threading.active_count() == threads  # a million photographs start none
         aside.make_way()
     assert file.getvalue() == ""
