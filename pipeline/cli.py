@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -43,7 +43,9 @@ from pipeline.commands.words import (
     shown_by,
     tell,
 )
+from pipeline.execute.starting import is_left_behind
 from pipeline.interruption import Interruption, stop_by_ctrl_c
+from pipeline.offspring import end_offspring
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
 
@@ -63,7 +65,19 @@ def main() -> None:
     """The entry point of the `stylize` command."""
     outlive_readers()
     make_ready(os.environ)
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if is_left_behind():
+            _end_at_once(end.code or DONE)
+        raise
+
+
+def _end_at_once(code: object) -> NoReturn:
+    """End without what Python does at its end, and with every process that was started."""
+    sys.stdout.flush()
+    end_offspring()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -86,8 +100,9 @@ def run(
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, as_json, _command(config, set_))
-        print_summary(summary, as_json)
+        command = _command(config, set_)
+        summary, told = _run(loaded, progress, as_json, command)
+        print_summary(summary, as_json, told, command)
         if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
             print_report(loaded)
         raise typer.Exit(
@@ -208,7 +223,10 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
     return (str(config), *(part for text in overrides or () for part in ("--set", text)))
 
 
-def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
+def _run(
+    config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]
+) -> tuple[Summary, set[tuple[str, str]]]:
+    """The run, and the failures that were told meanwhile, by source and error."""
     from pipeline.ledger import Watcher, Watchers
     from pipeline.live.display import Display
     from pipeline.live.progress import Meter
@@ -228,11 +246,10 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
             display.close()
             with suppress(typer.Exit):
                 fail(words, INTERRUPTED, as_json, debug=False)
-            sys.stdout.flush()
-            os._exit(INTERRUPTED)
+            _end_at_once(INTERRUPTED)
 
         watchers = Watchers(meter, display, lines, told)
-        return run_job(config, watchers, interruption.asked, command, lose_head)
+        return run_job(config, watchers, interruption.asked, command, lose_head), display.failures
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class Sight:
         """How many of them are finished."""
         return self.stock.reused + self.pictures.done
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return len(self.written) == len(self.plan.sources) and not self.pictures.left
+
 
 def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     """Look at everything; without the lock, so beside a run, too. `watch` is told how far it is.

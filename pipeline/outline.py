@@ -153,6 +153,8 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
             f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
         )
         yield from _duration(found)
+    if found["refusal"]:
+        yield f"a run would be refused: {found['refusal']}"
 
 
 def _left_to_write(found: dict[str, Any]) -> str:
@@ -173,7 +175,7 @@ def _duration(found: dict[str, Any]) -> Iterator[str]:
         workers = _plural(found["workers"], "worker")
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
     elif found["refusal"]:
-        yield f"time: not here, where a run would be refused: {found['refusal']}"
+        yield "time: not tried, since a run would be refused"
     elif found["trouble"]:
         yield f"time: could not be tried: {found['trouble']}"
     elif alone is not None:
@@ -205,10 +207,10 @@ def spoken(seconds: float) -> str:
     ('4 s', '1 min 35 s', '2 h 2 min', '2 d 8 h')
     """
     total = max(1, round(seconds))
-    for large, small, size in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
+    for large, small, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
         if total >= size:
-            rest = total % size // {"h": 3600, "min": 60, "s": 1}[small]
-            return f"{total // size} {large}" + (f" {rest} {small}" if rest else "")
+            whole, rest = divmod(round(total / part) * part, size)
+            return f"{whole} {large}" + (f" {rest // part} {small}" if rest else "")
     return f"{total} s"
 
 

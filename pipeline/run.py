@@ -27,6 +27,7 @@ from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
+from pipeline.rights import refusal_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
@@ -134,7 +135,11 @@ class _Job:
 
     def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
         with self.crew.watched():
-            for event in self.crew.at_work(most, self.stop).stylize(queue, self.stop):
+            farm = self.crew.at_work(most, self.stop)
+            if farm is None:
+                queue.clear()
+                return
+            for event in farm.stylize(queue, self.stop):
                 ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
@@ -150,6 +155,8 @@ class _Job:
         return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
+        if refusal := refusal_of(self.space, is_done=False):
+            raise SpaceError(refusal)
         written = current_outputs(plan.sources, self.space)
         outlook = foresee(self.config, plan, stock, self.space, written)
         if outlook.refusal:

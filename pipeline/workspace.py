@@ -121,8 +121,8 @@ class Workspace:
 
     @contextmanager
     def _locked_here(self) -> Iterator[None]:
-        created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
+            created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
             self.root.mkdir(parents=True, exist_ok=True)
             refuse_links(self.root, self.segments)
             descriptor = no_link(self.root / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT)

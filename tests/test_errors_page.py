@@ -229,6 +229,12 @@ def an_output_that_is_missing(job: Bench) -> tuple[int, str]:
     return 3, "verify"
 
 
+@scenario
+def an_output_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    assert told(job, a_picture_that_is_damaged(job)[1])[0] == 3
+    return 3, "verify"
+
+
 # --- this machine, or this cluster: 5 ---
 
 
@@ -245,6 +251,12 @@ def an_output_folder_that_cannot_be_made(job: Bench) -> tuple[int, str]:
     job.set(output="loop/out")
     (job.folder / "loop").symlink_to("loop")
     return 5, "run"
+
+
+@scenario
+def an_output_folder_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    an_output_folder_that_cannot_be_made(job)
+    return 5, "plan"
 
 
 @scenario

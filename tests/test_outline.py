@@ -15,7 +15,7 @@ from pipeline.cli import app
 from pipeline.config import load_config
 from pipeline.encoding import Encoding
 from pipeline.execute.pool import available_cores
-from pipeline.forecasting.estimate import ENCODE_S
+from pipeline.forecasting.writing import ENCODE_S
 from pipeline.live.progress import Meter
 from pipeline.live.status import StatusFile
 from pipeline.run import run
@@ -59,7 +59,7 @@ def told(path: Path, *options: str) -> dict[str, Any]:
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every encoder takes ten thousand times as long, so that it shows."""
     times = {name: (1e4 * own_s, 1e4 * shared_s) for name, (own_s, shared_s) in ENCODE_S.items()}
-    monkeypatch.setattr("pipeline.forecasting.estimate.ENCODE_S", times)
+    monkeypatch.setattr("pipeline.forecasting.writing.ENCODE_S", times)
 
 
 def encode_s(codec: str, frames: int) -> float:

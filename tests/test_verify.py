@@ -251,6 +251,54 @@ def of_photo(path: Path) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("textures")
+def test_a_photograph_that_could_not_be_painted_is_told_with_what_the_last_run_said(
+    write_job: WriteJob, tmp_path: Path
+) -> None:
+    photo, other = tmp_path / "in/photo.png", tmp_path / "in/other.png"
+    photo.parent.mkdir()
+    for still in (photo, other):
+        write_still(picture(0), still)
+    cut_file(photo, photo)  # its header is whole, so that only painting it finds out
+    path = write_job(photo.parent)
+    (failure,) = run(load_config(path)).failures
+    assert "image file is truncated" in failure.error
+    assert of_photo(path) == (3, f"not painted; the last run failed at it: {failure.error}")
+    assert f"photo.png: not painted; the last run failed at it: {failure.error}\n" in verify(path).stdout
+    write_still(picture(0), photo)
+    other.unlink()
+    assert run(load_config(path)).status == "done"
+    (tmp_path / "out/photo.png").unlink()
+    assert "run the job to go on" in of_photo(path)[1], "what an earlier run failed at is over"
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_film_that_could_not_be_written_is_told_with_what_the_last_run_said(
+    write_job: WriteJob, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_job(clip)
+    with monkeypatch.context() as patches:
+        patches.setattr(
+            "pipeline.assemble.certify", lambda *_: Certificate(7, (), ("7 frames instead of 8",))
+        )
+        (failure,) = run(load_config(path)).failures
+    _, found = said(path)
+    why = f"not written, though all 8 frames are finished; the last run failed at it: {failure.error}"
+    assert found["failures"] == [{"source": "clip.mp4", "frame": None, "error": why}]
+
+
+@pytest.mark.usefixtures("textures")
+def test_what_is_quoted_of_a_damaged_journal_is_short_and_on_one_line(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path, events = write_job(clip), tmp_path / "out/.stylize/events.jsonl"
+    events.parent.mkdir(parents=True)
+    lines = [{"what": "failed", "source": 7}, {"what": "failed", "source": "clip.mp4", "error": "\n" * 9999}]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first, _ = verify(path).stdout.splitlines()
+    assert "0 of 8 frames; the last run failed at it: \\n\\n" in first and len(first) < 2000
+
+
+@pytest.mark.usefixtures("textures")
 def test_a_photograph_that_is_not_painted_cut_off_or_gone_is_told(
     write_job: WriteJob, tmp_path: Path
 ) -> None:

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from glob import has_magic
 from importlib.resources import files
 from os.path import lexists, realpath, relpath
@@ -31,6 +30,7 @@ from pipeline.commands.surroundings import (
 )
 from pipeline.config import starter_yaml
 from pipeline.errors import ConfigError
+from pipeline.media.walking import is_reached
 from pipeline.settings.paths import absolute, absolute_pattern, image_trouble, kind_of, root_of
 from pipeline.settings.yaml_lines import parse_yaml
 from pipeline.storage.places import is_url
@@ -87,6 +87,8 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
     painting = style_there or find_style(folder, around, subject)
     ours = _place_of_ours(folder, inputs_there)
     about = str(style or painting or f"{ours}, a painting of ours, since none of yours was found")
+    if painting and _is_painted_too(absolute(folder.absolute(), painting), folder, names):
+        about += ", which lies in the input, and so is painted as well"
     output = f"{unused(folder, 'out', taken=outputs_named(folder))}/"
     small = None if has_gpu() else SMALL_PX
     sized = f"size: {SMALL_PX} px, since no NVIDIA GPU was found" if small else "size: 512 px, the default"
@@ -98,22 +100,26 @@ def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
 
 def _place_of_ours(folder: Path, inputs: Sequence[str]) -> str:
     """Where our own painting goes: hidden where an input would lead to it, and never to where a link leads."""
-    painting = Path(realpath(folder)) / "paintings/swirl.png"
-    is_reached = any(_leads_to(painting, absolute_pattern(folder.absolute(), text)) for text in inputs)
-    place = ".paintings" if is_reached else "paintings"
+    is_hidden = _is_painted_too(folder.absolute() / "paintings/swirl.png", folder, inputs)
+    place = ".paintings" if is_hidden else "paintings"
     if (folder / place).is_symlink():
         place = unused(folder, place)
     return f"{place}/{unused(folder / place, 'swirl', '.png')}"
 
 
+def _is_painted_too(painting: Path, folder: Path, inputs: Sequence[str]) -> bool:
+    """Whether inputs that count from `folder` lead to a painting, an absolute path, which need not be there yet."""
+    real = Path(realpath(painting.parent)) / painting.name
+    return any(_leads_to(real, absolute_pattern(folder.absolute(), text)) for text in inputs)
+
+
 def _leads_to(path: Path, text: str) -> bool:
-    """Whether an absolute input may find a file, a real path, that is not there yet; of a pattern the end decides."""
+    """Whether an absolute input, a folder or a pattern, finds a file in a real folder, once it is there."""
     root, kind = Path(realpath(root_of(text))), kind_of(Path(text))
     if kind == "file" or not path.is_relative_to(root):
         return False
-    return kind == "folder" or any(
-        fnmatchcase(part, Path(text).name) for part in path.relative_to(root).parts
-    )
+    pattern = () if kind == "folder" else Path(text).parts[len(root_of(text).parts) :]
+    return is_reached(pattern, path.relative_to(root).parts)
 
 
 def _few(names: Sequence[str]) -> str:

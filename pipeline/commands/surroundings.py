@@ -130,7 +130,7 @@ def find_subject(folders: Sequence[Folder]) -> Subject | None:
         return _subject([(one, one.videos, one.pictures) for one in holding], "video")
     below = [one for one in others if one.pictures]
     holding = below if below and len(here.pictures) < 2 else [here]
-    found = [(one, _without_styles(one), one.videos) for one in holding]
+    found = [(one, _without_styles(one), (*one.videos, *_styles(one))) for one in holding]
     if pictures := _subject([one for one in found if one[1]], "picture"):
         return pictures
     in_styles = [one for one in folders if one.is_for_styles and one.videos]
@@ -156,6 +156,8 @@ def _names(folder: Folder, wanted: Sequence[str], unwanted: Sequence[str]) -> Se
     if folder.below and not unwanted and not folder.holds_output:
         return [folder.below]
     suffixes = sorted({Path(name).suffix for name in wanted})
+    if {Path(name).suffix for name in unwanted} & set(suffixes):  # a painting among pictures
+        return files
     patterns = [f"{escape(folder.below)}*{suffix}" for suffix in suffixes]
     return files if set(files) & set(patterns) else patterns  # a file of that name would be all that is meant
 
@@ -177,7 +179,7 @@ def _like_paintings(folders: Sequence[Folder], subject: Subject | None) -> Itera
     taken = subject.names if subject else ()
     beside = (folders[0], *(subject.folders if subject else ()))
     for one in dict.fromkeys(beside):
-        named = set(one.pictures) - set(_without_styles(one))
+        named = _styles(one)
         alone = one.pictures if len(one.pictures) == 1 else ()
         left = (one.below + name for name in one.pictures if name in named or name in alone)
         yield from (name for name in left if name not in taken)
@@ -188,6 +190,11 @@ def _without_styles(folder: Folder) -> tuple[str, ...]:
     if len(folder.pictures) > FEW + 1:
         return folder.pictures
     return tuple(name for name in folder.pictures if not _is_like_a_style(Path(name).stem))
+
+
+def _styles(folder: Folder) -> set[str]:
+    """The other pictures."""
+    return set(folder.pictures) - set(_without_styles(folder))
 
 
 def _is_like_a_style(name: str) -> bool:

@@ -1,10 +1,11 @@
-"""What the command line prints, and the exit codes it ends with; beside `cli` the only module that prints."""
+"""What the command line prints, and the exit codes it ends with."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.ledger import Summary
+    from pipeline.plan import Failure
 
 DONE, WRONG_CONFIG, SOME_FAILED, UNABLE, INTERRUPTED = 0, 2, 3, 5, 75
-SHOWN = 50  # outputs that a person is told one by one
+SHOWN = 50  # outputs, and failures, that a person is told one by one
 BEFORE_WORK = "interrupted before any work began; run again to start over"
 AGAIN = ("stopped; run again to start over", STOPPED)
 UNCHANGED = ("stopped; nothing was changed", STOPPED)
@@ -134,8 +136,10 @@ def _empty_summary(message: str) -> dict[str, Any]:
     }
 
 
-def print_summary(summary: Summary, as_json: bool) -> None:
-    """What a run did."""
+def print_summary(
+    summary: Summary, as_json: bool, told: Collection[tuple[str, str]] = (), command: Sequence[str] = ()
+) -> None:
+    """What a run did. `told`: failures, by source and error, that were told already; `command`: the job's."""
     if as_json:
         _print_json(summary.to_json())
         return
@@ -151,10 +155,27 @@ def print_summary(summary: Summary, as_json: bool) -> None:
             tell(str(output.output))
     if count > SHOWN:
         say(f"… and {count - SHOWN} more outputs; --json lists them all")
-    for failure in summary.failures:
-        tell(f"failed: {failure.source}: {failure.error}", err=True)
+    _print_failures(summary.failures, told, command)
     if summary.status == "interrupted":
         say("run the same command again to go on where this stopped", err=True)
+
+
+def _print_failures(
+    failures: Sequence[Failure], told: Collection[tuple[str, str]], command: Sequence[str]
+) -> None:
+    """What was not told while the run went on; of all together how many there are, why, and how to see them again."""
+    untold = [one for one in failures if (one.source, one.error) not in told]
+    for failure in untold[:SHOWN]:
+        tell(f"failed: {failure.source}: {failure.error}", err=True)
+    if len(untold) > SHOWN:
+        tell(f"… and {len(untold) - SHOWN} more", err=True)
+    if failures and (len(failures) > 1 or not untold):
+        from pipeline.reasons import summed_up
+
+        tell(
+            f"{summed_up(failures)}; to see them again: {shlex.join(['stylize', 'verify', *command])}",
+            err=True,
+        )
 
 
 def print_report(config: Config) -> None:

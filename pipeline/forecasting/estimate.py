@@ -5,7 +5,7 @@ By counting; touches no file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -13,6 +13,8 @@ from pipeline.archive.summary import Pictures
 from pipeline.config import Transfer
 from pipeline.forecasting.costs import FrameCost, Load, averaged, segment_load, warm_cost, warm_effort
 from pipeline.forecasting.pace import Known, Pace
+from pipeline.forecasting.packing import Task, enough_workers, makespan
+from pipeline.forecasting.writing import Writing
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
 from pipeline.shots.segments import Segment
@@ -23,14 +25,10 @@ BYTES_PER_PIXEL = 2.6
 ENDS_S = 10.0
 """Until Ray and the workers are up, 6 to 10 s, and until Ray is gone, 2 s (scripts/bench_overhead.py)."""
 
-ENCODE_S: Mapping[str, tuple[float, float]] = {
-    "h264": (0.05, 0.16), "h265": (0.05, 0.33), "vp9": (0.33, 0.29), "av1": (0.04, 0.10), "ffv1": (0.06, 0.09),
-    "gif": (1.4, 0.0), "webp": (0.18, 0.0), "png": (0.20, 0.0),
-}  # fmt: skip
-"""By codec, at its default quality: CPU seconds to read a megapixel's frames, to write and to verify it, of one thread
-and of others that share the cores (scripts/bench_encoder.py --codecs h264 h265 vp9 av1 ffv1 gif webp png)."""
-
 NO_PACE = Pace(0.0)
+
+MOST_PICTURES = 1000
+"""Photographs that workers share one by one, all as long as they are on the mean; of more, some are taken together."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Chain:
     """Frames first … stop−1 of a source that have to be made one after the other, by however many workers.
 
     `work`: what they are likely to take in megapixel-iterations. `seconds`: None where no pace is known. `workers`:
-    from so many on, each with a device of its own, more would not be faster; 0 as long as that was not counted.
+    from so many on, each with a device of its own, the whole job would not be faster; 0: that was not counted.
     """
 
     source: str
@@ -68,38 +66,12 @@ class Paces:
 
 
 @dataclass(frozen=True)
-class Writing:
-    """How many outputs of films have to be written and verified, and what that takes.
-
-    `own_s`: seconds in which one core works, and `shared_s`: what all of them share.
-    """
-
-    outputs: int = 0
-    own_s: float = 0.0
-    shared_s: float = 0.0
-
-    @classmethod
-    def of(cls, sources: Iterable[SourcePlan]) -> Writing:
-        """That of the outputs of these sources."""
-        found = cls()
-        for source in sources:
-            megapixels = source.frames * source.size[0] * source.size[1] / 1e6
-            own_s, shared_s = (megapixels * seconds for seconds in ENCODE_S[source.coding.codec])
-            found = cls(found.outputs + 1, found.own_s + own_s, found.shared_s + shared_s)
-        return found
-
-    def seconds(self, cores: int) -> float:
-        """What it takes on so many cores."""
-        return self.own_s + self.shared_s / cores
-
-
-@dataclass(frozen=True)
 class Estimate:
     """What is still to be done.
 
     `work` is what it is likely to take in megapixel-iterations, `most` the bound: what is settled sooner stops sooner.
-    `worker_s`: what painting takes one worker; None where no pace is known. `writing`: of outputs. `chain`: the longest
-    one; None where nothing is left to be painted.
+    `worker_s`: what painting takes one worker; None where no pace is known. `tasks`: the same as workers share it.
+    `writing`: of outputs. `chain`: the longest one; None where nothing is left to be painted.
     """
 
     most: float
@@ -108,15 +80,19 @@ class Estimate:
     worker_s: float | None
     writing: Writing
     chain: Chain | None
-    is_left: bool  # whether anything is to be painted
+    tasks: tuple[Task, ...]
 
-    def seconds(self, lanes: float, cores: int) -> float | None:
-        """What the run takes where `lanes` workers paint side by side at the full pace, start and encoding included."""
+    def seconds(self, workers: int, lanes: float, cores: int) -> float | None:
+        """What the run takes so many workers, together as fast as `lanes` of them, start and encoding included."""
         if self.worker_s is None:
             return None
-        chain_s = (self.chain and self.chain.seconds) or 0.0
         ends_s = ENDS_S if self.is_left else 0.0
-        return max(self.worker_s / lanes, chain_s) + ends_s + self.writing.seconds(cores)
+        return makespan(self.tasks, workers, lanes) + ends_s + self.writing.seconds(cores)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether anything is to be painted."""
+        return bool(self.tasks)
 
 
 def parts_of(plan: Plan, stock: Stock, transfer: Transfer) -> list[Part]:
@@ -135,31 +111,43 @@ def known_of(plan: Plan, stock: Stock, transfer: Transfer) -> Known:
     return Known.of(_known(source, s, stock, transfer) for source in plan.sources for s in source.segments)
 
 
-def unwritten(plan: Plan, parts: Sequence[Part], written: Collection[str]) -> list[SourcePlan]:
-    """The films whose outputs a run has to write; `written`: the names of those whose outputs are as they should be.
-
-    One of which frames are missing is written again in any case.
-    """
-    begun = {part.source.name for part in parts}
-    return [source for source in plan.sources if source.name in begun or source.name not in written]
-
-
 def estimate(
     parts: Sequence[Part], pictures: Pictures, paces: Paces, to_write: Iterable[SourcePlan]
 ) -> Estimate:
     """The work that is left, and what it takes at these paces."""
-    films, photographs = sum((part.load for part in parts), Load()), _photographs(pictures)
+    films = sum((part.load for part in parts), Load())
+    photographs = sum(_loads(pictures), Load())
     pace, own = paces.films or NO_PACE, paces.pictures or NO_PACE
     is_known = bool((paces.films or not films.most) and (paces.pictures or not photographs.most))
+    tasks = _tasks(parts, pictures, paces if is_known else Paces())
     return Estimate(
         films.most + photographs.most,
         pace.work(films) + own.work(photographs),
         int(films.megapixels * 1e6 * BYTES_PER_PIXEL) + pictures.bytes,
         pace.seconds(films) + own.seconds(photographs) if is_known else None,
         Writing.of(to_write),
-        _longest(parts, paces.films, pace.work(films)),
-        is_left=bool(parts) or pictures.left > 0,
+        _longest(parts, paces.films, tasks),
+        tasks,
     )
+
+
+def _tasks(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> tuple[Task, ...]:
+    """What workers share: by the seconds that it takes, or by its work where a pace is not known."""
+    places = {part.segment.key: place for place, part in enumerate(parts)}
+    films = [
+        Task(
+            _length(part.load, paces.films),
+            tuple(places[s.key] for s in part.segment.needs if s.key in places),
+        )
+        for part in parts
+    ]
+    count = min(sum(pictures.work.values()), MOST_PICTURES)
+    length = sum(_length(load, paces.pictures) for load in _loads(pictures)) / max(1, count)
+    return (*films, *[Task(length, is_last=True)] * count)
+
+
+def _length(load: Load, pace: Pace | None) -> float:
+    return NO_PACE.work(load) if pace is None else pace.seconds(load)
 
 
 def cold_work(size: tuple[int, int], transfer: Transfer, effort: float = 1.0) -> float:
@@ -188,12 +176,16 @@ def _load(source: SourcePlan, segment: Segment, frames: Collection[int], transfe
     return segment_load(source, segment, frames, FrameCost(cold, warm_cost(area, own, warm_effort(segment))))
 
 
-def _photographs(pictures: Pictures) -> Load:
-    found = Load()
-    for (size, look), pages in pictures.work.items():
-        cold = pages * cold_work(size, pictures.looks[look].transfer)
-        found += Load(cold, frames=pages, megapixels=pages * size[0] * size[1] / 1e6)
-    return found
+def _loads(pictures: Pictures) -> list[Load]:
+    """What photographs take, by their size and look."""
+    return [
+        Load(
+            pages * cold_work(size, pictures.looks[look].transfer),
+            frames=pages,
+            megapixels=pages * size[0] * size[1] / 1e6,
+        )
+        for (size, look), pages in pictures.work.items()
+    ]
 
 
 def _known(source: SourcePlan, segment: Segment, stock: Stock, transfer: Transfer) -> Known:
@@ -210,8 +202,8 @@ def _known(source: SourcePlan, segment: Segment, stock: Stock, transfer: Transfe
     )
 
 
-def _longest(parts: Sequence[Part], pace: Pace | None, work: float) -> Chain | None:
-    """The chain of segments, each needing the one before, that takes longest; `work`: of all of them together."""
+def _longest(parts: Sequence[Part], pace: Pace | None, tasks: Sequence[Task]) -> Chain | None:
+    """The chain of segments, each needing the one before, that takes longest; `tasks`: all that there is to do."""
     chains: dict[str, Chain] = {}
     painted = [part for part in parts if part.load.most]  # what is skipped is made by nobody in turn
     for part in painted:
@@ -222,7 +214,7 @@ def _longest(parts: Sequence[Part], pace: Pace | None, work: float) -> Chain | N
     longest = max(chains.values(), key=_weight, default=None)
     if longest is None or not longest.work:
         return longest
-    return replace(longest, workers=min(len(painted), ceil(work / longest.work - 1e-6)))
+    return replace(longest, workers=enough_workers(tasks))
 
 
 def _linked(part: Part, before: Chain | None, pace: Pace | None) -> Chain:

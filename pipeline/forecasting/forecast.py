@@ -9,14 +9,16 @@ from math import ceil
 from typing import TypeVar
 
 from pipeline.config import Config, Execution
-from pipeline.errors import ClusterError, PipelineError, WeightsError
+from pipeline.errors import ClusterError, WeightsError
 from pipeline.execute.crew import first_line
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
-from pipeline.forecasting.estimate import Estimate, Paces, Part, estimate, known_of, parts_of, unwritten
+from pipeline.forecasting.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
+from pipeline.forecasting.writing import unwritten
 from pipeline.hiring import worker_settings
 from pipeline.live.status import is_running
 from pipeline.look import Sight
 from pipeline.plan import SourcePlan
+from pipeline.rights import refusal_of
 from pipeline.shots.segments import Segment
 from pipeline.workspace import Workspace
 
@@ -41,8 +43,8 @@ class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
     Outputs are written here wherever the frames are painted.
 
-    `refusal`: why this machine cannot do the job. `trouble`: why it could not be tried. `is_busy`: a run is at work,
-    beside which nothing is tried. `trial_s`: what the trial took; None where nothing was tried.
+    `refusal`: why this machine cannot do the job, or not write what comes of it. `trouble`: why it could not be tried.
+    `is_busy`: a run is at work, beside which nothing is tried. `trial_s`: what the trial took; None where nothing was.
     """
 
     estimate: Estimate
@@ -66,8 +68,9 @@ def forecast(
     parts, known = parts_of(seen.plan, seen.stock, transfer), known_of(seen.plan, seen.stock, transfer)
     is_here = config.execution.address is None
     is_busy = is_running(Workspace(config.output))
-    paces, hands, refusal, trouble = Paces(None if is_here else known.pace), None, None, None
-    if is_here and (parts or seen.pictures.left):
+    paces, hands, trouble = Paces(None if is_here else known.pace), None, None
+    refusal = refusal_of(Workspace(config.output), is_done=seen.is_done)
+    if is_here and not refusal and (parts or seen.pictures.left):
         try:
             hands = hands_of(config.execution, len(parts) + seen.pictures.left)
             if is_tried := trial and not is_busy:
@@ -77,14 +80,12 @@ def forecast(
         except WeightsError:
             raise  # without them there is no run
         except (
-            PipelineError,
-            OSError,
-            RuntimeError,
-            ImportError,
-        ) as error:  # RuntimeError: no memory on the device
+            Exception
+        ) as error:  # a trial is no run: whatever it is, the rest of the plan is true without it
             trouble = first_line(error)
-    found = estimate(parts, seen.pictures, paces, unwritten(seen.plan, parts, seen.written))
-    seconds = _seconds(found, hands, is_busy)
+    to_write = unwritten(seen.plan, {part.source.name for part in parts}, seen.written)
+    found = estimate(parts, seen.pictures, paces, to_write)
+    seconds = None if refusal else _seconds(found, hands, is_busy)
     whole_s = None if seconds is None else looked_s + seconds
     trial_s = time.monotonic() - began if is_tried else None
     return Forecast(found, hands, whole_s, refusal, trouble, is_busy, trial_s)
@@ -93,9 +94,9 @@ def forecast(
 def _seconds(found: Estimate, hands: Hands | None, is_busy: bool) -> float | None:
     """What is left takes with these hands, where there is something to be painted; else outputs at most are written."""
     if hands is not None:
-        return found.seconds(hands.lanes, available_cores())
+        return found.seconds(hands.workers, hands.lanes, available_cores())
     is_at_work = is_busy and found.writing.outputs > 0  # and nobody knows how far with it
-    return None if found.is_left or is_at_work else found.seconds(1, available_cores())
+    return None if found.is_left or is_at_work else found.seconds(1, 1, available_cores())
 
 
 def timed(work: Callable[[], Found]) -> tuple[Found, float]:

@@ -48,6 +48,7 @@ class Display(Watcher):
         self._console, self._meter, self._clock = console, meter, clock
         self._is_live = console.is_terminal
         self._told = 0  # photographs that were told one by one
+        self.failures = set[tuple[str, str]]()  # that were told, by source and error
         self._said_s = clock()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
 
@@ -88,7 +89,7 @@ class Display(Watcher):
         for reason, count in Counter(chain.from_iterable(told.values())).most_common(9):
             self.say(f"{_plural(count, 'picture')} made again: {reason}", "yellow")
         for failure in (*plan.failures, *archive.failures[:TOLD]):
-            self.say(f"{failure.source}: {failure.error}", "red")
+            self._fail(failure.source, failure.error)
         if archive.skipped_count:
             self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
         is_work_left = plan.frames > stock.reused or archive.planned > archive.painted
@@ -109,9 +110,9 @@ class Display(Watcher):
             case PictureFinished(batch, index, records):
                 self._tell(batch.pictures[index].output, records[0].notes)
             case PictureFailed(batch, index, error):
-                self.say(f"{batch.pictures[index].name}: {error}", "red")
+                self._fail(batch.pictures[index].name, error)
             case SegmentFailed(job, _, error):
-                self.say(f"{job.source.name}: {error}", "red")
+                self._fail(job.source.name, error)
 
     def encoding(self, encoding: Encoding | None) -> None:
         """Say how far it is in a log in which nothing was said for long, as where everything is painted."""
@@ -123,6 +124,12 @@ class Display(Watcher):
         self.say(f"wrote {output.output} ({output.frames} frames, verified)", "green")
         for note in output.notes:
             self.say(f"{output.source}: {note}", "yellow")
+
+    def _fail(self, source: str, error: str) -> None:
+        """Say once that a source has failed."""
+        if (source, error) not in self.failures and not self._console.quiet:
+            self.failures.add((source, error))
+            self.say(f"failed: {source}: {error}", "red")
 
     def _tell(self, output: str, notes: tuple[str, ...]) -> None:
         """Say that a photograph is painted; of many, only what the first ones lack."""

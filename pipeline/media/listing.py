@@ -9,6 +9,7 @@ import glob
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from os.path import realpath
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -54,7 +55,7 @@ def list_inputs(inputs: Sequence[str | Path], *, folders: Folders, exclude: Path
     Raises ConfigError at the first step for an input that is missing, and in the end of one that leads to nothing
     usable; also for a manifest whose header is wrong.
     """
-    real_exclude = exclude.resolve()
+    real_exclude = Path(realpath(exclude))  # which, other than resolve, takes a link to itself, too
     found = [_open(str(text), folders, real_exclude) for text in inputs]
     names, seen = Names(), Hashes() if len(found) > 1 else None
     for one in found:

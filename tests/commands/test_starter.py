@@ -87,6 +87,13 @@ def test_an_existing_file_is_refused_and_nothing_is_left_beside_it(home: Path) -
     assert {path.name for path in home.iterdir()} == {"a.mp4", "job.yaml"}
 
 
+def test_a_link_that_leads_nowhere_is_not_written_through(home: Path) -> None:
+    lay(home, "a.mp4")
+    (home / "job.yaml").symlink_to("elsewhere.yaml")
+    with pytest.raises(ConfigError, match=r"job.yaml exists already"):
+        start(Path("job.yaml"), [], None)
+
+
 def test_a_folder_that_is_not_there_is_said_and_not_made(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/job\.yaml cannot be written: No such file or directory"):
         start(Path("nowhere/job.yaml"), [], None)
@@ -113,7 +120,7 @@ def test_our_painting_is_not_written_where_a_link_leads(home: Path) -> None:
 @pytest.mark.parametrize(
     ("named", "place"),
     [
-        (".", ".paintings"), ("..", ".paintings"), ("*.png", ".paintings"), ("**/*.png", ".paintings"),
+        (".", ".paintings"), ("..", ".paintings"), ("*.png", "paintings"), ("**/*.png", ".paintings"),
         ("p*", ".paintings"), ("../job*", ".paintings"), ("*/*.png", ".paintings"),
         ("p.png", "paintings"), ("more", "paintings"), ("*.jpg", "paintings"), ("more/*", "paintings"),
     ],
@@ -185,6 +192,43 @@ def test_what_one_of_the_two_is_the_other_is_not(home: Path, arguments: list[str
     lay(home, "me.jpg", "monet.jpg")
     told = CliRunner().invoke(app, ["init", *arguments]).stdout.splitlines()
     assert told[:2] == lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "style", "is_painted"),
+    [
+        (["--input", "."], "art/x.jpg", True),
+        (["--input", "art"], "art/x.jpg", True),
+        (["--input", "**/*.jpg"], "art/x.jpg", True),
+        (["--input", "../job*"], "art/x.jpg", True),
+        (["--input", "."], ".kept/y.jpg", False),
+        (["--input", "."], "../z.jpg", False),
+        (["--input", "*.jpg"], "art/x.jpg", False),
+        (["--input", "photos"], "art/x.jpg", False),
+        (["--input", "a.jpg"], "art/x.jpg", False),
+        ([], "art/x.jpg", False),
+    ],
+)
+def test_a_painting_that_lies_in_the_input_is_said_to_be_painted(
+    arguments: list[str], style: str, is_painted: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(
+        home, "job/a.jpg", "job/photos/b.jpg", "job/photos/c.jpg", "job/art/x.jpg", "job/.kept/y.jpg", "z.jpg"
+    )
+    monkeypatch.chdir(home / "job")
+    told = CliRunner().invoke(app, ["init", "job.yaml", *arguments, "--style", style]).stdout.splitlines()
+    (about,) = (line for line in told if line.startswith("style: "))
+    assert about == f"style: {style}{', which lies in the input, and so is painted as well' * is_painted}"
+    config = load_config(Path("job.yaml"))
+    listing = list_sources(config.input, folders="archive", exclude=config.output)
+    painted = any(file.samefile(style) for source in listing.sources for file in source.files)
+    assert painted == is_painted
+
+
+def test_a_painting_that_was_found_in_the_input_is_said_to_be_painted(home: Path) -> None:
+    lay(home, "a.jpg", "paintings/x.jpg")
+    told = start(Path("job.yaml"), ["."], None)
+    assert told[1] == "style: paintings/x.jpg, which lies in the input, and so is painted as well"
 
 
 def test_what_a_named_pattern_matches_is_no_painting(home: Path) -> None:

@@ -66,6 +66,9 @@ FOUND: dict[str, tuple[list[str], tuple[str, ...], str, str | None]] = {
     "a sequence": (FRAMES, ("frames/",), "3 numbered pictures", None),
     "a folder of photos": (PHOTOS, ("photos/",), "2 pictures", None),
     "photos and a painting": ([*PHOTOS, "monet.png"], ("photos/",), "2 pictures", "monet.png"),
+    "photos, and among them a painting that says so": (
+        [*PHOTOS, "photos/style.jpg"], tuple(PHOTOS), "2 pictures", "photos/style.jpg",
+    ),
     "a painting that says so": (["me.jpg", "style.png"], ("me.jpg",), "1 picture", "style.png"),
     "photos here": (
         [*(f"{name}.jpg" for name in "abcd"), "e.png", "paintings/x.png"],
@@ -102,10 +105,10 @@ def test_a_folder_that_cannot_be_searched_is_as_if_empty(tmp_path: Path) -> None
 
 
 def test_a_name_that_no_yaml_can_hold_is_left_out(tmp_path: Path) -> None:
-    lay(tmp_path, "b.mp4", "\udcff.mp4", "~/a.mp4")
+    lay(tmp_path, "\udcff.mp4", "~/a.mp4", "clips/b.mp4")
     found = find_subject(look_around(tmp_path))
     assert found is not None
-    assert found.names == ("b.mp4",)
+    assert found.names == ("clips/b.mp4",)
 
 
 def test_links_lead_where_they_lead_and_those_in_a_circle_nowhere(tmp_path: Path) -> None:

@@ -13,19 +13,17 @@ from pipeline.archive.looks import Look
 from pipeline.archive.summary import Pictures
 from pipeline.config import Transfer
 from pipeline.forecasting.estimate import (
-    ENCODE_S,
     ENDS_S,
     Chain,
     Estimate,
     Paces,
-    Writing,
     cold_work,
     estimate,
     known_of,
     parts_of,
-    unwritten,
 )
 from pipeline.forecasting.pace import ENOUGH_WARM, Pace
+from pipeline.forecasting.writing import ENCODE_S, Writing, unwritten
 from pipeline.media.formats import CODECS
 from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.resume import Stock
@@ -52,7 +50,7 @@ def estimated(
 ) -> Estimate:
     plan = Plan((source,))
     parts = parts_of(plan, stock_of(plan, finished or {}), Transfer(**SMALL))
-    return estimate(parts, Pictures(), Paces(pace), unwritten(plan, parts, ()))
+    return estimate(parts, Pictures(), Paces(pace), unwritten(plan, (), ()))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,7 @@ def test_beside_its_iterations_a_frame_takes_time_of_its_own_and_by_its_size() -
 def test_no_time_is_told_without_a_pace_but_the_chain_is() -> None:
     found = estimated(planned(inspected(9), transfer=SMALL))
     assert found.worker_s is None
-    assert found.seconds(1, 1) is None
+    assert found.seconds(1, 1, 1) is None
     assert found.chain == Chain("clip.mp4", 0, 9, pytest.approx(COLD + 8 * WARM), None, workers=1)
 
 
@@ -104,8 +102,8 @@ def test_the_longest_shot_bounds_the_time_whatever_the_number_of_workers() -> No
     assert found.chain.seconds == pytest.approx(chain_s)
     own_s, shared_s = ENCODE_S["h264"]
     encode_s = 30 * FRAME * (own_s + shared_s / 4)
-    assert found.seconds(64, 4) == pytest.approx(chain_s + ENDS_S + encode_s)
-    assert found.seconds(1, 4) == pytest.approx(100 * (3 * COLD + 27 * WARM) + ENDS_S + encode_s)
+    assert found.seconds(64, 64, 4) == pytest.approx(chain_s + ENDS_S + encode_s)
+    assert found.seconds(1, 1, 4) == pytest.approx(100 * (3 * COLD + 27 * WARM) + ENDS_S + encode_s)
 
 
 def test_a_blend_goes_on_where_the_segments_that_it_needs_end() -> None:
@@ -136,10 +134,7 @@ def test_every_codec_has_a_time_of_its_own() -> None:
 
 def test_what_is_written_is_what_is_not_as_it_should_be_or_has_frames_missing() -> None:
     plan = Plan(tuple(planned(inspected(3, name=f"{name}.mp4"), transfer=SMALL) for name in "abc"))
-    all_there = {i: record(i) for i in range(3)}
-    finished = {s.key: {} if s.source == "a.mp4" else all_there for s in plan.segments}
-    parts = parts_of(plan, Stock(finished, {}), Transfer(**SMALL))
-    found = unwritten(plan, parts, {"a.mp4", "c.mp4"})
+    found = unwritten(plan, {"a.mp4"}, {"a.mp4", "c.mp4"})
     assert [source.name for source in found] == ["a.mp4", "b.mp4"]
 
 
@@ -147,7 +142,7 @@ def test_where_only_outputs_are_left_they_are_all_that_takes_time() -> None:
     finished = {i: record(i) for i in range(9)}
     found = estimated(planned(inspected(9), transfer=SMALL), finished=finished)
     assert (found.is_left, found.chain, found.worker_s) == (False, None, 0.0)
-    assert found.seconds(1, 2) == pytest.approx(found.writing.seconds(2))
+    assert found.seconds(1, 1, 2) == pytest.approx(found.writing.seconds(2))
     assert found.writing.seconds(2) > 0
 
 
@@ -157,6 +152,26 @@ def test_as_many_workers_are_of_use_as_there_are_equal_shots(shots: int) -> None
     chain = estimated(source).chain
     assert chain is not None
     assert chain.workers == shots
+
+
+def test_shots_that_workers_cannot_share_evenly_leave_one_of_them_with_more() -> None:
+    source = planned(inspected(15, cuts=(5, 10)), transfer=SMALL)
+    found = estimated(source, Pace(100.0))
+    one_shot = 100 * (COLD + 4 * WARM)
+    encode_s = found.writing.seconds(1)
+    assert found.seconds(2, 2, 1) == pytest.approx(2 * one_shot + ENDS_S + encode_s)
+    assert found.seconds(3, 3, 1) == pytest.approx(one_shot + ENDS_S + encode_s)
+
+
+def test_photographs_are_shared_one_by_one_and_many_of_them_evenly() -> None:
+    def seconds(count: int) -> float:
+        look = Look({}, "look", Transfer(**SMALL))
+        pictures = Pictures(left=count, work=Counter({((64, 48), "look"): count}), looks={"look": look})
+        found = estimate([], pictures, Paces(pictures=Pace(0.0, frame_s=1.0)))
+        return (found.seconds(4, 4, 1) or 0.0) - ENDS_S
+
+    assert seconds(5) == pytest.approx(2)
+    assert seconds(400_000) == pytest.approx(100_000)
 
 
 def test_passes_and_blends_never_settle_sooner() -> None:

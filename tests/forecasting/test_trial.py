@@ -181,6 +181,7 @@ def test_a_forecast_tells_the_time_of_the_whole_run_here(moving: Config) -> None
     [
         (SpaceError("no room left in /tmp"), "no room left in /tmp"),
         (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
+        (ValueError("mean requires at least one data point"), "mean requires at least one data point"),
     ],
 )
 def test_trouble_in_the_trial_costs_the_time_and_nothing_else(

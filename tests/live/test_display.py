@@ -35,7 +35,7 @@ def test_photographs_are_counted_with_what_is_reused_and_what_is_to_do(
         "8 pictures; 3 reused, 5 to do",
         "2 pictures made again: other",
         "1 picture made again: more",
-        "x.png: no picture",
+        "failed: x.png: no picture",
         "1 files skipped, neither video nor picture",
     ]
 

@@ -179,3 +179,14 @@ def crew(monkeypatch: pytest.MonkeyPatch) -> type[Crew]:
     monkeypatch.setattr(scheduler, "Farm", Crew)
     monkeypatch.setattr(worker, "load_weights", lambda choice: narrow_weights())
     return Crew
+
+
+def end_after(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run end, as by a Ctrl-C, once so many frames are finished."""
+    left = iter(range(frames - 1))
+
+    def after(event: Event) -> None:
+        if isinstance(event, FrameFinished) and next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crew, "after", after)
