@@ -18,13 +18,13 @@ from pipeline.workspace import Workspace
 class Sight:
     """The plan of the films, what is finished of it, and what there is of photographs.
 
-    `unwritten`: the films whose output is not there yet, or of another plan.
+    `written`: the names of the films whose outputs are there as they should be.
     """
 
     plan: Plan
     stock: Stock
     pictures: Pictures
-    unwritten: int
+    written: frozenset[str]
 
     @property
     def frames(self) -> int:
@@ -44,7 +44,7 @@ class Sight:
     @property
     def is_done(self) -> bool:
         """Whether a run would find nothing to do."""
-        return not self.unwritten and not self.pictures.left
+        return len(self.written) == len(self.plan.sources) and not self.pictures.left
 
 
 def look(config: Config, watch: Watch = lambda _: None) -> Sight:
@@ -58,6 +58,5 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
     plan = without_blocked(survey(config, brief, pictures.films, watch), space)
-    written = current_outputs(plan.sources, space)
-    stock = take_stock(plan, space, clean=False, written=written)
-    return Sight(plan, stock, pictures, len(plan.sources) - len(written))
+    written = frozenset(current_outputs(plan.sources, space))
+    return Sight(plan, take_stock(plan, space, clean=False, written=written), pictures, written)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.config import Config
 from pipeline.disk.room import foresee
+from pipeline.execute.pool import available_cores
 from pipeline.forecasting.forecast import Forecast
 from pipeline.look import Sight
 from pipeline.media.items import printable
@@ -26,12 +27,13 @@ SHOWN = 50
 def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
     """The plan as plain data, with what it costs."""
     plan, stock, pictures, cost = seen.plan, seen.stock, seen.pictures, told.estimate
-    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
+    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output), seen.written)
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
         "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
         "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "videos": {"total": len(plan.sources), "left": cost.writing.outputs},
         "megapixel_iterations": round(cost.work, 3),
         "megapixel_iterations_most": round(cost.most, 3),
         "disk_bytes": cost.disk_bytes,
@@ -53,6 +55,7 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
     return {
         "seconds": _rounded(told.seconds),
         "seconds_one_worker": _rounded(cost.worker_s),
+        "seconds_writing": _rounded(cost.writing.seconds(available_cores())),
         "workers": None if told.hands is None else told.hands.workers,
         "address": elsewhere,
         "longest_chain": None if chain is None else {
@@ -140,7 +143,7 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
     if not frames["total"]:
         yield "nothing that could be done"
     elif not frames["left"]:
-        yield f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
+        yield f"{_plural(frames['total'], 'frame')}, all finished; {_left_to_write(found)}"
     else:
         work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
         bound = f", at most {most:.2f}" if work < most else ""
@@ -152,6 +155,16 @@ def _cost(found: dict[str, Any]) -> Iterator[str]:
         yield from _duration(found)
     if found["refusal"]:
         yield f"a run would be refused: {found['refusal']}"
+
+
+def _left_to_write(found: dict[str, Any]) -> str:
+    """What is left to do where everything is painted."""
+    if not found["videos"]["left"]:
+        return "nothing left to do"
+    videos = f"{_plural(found['videos']['left'], 'video')} to write"
+    if found["busy"]:
+        return f"{videos}, which the run that is at work does; how far that is: stylize status CONFIG"
+    return videos if found["seconds"] is None else f"{videos}, about {spoken(found['seconds'])}"
 
 
 def _duration(found: dict[str, Any]) -> Iterator[str]:

@@ -157,7 +157,8 @@ class _Job:
     def _check_room(self, plan: Plan, stock: Stock) -> None:
         if refusal := refusal_of(self.space, is_done=False):
             raise SpaceError(refusal)
-        outlook = foresee(self.config, plan, stock, self.space)
+        written = current_outputs(plan.sources, self.space)
+        outlook = foresee(self.config, plan, stock, self.space, written)
         if outlook.refusal:
             raise SpaceError(outlook.refusal)
         if outlook.warning:

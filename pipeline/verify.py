@@ -13,6 +13,7 @@ from pipeline.archive.table import Row
 from pipeline.assemble import Standing, certify_output, standing_of, written
 from pipeline.chronicle import last_failures
 from pipeline.config import Config
+from pipeline.encoding import Encoding, NowAndThen, follow
 from pipeline.errors import MediaError
 from pipeline.media.items import printable
 from pipeline.media.listing import Refused, Skipped
@@ -22,8 +23,10 @@ from pipeline.plan import SourcePlan
 from pipeline.records import digest_of
 from pipeline.resume import Stock, take_stock
 from pipeline.settings.yaml_lines import one_line
-from pipeline.survey import Notebook, brief_of, survey
+from pipeline.survey import Notebook, Watch, brief_of, survey
 from pipeline.workspace import Workspace
+
+WATCH_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,29 +49,33 @@ class Verdict:
         return printable(f"{self.source}: {checks}{self.failure or 'true to its source'}{note}")
 
 
-def verify(config: Config) -> Iterator[Verdict]:
+def verify(config: Config, watch: Watch = lambda _: None) -> Iterator[Verdict]:
     """Look at every output of a job, one after the other: photographs as they are listed, then films.
 
-    What decoding found in the sources is taken from the run folder as long as their bytes are the same, and so is why
-    the last run failed at one. Raises the `PipelineError`s that concern the job as a whole.
+    `watch` is told what is being looked at, and of a film, how far that is. What decoding found in the sources is
+    taken from the run folder as long as their bytes are the same, and so is why the last run failed at one. Raises the
+    `PipelineError`s that concern the job as a whole.
     """
     space, films = Workspace(config.output), list[Source]()
     space.shelf.refresh()
     brief = brief_of(config, Notebook(space.read(space.probes)))
     failed = {str(one.get("source")): one_line(str(one.get("error"))) for one in last_failures(space)}
+    is_time = NowAndThen(WATCH_EVERY_S)  # photographs may be a million
     with findings_of(config, space, brief) as findings:
         for finding in findings:
             if isinstance(finding, Source):
                 films.append(finding)
             elif not isinstance(finding, Skipped):
+                if is_time():
+                    watch(_name_of(finding))
                 yield _judge_picture(finding, space, failed)
-    plan = survey(config, brief, films)
+    plan = survey(config, brief, films, watch)
     stock, journal = take_stock(plan, space, clean=False), written(space)
     for failure in plan.failures:
         yield Verdict(failure.source, space.output / failure.source, None, failure.error)
     for source in plan.sources:
         progress = _progress(source, stock, failed)
-        yield _judge(source, space, standing_of(source, space, journal), stock, progress)
+        yield _judge(source, space, standing_of(source, space, journal), stock, progress, watch)
 
 
 def to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -129,8 +136,25 @@ def _judge_result(row: Row, target: Path) -> Verdict:
     )
 
 
-def _judge(source: SourcePlan, space: Workspace, standing: Standing, stock: Stock, progress: str) -> Verdict:
+def _name_of(finding: Done | Planned | Refused) -> str:
+    """The name of a photograph."""
+    match finding:
+        case Refused(name, _):
+            return name
+        case Planned(picture, _, _, _):
+            return picture.name
+        case Done(row):
+            return row.name
+
+
+def _judge(
+    source: SourcePlan, space: Workspace, standing: Standing, stock: Stock, progress: str, watch: Watch
+) -> Verdict:
     """The verdict on one output; `progress`: how far its source is."""
+
+    def tell(encoding: Encoding) -> None:
+        watch(f"{source.name}, frame {encoding.done} of {encoding.total}")
+
     output = space.output / source.output
     if standing == "missing":
         return Verdict(source.name, output, None, progress)
@@ -140,7 +164,8 @@ def _judge(source: SourcePlan, space: Workspace, standing: Standing, stock: Stoc
         pictures = space.shelf.pictures_in(output)
         files = [output] if pictures is None else [output / name for name in pictures]
         with space.shelf.at_hand([*source.inspected.source.files, *files]):
-            certificate = certify_output(source, output)
+            seen = follow(source.name, "verifying", source.frames, tell)
+            certificate = certify_output(source, output, seen)
     except MediaError as error:
         return Verdict(source.name, output, None, f"cannot be compared with its source: {error}")
     wrong = (

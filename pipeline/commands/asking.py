@@ -15,6 +15,7 @@ from pipeline.commands.words import (
     SOME_FAILED,
     UNABLE,
     UNCHANGED,
+    Aside,
     open_console,
     reporting,
     say,
@@ -90,10 +91,12 @@ def verify(config: ConfigPath, set_: Overrides = None, as_json: AsJson = False, 
         from pipeline.verify import verify as judge
 
         verdicts = []
-        for verdict in judge(load_config(config, set_ or ())):
-            verdicts.append(verdict)
-            if not as_json:
-                tell(verdict.line)
+        with Aside(open_console()) as aside:
+            for verdict in judge(load_config(config, set_ or ()), aside):
+                verdicts.append(verdict)
+                aside.make_way()
+                if not as_json:
+                    tell(verdict.line)
         tell(json.dumps(to_json(verdicts)) if as_json else in_total(verdicts))
         raise typer.Exit(SOME_FAILED if any(verdict.failure for verdict in verdicts) else DONE)
 

@@ -97,6 +97,31 @@ def shown_by(status: Status, before: str = "looking at ") -> Callable[[str], Non
     return lambda what: status.update(Text(printable(before + what)))
 
 
+class Aside:
+    """A line on a terminal that says what is being looked at, and makes way for lines that stay."""
+
+    def __init__(self, console: Console, before: str = "looking at ") -> None:
+        self._status = console.status("") if console.is_terminal else None
+        self._before = before
+
+    def __enter__(self) -> Aside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.make_way()
+
+    def __call__(self, what: str) -> None:
+        """Show it, or show it instead."""
+        if self._status is not None:
+            shown_by(self._status, self._before)(what)
+            self._status.start()
+
+    def make_way(self) -> None:
+        """Clear the line; as long as it is there, all that is printed would go where it is."""
+        if self._status is not None:
+            self._status.stop()
+
+
 def _empty_summary(message: str) -> dict[str, Any]:
     """The object of `--json` where a job could not even begin."""
     return {

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import NamedTuple
 
-from pipeline.assemble import current_outputs
 from pipeline.config import Config, Disk, Transfer
 from pipeline.durable import bytes_below
 from pipeline.plan import Plan, SourcePlan
@@ -74,10 +73,9 @@ class Outlook(NamedTuple):
     warning: str | None
 
 
-def foresee(config: Config, plan: Plan, stock: Stock, space: Workspace) -> Outlook:
-    """What a job asks of the disk, and whether that is there."""
+def foresee(config: Config, plan: Plan, stock: Stock, space: Workspace, written: Collection[str]) -> Outlook:
+    """What a job asks of the disk, and whether that is there; `written`: the sources whose outputs are."""
     missing = {key: frames for source in plan.sources for key, frames in stock.missing(source).items()}
-    written = current_outputs(plan.sources, space)
     present = bytes_below(space.root, besides=space.previews)
     found = demand(plan, missing, written, config.disk, config.transfer, present)
     if not missing:

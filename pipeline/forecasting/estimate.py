@@ -5,7 +5,7 @@ By counting; touches no file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -14,6 +14,7 @@ from pipeline.config import Transfer
 from pipeline.forecasting.costs import FrameCost, Load, averaged, segment_load, warm_cost, warm_effort
 from pipeline.forecasting.pace import Known, Pace
 from pipeline.forecasting.packing import Task, enough_workers, makespan
+from pipeline.forecasting.writing import Writing
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
 from pipeline.shots.segments import Segment
@@ -23,9 +24,6 @@ BYTES_PER_PIXEL = 2.6
 
 ENDS_S = 10.0
 """Until Ray and the workers are up, 6 to 10 s, and until Ray is gone, 2 s (scripts/bench_overhead.py)."""
-
-ENCODE_S, ENCODE_SHARED_S = 0.06, 0.15
-"""To write and verify a megapixel of a video, on one core and shared by all (scripts/bench_encoder.py)."""
 
 NO_PACE = Pace(0.0)
 
@@ -73,14 +71,14 @@ class Estimate:
 
     `work` is what it is likely to take in megapixel-iterations, `most` the bound: what is settled sooner stops sooner.
     `worker_s`: what painting takes one worker; None where no pace is known. `tasks`: the same as workers share it.
-    `chain`: the longest one; None where nothing is left to be painted.
+    `writing`: of outputs. `chain`: the longest one; None where nothing is left to be painted.
     """
 
     most: float
     work: float
     disk_bytes: int
     worker_s: float | None
-    encode_s: float  # on one core
+    writing: Writing
     chain: Chain | None
     tasks: tuple[Task, ...]
 
@@ -88,8 +86,13 @@ class Estimate:
         """What the run takes so many workers, together as fast as `lanes` of them, start and encoding included."""
         if self.worker_s is None:
             return None
-        encode_s = self.encode_s * (ENCODE_S + ENCODE_SHARED_S / cores) / (ENCODE_S + ENCODE_SHARED_S)
-        return makespan(self.tasks, workers, lanes) + ENDS_S + encode_s
+        ends_s = ENDS_S if self.is_left else 0.0
+        return makespan(self.tasks, workers, lanes) + ends_s + self.writing.seconds(cores)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether anything is to be painted."""
+        return bool(self.tasks)
 
 
 def parts_of(plan: Plan, stock: Stock, transfer: Transfer) -> list[Part]:
@@ -108,7 +111,9 @@ def known_of(plan: Plan, stock: Stock, transfer: Transfer) -> Known:
     return Known.of(_known(source, s, stock, transfer) for source in plan.sources for s in source.segments)
 
 
-def estimate(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> Estimate:
+def estimate(
+    parts: Sequence[Part], pictures: Pictures, paces: Paces, to_write: Iterable[SourcePlan]
+) -> Estimate:
     """The work that is left, and what it takes at these paces."""
     films = sum((part.load for part in parts), Load())
     photographs = sum(_loads(pictures), Load())
@@ -120,7 +125,7 @@ def estimate(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> Estimat
         pace.work(films) + own.work(photographs),
         int(films.megapixels * 1e6 * BYTES_PER_PIXEL) + pictures.bytes,
         pace.seconds(films) + own.seconds(photographs) if is_known else None,
-        _encoded(parts) * (ENCODE_S + ENCODE_SHARED_S),
+        Writing.of(to_write),
         _longest(parts, paces.films, tasks),
         tasks,
     )
@@ -143,12 +148,6 @@ def _tasks(parts: Sequence[Part], pictures: Pictures, paces: Paces) -> tuple[Tas
 
 def _length(load: Load, pace: Pace | None) -> float:
     return NO_PACE.work(load) if pace is None else pace.seconds(load)
-
-
-def _encoded(parts: Sequence[Part]) -> float:
-    """The megapixels of the films that are written once their missing frames are there: all frames of each."""
-    sources = {part.source.name: part.source for part in parts}.values()
-    return sum(source.frames * source.size[0] * source.size[1] / 1e6 for source in sources)
 
 
 def cold_work(size: tuple[int, int], transfer: Transfer, effort: float = 1.0) -> float:

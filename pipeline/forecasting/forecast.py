@@ -13,6 +13,7 @@ from pipeline.errors import ClusterError, WeightsError
 from pipeline.execute.crew import first_line
 from pipeline.execute.pool import Node, Pool, available_cores, size_pool
 from pipeline.forecasting.estimate import Estimate, Paces, Part, estimate, known_of, parts_of
+from pipeline.forecasting.writing import unwritten
 from pipeline.hiring import worker_settings
 from pipeline.live.status import is_running
 from pipeline.look import Sight
@@ -40,6 +41,7 @@ class Hands:
 @dataclass(frozen=True)
 class Forecast:
     """`seconds`: of the whole run, by this machine's workers; None where it was not tried, or is done elsewhere.
+    Outputs are written here wherever the frames are painted.
 
     `refusal`: why this machine cannot do the job, or not write what comes of it. `trouble`: why it could not be tried.
     `is_busy`: a run is at work, beside which nothing is tried. `trial_s`: what the trial took; None where nothing was.
@@ -81,11 +83,20 @@ def forecast(
             Exception
         ) as error:  # a trial is no run: whatever it is, the rest of the plan is true without it
             trouble = first_line(error)
-    found = estimate(parts, seen.pictures, paces)
-    seconds = None if hands is None else found.seconds(hands.workers, hands.lanes, available_cores())
+    to_write = unwritten(seen.plan, {part.source.name for part in parts}, seen.written)
+    found = estimate(parts, seen.pictures, paces, to_write)
+    seconds = None if refusal else _seconds(found, hands, is_busy)
     whole_s = None if seconds is None else looked_s + seconds
     trial_s = time.monotonic() - began if is_tried else None
     return Forecast(found, hands, whole_s, refusal, trouble, is_busy, trial_s)
+
+
+def _seconds(found: Estimate, hands: Hands | None, is_busy: bool) -> float | None:
+    """What is left takes with these hands, where there is something to be painted; else outputs at most are written."""
+    if hands is not None:
+        return found.seconds(hands.workers, hands.lanes, available_cores())
+    is_at_work = is_busy and found.writing.outputs > 0  # and nobody knows how far with it
+    return None if found.is_left or is_at_work else found.seconds(1, 1, available_cores())
 
 
 def timed(work: Callable[[], Found]) -> tuple[Found, float]:

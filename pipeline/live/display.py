@@ -17,6 +17,7 @@ from rich.text import Text
 
 from pipeline.archive.tally import Tally
 from pipeline.assemble import Output
+from pipeline.encoding import Clock, Encoding
 from pipeline.execute.events import (
     Event,
     PictureFailed,
@@ -26,7 +27,7 @@ from pipeline.execute.events import (
     WorkerLost,
 )
 from pipeline.ledger import Watcher
-from pipeline.live.progress import Meter, lost_line, worker_line
+from pipeline.live.progress import Meter, encoding_line, lost_line, worker_line
 from pipeline.media.items import printable
 from pipeline.plan import Plan
 from pipeline.resume import Stock
@@ -36,18 +37,19 @@ if TYPE_CHECKING:
     from pipeline.previews.reconstruct import Answer, Question
 
 LINE_EVERY_S = 10.0
+ENCODING_EVERY_S = 30.0
 TOLD = 50  # photographs, and failures among them
 
 
 class Display(Watcher):
     """Shows a run on `console`, of which `meter` knows how far it is; with `with` the terminal is left as it was."""
 
-    def __init__(self, console: Console, meter: Meter) -> None:
-        self._console, self._meter = console, meter
+    def __init__(self, console: Console, meter: Meter, clock: Clock = time.monotonic) -> None:
+        self._console, self._meter, self._clock = console, meter, clock
         self._is_live = console.is_terminal
         self._told = 0  # photographs that were told one by one
         self.failures = set[tuple[str, str]]()  # that were told, by source and error
-        self._said_s = time.monotonic()
+        self._said_s = clock()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
 
     def __enter__(self) -> Display:
@@ -112,6 +114,11 @@ class Display(Watcher):
             case SegmentFailed(job, _, error):
                 self._fail(job.source.name, error)
 
+    def encoding(self, encoding: Encoding | None) -> None:
+        """Say how far it is in a log in which nothing was said for long, as where everything is painted."""
+        if encoding is not None and self._is_time(ENCODING_EVERY_S):
+            self.say(encoding_line(encoding, 100))
+
     def assembled(self, output: Output) -> None:
         """Say that an output is there, and what it lacks."""
         self.say(f"wrote {output.output} ({output.frames} frames, verified)", "green")
@@ -133,13 +140,18 @@ class Display(Watcher):
             self.say("and so on; what is left out of a picture is in its record", "dim")
 
     def _say_now_and_then(self) -> None:
-        now = time.monotonic()
-        if self._is_live or now - self._said_s < LINE_EVERY_S:
-            return
-        self._said_s = now
-        snapshot = self._meter.snapshot()
-        busy = [worker_line(one, 100) for one in snapshot.workers if one.busy]
-        self.say(" · ".join([*snapshot.lines, *busy[:1]]))
+        if self._is_time(LINE_EVERY_S):
+            snapshot = self._meter.snapshot()
+            busy = [worker_line(one, 100) for one in snapshot.workers if one.busy]
+            self.say(" · ".join([*snapshot.lines, *busy[:1]]))
+
+    def _is_time(self, every_s: float) -> bool:
+        """Whether the last such line was said so long ago, where lines are said at all."""
+        now_s = self._clock()
+        if self._is_live or now_s - self._said_s < every_s:
+            return False
+        self._said_s = now_s
+        return True
 
     def _panel(self) -> RenderableType:
         now = self._meter.snapshot()

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipeline.archive.tally import Tally
+from pipeline.encoding import Encoding
 from pipeline.execute.events import (
     STARTING,
     Event,
@@ -61,7 +62,8 @@ class Snapshot:
     """A run at one moment. `is_counted`: whether `total` is all there is. `eta_s`, `per_minute`: None as yet unknown.
 
     `per_minute`: frames and photographs a minute. `megapixel_iterations`: of this run so far. `lost`: how often a
-    worker was replaced. `losses`: the last of those, and `failures`, likewise.
+    worker was replaced. `losses`: the last of those, and `failures`, likewise. `encoding`: the output that is being
+    written, if one is.
     """
 
     done: int
@@ -76,6 +78,7 @@ class Snapshot:
     losses: tuple[WorkerLost, ...]
     failed: int
     failures: tuple[Failure, ...]
+    encoding: Encoding | None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -89,9 +92,20 @@ class Snapshot:
     @property
     def lines(self) -> list[str]:
         """How far it is, for a person, in lines of less than 60 characters."""
-        left = "—" if self.eta_s is None else str(timedelta(seconds=round(self.eta_s)))
         rate = [] if self.per_minute is None else [f"{self.per_minute:.3g} a minute"]
-        return self._lines(f" · ETA {left}", rate)
+        if self.encoding is None:
+            return self._lines(f" · ETA {self._left}", rate)
+        left = "" if self.is_painted else f" · ETA {self._left}"
+        return [*self._lines(left, rate), encoding_line(self.encoding)]
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether all frames are there, so that at most outputs have yet to be written."""
+        return self.is_counted and self.done >= self.total
+
+    @property
+    def _left(self) -> str:
+        return "—" if self.eta_s is None else str(timedelta(seconds=round(self.eta_s)))
 
     @property
     def lines_at_the_end(self) -> list[str]:
@@ -124,6 +138,12 @@ def worker_line(worker: WorkerState, columns: int = 58) -> str:
             break
         rest += more
     return _fit(p.segment, rest, columns)
+
+
+def encoding_line(encoding: Encoding, columns: int = 58) -> str:
+    """How far an output is that is being written, in so many columns."""
+    rest = f" · {encoding.step} frame {encoding.done} of {encoding.total}"
+    return f"writing {_fit(encoding.source, rest, columns - 8)}"
 
 
 def lost_line(lost: WorkerLost) -> str:
@@ -164,6 +184,7 @@ class Meter(Watcher):
         self._last: Painted | None = None
         self._failures: deque[Failure] = deque(maxlen=TOLD)
         self._losses: deque[WorkerLost] = deque(maxlen=TOLD)
+        self._encoding: Encoding | None = None
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Count what there is to do, and what is there."""
@@ -188,6 +209,11 @@ class Meter(Watcher):
         """Take an event in."""
         with self._lock:
             self._count(event)
+
+    def encoding(self, encoding: Encoding | None) -> None:
+        """Take down how far the output is that is being written."""
+        with self._lock:
+            self._encoding = encoding
 
     def snapshot(self) -> Snapshot:
         """How far the run is."""
@@ -231,6 +257,7 @@ class Meter(Watcher):
             losses=tuple(self._losses),
             failed=self._failed + len(self._archive.failures),
             failures=(*self._archive.failures[-TOLD:], *self._failures),
+            encoding=self._encoding,
         )
 
     def _finish(self, records: Sequence[FrameRecord]) -> None:

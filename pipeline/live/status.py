@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.assemble import Output
 from pipeline.durable import no_link
+from pipeline.encoding import Clock, Encoding, NowAndThen
 from pipeline.execute.events import (
     Event,
     FrameFinished,
@@ -46,12 +47,13 @@ class JsonLines(Watcher):
     """Tells a run as JSON lines, each an object with `event` and `at`, the time in seconds since 1970.
 
     `frame`, `picture`, `segment`, `output`, `worker_lost`, `failed` and `warning` come as they happen, `progress`, a
-    snapshot, every two seconds.
+    snapshot, every two seconds, and as often `encoding`, while an output is being written.
     """
 
-    def __init__(self, meter: Meter, write: Callable[[str], None]) -> None:
+    def __init__(self, meter: Meter, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
         self._meter, self._write = meter, write
         self._told_s = float("-inf")
+        self._is_encoding_told = NowAndThen(EVERY_S, clock)
 
     def _tell(self, event: str, **data: Any) -> None:
         self._write(json.dumps({"event": event, "at": round(time.time(), 3), **data}))
@@ -85,6 +87,11 @@ class JsonLines(Watcher):
             self._told_s = time.monotonic()
             self._tell("progress", **self._meter.snapshot().to_json())
 
+    def encoding(self, encoding: Encoding | None) -> None:
+        """An output is being written."""
+        if encoding is not None and self._is_encoding_told():
+            self._tell("encoding", **asdict(encoding))
+
     def assembled(self, output: Output) -> None:
         """An output is there."""
         self._tell("output", source=output.source, output=str(output.output), frames=output.frames)
@@ -105,10 +112,20 @@ class StatusFile(Watcher):
 
     def planned(self, *_: object) -> None:
         """The run holds its folder now, so the file is its own."""
-        now = self._meter.snapshot()
-        if not self._is_ours and (now.done < now.total or not now.is_counted):
+        if not self._meter.snapshot().is_painted:
+            self._begin()
+
+    def encoding(self, encoding: Encoding | None) -> None:
+        """A run that has only outputs to write has something to say, too."""
+        if encoding is not None:
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._is_ours or self._is_over.is_set():
+                return
             self._keep("running")
-            Thread(target=self._keep_on, name="status", daemon=True).start()
+        Thread(target=self._keep_on, name="status", daemon=True).start()
 
     def ended(self, status: str) -> None:
         """Say how the run ended; one that never began has nothing to say."""

@@ -88,7 +88,7 @@ def least_of(config: Config) -> int:
 
 def demand_of(config: Config) -> Demand:
     seen = look(config)
-    return foresee(config, seen.plan, seen.stock, Workspace(config.output)).demand
+    return foresee(config, seen.plan, seen.stock, Workspace(config.output), seen.written).demand
 
 
 def pixels(video: Path) -> npt.NDArray[np.uint8]:

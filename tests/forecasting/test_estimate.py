@@ -13,8 +13,6 @@ from pipeline.archive.looks import Look
 from pipeline.archive.summary import Pictures
 from pipeline.config import Transfer
 from pipeline.forecasting.estimate import (
-    ENCODE_S,
-    ENCODE_SHARED_S,
     ENDS_S,
     Chain,
     Estimate,
@@ -25,6 +23,8 @@ from pipeline.forecasting.estimate import (
     parts_of,
 )
 from pipeline.forecasting.pace import ENOUGH_WARM, Pace
+from pipeline.forecasting.writing import ENCODE_S, Writing, unwritten
+from pipeline.media.formats import CODECS
 from pipeline.plan import Plan, SourcePlan, plan_source
 from pipeline.resume import Stock
 from pipeline.shots.shotlist import Script, Shot
@@ -50,7 +50,7 @@ def estimated(
 ) -> Estimate:
     plan = Plan((source,))
     parts = parts_of(plan, stock_of(plan, finished or {}), Transfer(**SMALL))
-    return estimate(parts, Pictures(), Paces(pace))
+    return estimate(parts, Pictures(), Paces(pace), unwritten(plan, (), ()))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,8 @@ def test_the_longest_shot_bounds_the_time_whatever_the_number_of_workers() -> No
     assert (found.chain.first, found.chain.stop) == (4, 24)
     chain_s = 100 * (COLD + 19 * WARM)
     assert found.chain.seconds == pytest.approx(chain_s)
-    encode_s = 30 * FRAME * (ENCODE_S + ENCODE_SHARED_S / 4)
+    own_s, shared_s = ENCODE_S["h264"]
+    encode_s = 30 * FRAME * (own_s + shared_s / 4)
     assert found.seconds(64, 64, 4) == pytest.approx(chain_s + ENDS_S + encode_s)
     assert found.seconds(1, 1, 4) == pytest.approx(100 * (3 * COLD + 27 * WARM) + ENDS_S + encode_s)
 
@@ -120,6 +121,31 @@ def test_a_blend_goes_on_where_the_segments_that_it_needs_end() -> None:
     assert found.workers == 2
 
 
+def test_every_codec_has_a_time_of_its_own() -> None:
+    assert ENCODE_S.keys() == CODECS.keys()
+    assert all(own_s > 0 and shared_s >= 0 for own_s, shared_s in ENCODE_S.values())
+    sources = [planned(inspected(9), transfer=SMALL, encoding={"codec": name}) for name in ("vp9", "h264")]
+    found = Writing.of(sources)
+    seconds = (9 * FRAME * sum(ENCODE_S[name]) for name in ("vp9", "h264"))
+    assert found.outputs == 2
+    assert found.seconds(1) == pytest.approx(sum(seconds))
+    assert found.seconds(4) == pytest.approx(found.own_s + found.shared_s / 4)
+
+
+def test_what_is_written_is_what_is_not_as_it_should_be_or_has_frames_missing() -> None:
+    plan = Plan(tuple(planned(inspected(3, name=f"{name}.mp4"), transfer=SMALL) for name in "abc"))
+    found = unwritten(plan, {"a.mp4"}, {"a.mp4", "c.mp4"})
+    assert [source.name for source in found] == ["a.mp4", "b.mp4"]
+
+
+def test_where_only_outputs_are_left_they_are_all_that_takes_time() -> None:
+    finished = {i: record(i) for i in range(9)}
+    found = estimated(planned(inspected(9), transfer=SMALL), finished=finished)
+    assert (found.is_left, found.chain, found.worker_s) == (False, None, 0.0)
+    assert found.seconds(1, 1, 2) == pytest.approx(found.writing.seconds(2))
+    assert found.writing.seconds(2) > 0
+
+
 @pytest.mark.parametrize("shots", [1, 2, 3, 7])
 def test_as_many_workers_are_of_use_as_there_are_equal_shots(shots: int) -> None:
     source = planned(inspected(5 * shots, cuts=tuple(range(5, 5 * shots, 5))), transfer=SMALL)
@@ -132,7 +158,7 @@ def test_shots_that_workers_cannot_share_evenly_leave_one_of_them_with_more() ->
     source = planned(inspected(15, cuts=(5, 10)), transfer=SMALL)
     found = estimated(source, Pace(100.0))
     one_shot = 100 * (COLD + 4 * WARM)
-    encode_s = found.encode_s
+    encode_s = found.writing.seconds(1)
     assert found.seconds(2, 2, 1) == pytest.approx(2 * one_shot + ENDS_S + encode_s)
     assert found.seconds(3, 3, 1) == pytest.approx(one_shot + ENDS_S + encode_s)
 
@@ -160,15 +186,15 @@ def test_passes_and_blends_never_settle_sooner() -> None:
 def test_a_film_is_encoded_as_a_whole_however_little_of_it_is_missing() -> None:
     source = planned(inspected(9), transfer=SMALL)
     almost = estimated(source, finished={i: record(i) for i in range(8)})
-    assert almost.encode_s == pytest.approx(estimated(source).encode_s)
-    assert almost.encode_s > 0
+    assert almost.writing == estimated(source).writing
+    assert almost.writing.seconds(1) > 0
     assert almost.disk_bytes == pytest.approx(estimated(source).disk_bytes / 9, abs=1)
 
 
 def test_photographs_are_cold_each() -> None:
     look = Look({}, "look", Transfer(**SMALL))
     pictures = Pictures(left=5, work=Counter({((64, 48), "look"): 5}), looks={"look": look})
-    found = estimate([], pictures, Paces(pictures=Pace(10.0, frame_s=1.0)))
+    found = estimate([], pictures, Paces(pictures=Pace(10.0, frame_s=1.0)), [])
     assert found.most == found.work == pytest.approx(5 * COLD)
     assert found.worker_s == pytest.approx(50 * COLD + 5)
     assert found.chain is None
