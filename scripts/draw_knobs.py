@@ -22,7 +22,7 @@ from pipeline.style.settings import PAPER_STYLE_LAYERS
 from pipeline.weights import load_weights
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE_PX, STYLE_PX = 192, 512
+SIZE_PX, LARGE_PX, STYLE_PX = 192, 400, 512
 BASE = Settings(iterations=60)
 JPEG_QUALITY = 88
 
@@ -129,10 +129,9 @@ def sizes(bench: Bench) -> list[Cell]:
 
 
 def harbor(bench: Bench) -> list[Cell]:
-    scene, swirl, mosaic = picture(SCENE, 512), bench.swirl, bench.mosaic
-    found = [Cell(as_frame(scene), "the scene")]
-    for name, style in (("swirl", swirl), ("mosaic", mosaic)):
-        found.append(bench.cell(f"painted after {name}", [Style(style)], size_px=512, iterations=80))
+    found = [Cell(as_frame(picture(SCENE, LARGE_PX)), "the scene")]
+    for name, style in (("swirl", bench.swirl), ("mosaic", bench.mosaic)):
+        found.append(bench.cell(f"painted after {name}", [Style(style)], size_px=LARGE_PX))
     return found
 
 
@@ -151,7 +150,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Bench], list[Cell]]]] = {
     "blend": ("style: two paintings, by weight", blend),
     "masks": ("style: [{image, mask}]", masks),
     "sizes": ("The same YAML at three sizes", sizes),
-    "harbor": ("", harbor),
+    "harbor": ("One scene, two paintings", harbor),
 }
 
 
@@ -172,7 +171,7 @@ def main() -> None:
     for name in args.rows or ROWS:
         title, row = ROWS[name]
         path = DOCS / f"{name}.jpg"
-        drawn = sheet([Row(row(bench))], title, cell_px=400 if name in ("sizes", "harbor") else SIZE_PX)
+        drawn = sheet([Row(row(bench))], title, cell_px=LARGE_PX if name in ("sizes", "harbor") else SIZE_PX)
         Image.fromarray(drawn).save(path, quality=JPEG_QUALITY, optimize=True)
         print(path, flush=True)
 

@@ -43,14 +43,12 @@ def flicker() -> tuple[str, list[Row]]:
 
 
 def temporal_weight() -> tuple[str, list[Row]]:
-    """How firmly a frame is held to the one before it, and what changes between frames."""
-    source, rows = frames(14, 4), []
-    for weight in (0.0, 18.0, 200.0):
+    """How firmly a frame is held to the one before it: the last of six frames, and what changed in the last three."""
+    source, rows = frames(14, 6), []
+    for weight, name in ((0.0, "0"), (18.0, "18, the default"), (200.0, "200")):
         painted = make(source, transfer=FAST, video={"temporal_weight": weight}).frames
-        rows += [
-            row(f"{weight:g}", painted),
-            row(f"what flickers in it, × {AMPLIFIED}", changes(source, painted)),
-        ]
+        flickers = [Cell(one, f"what flickers, × {AMPLIFIED}") for one in changes(source, painted)[-3:]]
+        rows.append(Row([Cell(painted[-1], "the sixth frame"), *flickers], name))
     return "video.temporal_weight", rows
 
 

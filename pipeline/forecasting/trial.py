@@ -172,26 +172,41 @@ def evaluations(records: Sequence[FrameRecord], larger: float, most: int) -> flo
     """How many evaluations a warm frame takes on the mean, by a cold frame and some warm ones after it.
 
     `larger`: how many times as large the job's frames are. `most`: the iterations that one may take. A frame is left as
-    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted. What the
-    first warm frame takes tells little of the others: it also goes on where the short cold one stopped.
+    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted.
     """
-    steps, painted, added, is_always_painted = [0.0], list[float](), 0.0, False
+    found = seen_in(records)
+    step = (mean(found.steps) if found.steps else 0.0) * larger**STEP_GROWTH
+    left = 0.0 if step >= ENOUGH - 1 or found.is_always_painted else (ENOUGH - 1) // max(step, 1e-6)
+    iterations = mean(found.painted) * larger**GROWTH if found.painted else WARM_WINDOW + 1
+    area = records[0].megapixel_iterations / records[0].iterations
+    beside = mean(record.megapixel_iterations / area - record.iterations for record in records[1:])
+    return min((left + min(float(most), iterations)) / (left + 1) + beside, max(1.0, most) + FRESH_ITERATIONS)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What each frame adds to its chain's loss, as a part of it, and the iterations of those that are painted."""
+
+    steps: Sequence[float]
+    painted: Sequence[int]
+    is_always_painted: bool
+
+
+def seen_in(records: Sequence[FrameRecord]) -> Seen:
+    """What a cold frame and some warm ones after it tell.
+
+    What the first warm frame takes tells little of the others: it also goes on where the short cold one stopped.
+    """
+    steps, painted, added, is_always_painted = list[float](), list[int](), 0.0, False
     for before, now in pairwise(records):
         settled = before.settled or before.loss
         over = now.trace[0] / settled - 1 if settled else 0.0  # a loss of 0 cannot get any better
         steps += [over - added] if isfinite(over) else []
         added = over if now.iterations == 1 else 0.0
         if now.iterations > 1:
-            painted += (
-                [now.iterations * larger**GROWTH] if before.start == "warm" or len(records) == 2 else []
-            )
+            painted += [now.iterations] if before.start == "warm" or len(records) == 2 else []
             is_always_painted |= over <= ENOUGH - 1  # as where a style changes over time
-    step = mean(steps[1:] or steps) * larger**STEP_GROWTH
-    left = 0.0 if step >= ENOUGH - 1 or is_always_painted else (ENOUGH - 1) // max(step, 1e-6)
-    settling = min(float(most), mean(painted) if painted else WARM_WINDOW + 1)
-    area = records[0].megapixel_iterations / records[0].iterations
-    beside = mean(record.megapixel_iterations / area - record.iterations for record in records[1:])
-    return min((left + settling) / (left + 1) + beside, max(1.0, most) + FRESH_ITERATIONS)
+    return Seen(steps, painted, is_always_painted)
 
 
 class _Timed(Worker):
