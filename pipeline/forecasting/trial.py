@@ -171,16 +171,21 @@ def _shares(
 def evaluations(records: Sequence[FrameRecord], larger: float, most: int) -> float:
     """How many evaluations a warm frame takes on the mean, by a cold frame and some warm ones after it.
 
-    `larger`: how many times as large the job's frames are. `most`: the iterations that one may take. A frame is left as
-    it is, after one evaluation, until what that adds to the loss amounts to `ENOUGH`; then one is painted.
+    `larger`: how many times as large the job's frames are. `most`: the iterations that one may take. A frame in which
+    much moves is painted; of those in which little does each is left as it is, after one evaluation, until what that
+    adds to the loss amounts to `ENOUGH`, and then one is painted.
     """
     found = seen_in(records)
-    step = (mean(found.steps) if found.steps else 0.0) * larger**STEP_GROWTH
-    left = 0.0 if step >= ENOUGH - 1 or found.is_always_painted else (ENOUGH - 1) // max(step, 1e-6)
+    steps = [step * larger**STEP_GROWTH for step in found.steps]
+    calm = [] if found.is_always_painted else [step for step in steps if step < ENOUGH - 1]
+    left = (ENOUGH - 1) // max(mean(calm), 1e-6) if calm else 0.0
     iterations = mean(found.painted) * larger**GROWTH if found.painted else WARM_WINDOW + 1
+    painting = min(float(most), iterations)
+    share = len(calm) / len(steps) if steps else 0.0
+    evaluations = share * (left + painting) / (left + 1) + (1 - share) * painting
     area = records[0].megapixel_iterations / records[0].iterations
     beside = mean(record.megapixel_iterations / area - record.iterations for record in records[1:])
-    return min((left + min(float(most), iterations)) / (left + 1) + beside, max(1.0, most) + FRESH_ITERATIONS)
+    return min(evaluations + beside, max(1.0, most) + FRESH_ITERATIONS)
 
 
 @dataclass(frozen=True)

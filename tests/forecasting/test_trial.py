@@ -149,6 +149,16 @@ def chain(*frames: tuple[int, float]) -> list[FrameRecord]:
         ([(1, 1.003), (1, 1.006)], 1.0, (3 + 11) / 4),  # three are left as they are, then one is painted
         ([(1, 1.003), (1, 1.006)], 4.0, 11),  # so much larger, the first one is over the bound
         ([(1, 1.006), (13, 1.012), (1, 1.006)], 1.0, (1 + 13) / 2),
+        (
+            [(1, 1.0015), (1, 1.003), (31, 1.6), (1, 1.0015)],
+            1.0,
+            (3 * (6 + 31) / 7 + 31) / 4,
+        ),  # something moves once
+        (
+            [(1, 1.0015), (1, 1.003), (31, 1.6), (1, 1.0015)],
+            9.0,
+            40,
+        ),  # so much larger, hardly a frame is calm
         ([(14, 1.0), (14, 1.0)], 1.0, 14),  # nothing is left as it is, as where the style changes over time
         ([(5, nan), (20, 1.1)], 1.0, 20),
     ],
