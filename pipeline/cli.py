@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -29,6 +30,7 @@ from pipeline.commands.arguments import (
     StarterPath,
 )
 from pipeline.commands.completion import make_ready
+from pipeline.commands.plainly import Plainly
 from pipeline.commands.words import (
     AGAIN,
     DONE,
@@ -59,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+subcommand = partial(app.command, cls=Plainly)
 
 
 def main() -> None:
@@ -87,7 +90,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-@app.command()
+@subcommand()
 def run(
     config: ConfigPath,
     set_: Overrides = None,
@@ -110,11 +113,11 @@ def run(
         )
 
 
-app.command()(asking.plan)
-app.command()(asking.status)
+subcommand()(asking.plan)
+subcommand()(asking.status)
 
 
-@app.command()
+@subcommand()
 def preview(
     config: ConfigPath,
     set_: Overrides = None,
@@ -135,6 +138,7 @@ def preview(
     with reporting(as_json, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.look import look
+        from pipeline.media.items import blamed
         from pipeline.previews.preview import Preview, is_begun, lines, partial_videos, to_json
         from pipeline.previews.sample_sheet import Grid, Wish, make_sheet, parse_times
         from pipeline.previews.samples import FRAMES
@@ -157,15 +161,15 @@ def preview(
         if as_json:
             say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
-            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews, loaded.origin.command("run")):
                 tell(line)
             for failure in seen.failures:
-                tell(f"cannot be used: {failure.source}: {failure.error}", err=True)
+                tell(f"cannot be used: {blamed(failure.source, failure.error)}", err=True)
         failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
-@app.command()
+@subcommand()
 def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
     """Show what each VGG19 layer keeps. It is shown the first source, and the style."""
     with reporting(False, debug, interrupted=AGAIN):
@@ -185,10 +189,10 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
-app.command()(asking.verify)
+subcommand()(asking.verify)
 
 
-@app.command()
+@subcommand()
 def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
     """Write the HTML page of the run so far. Says where it is."""
     with reporting(False, debug, interrupted=AGAIN):
@@ -202,10 +206,10 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
         tell(f"wrote {path}; open it in a browser")
 
 
-app.command()(asking.doctor)
+subcommand()(asking.doctor)
 
 
-@app.command()
+@subcommand()
 def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style: Painting = None) -> None:
     """Write a job for the files in its folder. A commented YAML; never over an existing file."""
     with reporting(False, False):
@@ -215,7 +219,7 @@ def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style:
             tell(line)
 
 
-app.command()(asking.schema)
+subcommand()(asking.schema)
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:

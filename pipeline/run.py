@@ -61,7 +61,7 @@ def run(
         finally:
             watcher.ended("interrupted" if status == "error" and stop() else status)
     if stop():  # whoever asked for that is not kept waiting
-        watcher.warned("the report was left out; to make it: stylize report CONFIG")
+        watcher.warned(f"the report was left out; to make it: {config.origin.command('report')}")
     else:
         _report(config, watcher, command)
     return summary
@@ -102,7 +102,9 @@ def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
         if not is_current(Workspace(config.output)):
             write_report(config, command)
     except Exception as error:  # the results are there, whatever becomes of their page
-        watcher.warned(f"the report could not be written ({error}); to try again: stylize report CONFIG")
+        watcher.warned(
+            f"the report could not be written ({error}); to try again: {config.origin.command('report')}"
+        )
 
 
 @dataclass(frozen=True)

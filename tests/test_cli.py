@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.disk.sizes import sized
 from pipeline.media.probe import probe
 from pipeline.workspace import Workspace
 from tests.conftest import committed, tree
@@ -147,7 +148,9 @@ def test_plan_tells_what_would_be_done_and_touches_nothing(
     text = stylize("plan", path).stdout
     assert "8 of 8 frames to do in 2 segments" in text
     assert "on any number of workers: frames 3 to 7 of clip.mp4 are made one after the other" in text
-    assert f"peak disk: {plan['disk_peak_bytes'] / 1e6:.1f} MB" in text
+    assert (
+        f"peak disk: {sized(plan['disk_peak_bytes'])} of the run folder at most; disk.budget_gib 0." in text
+    )
     assert tree(tmp_path) == before
 
 

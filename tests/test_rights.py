@@ -129,10 +129,8 @@ def test_an_output_that_takes_nothing_beside_its_run_folder_is_refused_before_an
     (config.output / ".stylize").mkdir(parents=True)
     no_right(config.output, monkeypatch)
     said = planned(config)
-    assert (
-        said
-        == f"cannot write in {config.output}: Permission denied; make room or change the rights, then run again"
-    )
+    remedy = "change the rights, or choose another output, then run again"
+    assert said == f"cannot write in {config.output}: Permission denied; {remedy}"
     with pytest.raises(PipelineError) as refused:
         run(config)
     assert said == str(refused.value)

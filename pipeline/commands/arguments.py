@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.completion import complete_config, complete_grid, complete_setting
+from pipeline.commands.plainly import within
 
 ConfigPath = Annotated[
     Path,
@@ -67,12 +68,15 @@ GridText = Annotated[
     ),
 ]
 Samples = Annotated[
-    int | None, typer.Option(min=1, max=24, metavar="N", help="Number of samples; 3 if not given.")
+    int | None,
+    typer.Option(metavar="N", callback=within(1, 24), help="Number of samples, 1 to 24; 3 if not given."),
 ]
 SampleSize = Annotated[
     int | None,
     typer.Option(
-        min=32, metavar="PX", help="Longest side of a sample in px; 160, and 512 on a GPU, if not given."
+        metavar="PX",
+        callback=within(32),
+        help="Longest side of a sample in px, at least 32; 160, and 512 on a GPU, if not given.",
     ),
 ]
 StarterPath = Annotated[Path, typer.Argument(metavar="PATH", help="The YAML to write.")]

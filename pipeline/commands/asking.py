@@ -56,7 +56,7 @@ def plan(
         if as_json:
             say(json.dumps({**found, **({"shot_list": str(shots)} if shots else {})}))
         else:
-            show(found, open_console(stderr=False))
+            show(found, open_console(stderr=False), loaded.origin.command("status"))
             if shots is not None:
                 tell(f"wrote {written} shots to {shots}; edit it, and name it as video.shots in {config}")
         if found["disk_refusal"] or found["refusal"]:

@@ -31,7 +31,7 @@ from pipeline.commands.surroundings import (
 from pipeline.config import starter_yaml
 from pipeline.errors import ConfigError
 from pipeline.media.walking import is_reached
-from pipeline.settings.paths import absolute, absolute_pattern, image_trouble, kind_of, root_of
+from pipeline.settings.paths import absolute, absolute_pattern, image_trouble, kind_of, media_by_name, root_of
 from pipeline.settings.yaml_lines import parse_yaml
 from pipeline.storage.places import is_url
 
@@ -57,12 +57,14 @@ def start(path: Path, inputs: Sequence[str], style: Path | None) -> list[str]:
     `inputs` and `style`, counted from the current folder, go before what is found. Raises `ConfigError` where `path`
     exists or cannot be written, or where one of them is not there.
     """
+    if trouble := _name_trouble(path):
+        raise ConfigError(trouble)
     if lexists(path):
         raise ConfigError(f"{path} exists already; choose another name: stylize init other.yaml")
     choices = choose(path.parent, inputs, style)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(fill(choices))
+            file.write(_naming(path, fill(choices)))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
     if choices.brings_style:
@@ -70,6 +72,19 @@ def start(path: Path, inputs: Sequence[str], style: Path | None) -> list[str]:
     command = f"stylize plan {_word(path)}"
     done = f"next: {command}" if choices.input else f"set input in it, then: {command}"
     return [*choices.lines, f"wrote {path}; {done}"]
+
+
+def _name_trouble(path: Path) -> str | None:
+    """Why a job cannot go by a name: it is that of what is to be painted, or its folder is not there."""
+    if what := media_by_name(path):
+        if kind_of(path) == "nothing":
+            command = f"stylize init {_word(path.with_suffix('.yaml'))}"
+            return f"{path} is a name for {what}; that of a job ends in .yaml: {command}"
+        command = shlex.join(["stylize", "init", unused(Path(), "job", ".yaml"), "--input", str(path)])
+        return f"{path} is {what}, not a job; to write a job for it: {command}"
+    if kind_of(path.parent) == "nothing":
+        return f"{path} cannot be written, since its folder is not there; make it first: mkdir -p {_word(path.parent)}"
+    return None
 
 
 def choose(folder: Path, inputs: Sequence[str], style: Path | None) -> Choices:
@@ -180,6 +195,11 @@ def fill(choices: Choices) -> str:
         why = "512 is the default; on a CPU, 256 is a quarter of its work"
         text = _set(text, "  size", [str(choices.size_px)], f"\n{'':{_COLUMN}}# {why}")
     return text
+
+
+def _naming(path: Path, text: str) -> str:
+    """The starter with the job's own name in its commands, where a comment can hold that."""
+    return text.replace(" CONFIG ", f" {_word(Path(path.name))} ") if path.name.isprintable() else text
 
 
 def _set(text: str, key: str, values: Sequence[str], more: str = "") -> str:

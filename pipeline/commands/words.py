@@ -143,6 +143,7 @@ def print_summary(
     if as_json:
         _print_json(summary.to_json())
         return
+
     frames = summary.frames
     say(
         f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
@@ -164,9 +165,11 @@ def _print_failures(
     failures: Sequence[Failure], told: Collection[tuple[str, str]], command: Sequence[str]
 ) -> None:
     """What was not told while the run went on; of all together how many there are, why, and how to see them again."""
+    from pipeline.media.items import blamed
+
     untold = [one for one in failures if (one.source, one.error) not in told]
     for failure in untold[:SHOWN]:
-        tell(f"failed: {failure.source}: {failure.error}", err=True)
+        tell(f"failed: {blamed(failure.source, failure.error)}", err=True)
     if len(untold) > SHOWN:
         tell(f"… and {len(untold) - SHOWN} more", err=True)
     if failures and (len(failures) > 1 or not untold):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 
 from pipeline.disk.reservations import Reservations
-from pipeline.disk.room import GIB
+from pipeline.disk.sizes import GIB, plain, sized
 from pipeline.errors import SpaceError
 
 
@@ -65,8 +65,8 @@ class Budget:
         """What is said where `what` has no room; `ways_out`: what a person may do about it."""
         assert self.most is not None
         return SpaceError(
-            f"disk.budget_gib {self.most / GIB:.4g} leaves no room: {self._used / 1e6:.1f} MB are taken, and {what} "
-            f"needs up to {wanted / 1e6:.1f} MB; {ways_out}, then run again"
+            f"disk.budget_gib {plain(self.most / GIB)} leaves no room: {sized(self._used)} are taken, and {what} "
+            f"needs up to {sized(wanted)}; {ways_out}, then run again"
         )
 
     def _fits(self, wanted: int) -> bool:

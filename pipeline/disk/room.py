@@ -16,13 +16,12 @@ from math import ceil, log2
 from typing import NamedTuple
 
 from pipeline.config import Config, Disk, Transfer
+from pipeline.disk.sizes import GIB, as_budget, plain, sized
 from pipeline.durable import bytes_below
 from pipeline.plan import Plan, SourcePlan
 from pipeline.resume import Stock
 from pipeline.shots.segments import Segment
 from pipeline.workspace import Workspace
-
-GIB = 2**30
 
 FRAME_BYTES_PER_PIXEL = 3.01
 """Of a PNG of noise, with zlib's own bytes; painted frames take 2.2 to 2.6."""
@@ -90,13 +89,13 @@ def refusal(found: Demand, disk: Disk, free: int) -> str | None:
     budget = budget_bytes(disk)
     if budget is not None and found.least > budget:
         return (
-            f"disk.budget_gib {disk.budget_gib:g} is too little: the job needs up to {found.least / GIB:.3g} GiB at "
-            f"once; {ways_out(disk, auto_helps=found.least_freely <= budget)}"
+            f"disk.budget_gib {plain(disk.budget_gib or 0)} is too little: the job needs up to {sized(found.least)} at "
+            f"once; {ways_out(disk, found.least, auto_helps=found.least_freely <= budget)}"
         )
     if budget is not None and found.more > free:
-        return _shortage(f"takes up to {found.more / GIB:.3g} GiB", found, free, "a smaller disk.budget_gib")
+        return _shortage(f"takes up to {sized(found.more)}", found, free, "a smaller disk.budget_gib")
     if found.likely > CLEARLY * free:
-        takes = f"will take about {found.likely / GIB:.3g} GiB, and up to {found.more / GIB:.3g}"
+        takes = f"will take about {sized(found.likely)}, and up to {sized(found.more)}"
         return _shortage(takes, found, free, "set disk.budget_gib")
     return None
 
@@ -105,13 +104,13 @@ def warning(found: Demand, disk: Disk, free: int) -> str | None:
     """Why a job without a budget may run out of a disk with so many bytes free; None: it does not, or is refused."""
     if disk.budget_gib is not None or found.more <= free or refusal(found, disk, free):
         return None
-    takes = f"will take about {found.likely / GIB:.3g} GiB, but may take up to {found.more / GIB:.3g}"
+    takes = f"will take about {sized(found.likely)}, but may take up to {sized(found.more)}"
     return _shortage(takes, found, free, "set disk.budget_gib")
 
 
-def ways_out(disk: Disk, *, auto_helps: bool = True) -> str:
-    """What helps against a budget that is too small, only as far as it does."""
-    ways = ["raise the budget"]
+def ways_out(disk: Disk, least: int | None = None, *, auto_helps: bool = True) -> str:
+    """What helps against a budget that is too small, only as far as it does; `least`: bytes that would do."""
+    ways = ["raise the budget" if least is None else f"raise the budget to {as_budget(least)}"]
     held = [
         f"disk.{name}"
         for name, is_held in (("pack", disk.pack == "never"), ("keep", disk.keep == "all"))
@@ -127,9 +126,9 @@ def _shortage(takes: str, found: Demand, free: int, budget: str) -> str:
     ways = ["make room"]
     if found.more_at_least <= free:
         done = "so that finished frames are packed and thrown away in time"
-        ways.append(f"{budget}, from {found.least / GIB:.3g} up, {done}")
+        ways.append(f"{budget}, from {as_budget(found.least)} up, {done}")
     ways.append("work on a part with video.frames")
-    return f"the job {takes}, outputs included, and {free / GIB:.3g} GiB are free; {', or '.join(ways)}"
+    return f"the job {takes}, outputs included, and {sized(free)} are free; {', or '.join(ways)}"
 
 
 def demand(

@@ -28,7 +28,7 @@ from pipeline.execute.events import (
 )
 from pipeline.ledger import Watcher
 from pipeline.live.progress import Meter, encoding_line, lost_line, worker_line
-from pipeline.media.items import printable
+from pipeline.media.items import blamed, printable
 from pipeline.plan import Plan
 from pipeline.resume import Stock
 from pipeline.storage.places import with_urls
@@ -91,7 +91,7 @@ class Display(Watcher):
         for failure in (*plan.failures, *archive.failures[:TOLD]):
             self._fail(failure.source, failure.error)
         if archive.skipped_count:
-            self.say(f"{archive.skipped_count} files skipped, neither video nor picture", "dim")
+            self.say(f"{_plural(archive.skipped_count, 'file')} skipped, neither video nor picture", "dim")
         is_work_left = plan.frames > stock.reused or archive.planned > archive.painted
         if is_work_left and not self._meter.snapshot().workers:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
@@ -129,7 +129,7 @@ class Display(Watcher):
         """Say once that a source has failed."""
         if (source, error) not in self.failures and not self._console.quiet:
             self.failures.add((source, error))
-            self.say(f"failed: {source}: {error}", "red")
+            self.say(f"failed: {blamed(source, error)}", "red")
 
     def _tell(self, output: str, notes: tuple[str, ...]) -> None:
         """Say that a photograph is painted; of many, only what the first ones lack."""

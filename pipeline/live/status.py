@@ -30,6 +30,7 @@ from pipeline.execute.events import (
 )
 from pipeline.ledger import Watcher
 from pipeline.live.progress import Meter, Snapshot, lost_line, worker_line
+from pipeline.media.items import blamed
 from pipeline.settings.yaml_lines import one_line
 from pipeline.workspace import Workspace
 
@@ -230,4 +231,4 @@ def lines(found: dict[str, Any], columns: int = 58) -> Iterator[str]:
             yield from now.lines_at_the_end
         yield from (one_line(lost_line(loss)) for loss in now.losses)
         for failure in now.failures:
-            yield one_line(f"failed: {failure.source}: {failure.error}")
+            yield one_line(f"failed: {blamed(failure.source, failure.error)}")

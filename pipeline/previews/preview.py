@@ -101,7 +101,7 @@ def is_begun(seen: Sight, space: Workspace) -> bool:
     return seen.reused > 0 or is_running(space)
 
 
-def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
+def lines(seen: Sight, previews: Sequence[Preview], to_run: str) -> Iterator[str]:
     """What a person is told: a line per video, and one for all photographs."""
     for one in previews:
         if one.kind != "still" and one.error:
@@ -113,7 +113,7 @@ def lines(seen: Sight, previews: Sequence[Preview]) -> Iterator[str]:
         total = seen.pictures.done + seen.pictures.left
         yield f"{seen.pictures.done} of {total} pictures painted"
     if not seen.pictures.done and not any(one.painted for one in previews):
-        yield "nothing is finished yet; start the job (stylize run CONFIG), and look again once it has painted frames"
+        yield f"nothing is finished yet; start the job ({to_run}), and look again once it has painted frames"
 
 
 def to_json(seen: Sight, previews: Sequence[Preview]) -> dict[str, Any]:

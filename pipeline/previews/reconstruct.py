@@ -176,7 +176,9 @@ def _check_room(folder: Path) -> None:
 
 def _content(config: Config) -> Original:
     """The first frame that the job would paint of its first source, at the size that it would have."""
-    listing = list_sources(config.input, folders=config.folders, exclude=config.output)
+    listing = list_sources(
+        config.input, folders=config.folders, exclude=config.output, places=config.origin.inputs
+    )
     _refuse_to_replace(listing)
     source = listing.sources[0]
     seen = as_read(probe(source, rate=config.rate), config.video)

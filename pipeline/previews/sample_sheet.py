@@ -34,6 +34,8 @@ CPU_PX, GPU_PX = 160, 512
 
 ITERATIONS = 60
 
+LEFT_OUT = "without what shots and the timeline have of their own"
+
 Paint = Callable[[Config, Sequence[Sample]], Iterator[Frame]]
 
 
@@ -123,7 +125,8 @@ def make_sheet(
     texts = [f"{wish.grid.key}={value}" for value in wish.grid.values]
     columns = [Column(text.replace("=", "\n"), small(reload(text), longest_px)) for text in texts]
     plainly = [replace(sample, direction=None) for sample in samples]
-    return draw(Workspace(config.output), columns, plainly, watch=watch)
+    note = LEFT_OUT if plainly != samples else ""
+    return draw(Workspace(config.output), columns, plainly, watch=watch, note=note)
 
 
 # --- painting ---
@@ -193,9 +196,13 @@ def draw(
     samples: Sequence[Sample],
     paint: Paint = paint,
     watch: Callable[[str], None] = lambda _: None,
+    *,
+    note: str = "",
 ) -> Path:
-    """Paint every sample in every way, and write the sheet; returns its path. Errors as of `paint`, and `SpaceError`;
-    `MediaError` where a link leads it elsewhere."""
+    """Paint every sample in every way, and write the sheet, `note` in its title; returns its path.
+
+    Errors as of `paint`, and `SpaceError`; `MediaError` where a link leads it elsewhere.
+    """
     path = place_of(space.output, str(space.previews.relative_to(space.output) / "samples.png"))
     began, total = time.monotonic(), len(columns) * len(samples)
     paintings: dict[tuple[int, int], Frame] = {}
@@ -213,6 +220,7 @@ def draw(
     title = (
         f"{transfer.size} px, {transfer.iterations} iterations, painted in {time.monotonic() - began:.0f} s"
     )
+    title += f", {note}" if note else ""
     save_sheet(path, sheet(rows, title, cell_px=max(256, min(transfer.size or 256, 512))))
     return path
 

@@ -51,7 +51,7 @@ def choose(config: Config, plan: Plan, at: Sequence[Fraction] | None, count: int
     if at is not None:
         found = [sample for source in plan.sources for sample in _at(source, at)]
         if not found:
-            raise ConfigError("--at names times of a video, and none of the input is that long; leave it out")
+            raise ConfigError(f"--at names times of a video, and {_lengths(plan)}")
         return found
     pictures = _pictures(config, count) if not plan.sources else []
     chosen = plan.sources[:count]
@@ -59,9 +59,24 @@ def choose(config: Config, plan: Plan, at: Sequence[Fraction] | None, count: int
     films = [s for n, source in enumerate(chosen) for s in _telling(source, share + (n < extra))]
     if not films and not pictures:
         raise ConfigError(
-            "nothing of the input can be read, so there is nothing to sample; see: stylize plan"
+            "nothing of the input can be read, so there is nothing to sample; see: "
+            + config.origin.command("plan")
         )
     return [*films, *pictures]
+
+
+def _lengths(plan: Plan) -> str:
+    """That no video is long enough, how long the longest is, and what to do."""
+    ends = [
+        (one.inspected.probe.time_s(one.stop - 1) + 1 / one.inspected.probe.rate, one.name)
+        for one in plan.sources
+    ]
+    if not ends:
+        return "there is none in the input; leave it out"
+    end_s, name = max(ends)
+    minutes, seconds = divmod(float(end_s), 60)
+    which = name if len(ends) == 1 else f"the longest, {name},"
+    return f"{which} ends at {int(minutes)}:{seconds:05.2f}; ask for an earlier one, or leave it out"
 
 
 def _at(source: SourcePlan, times: Sequence[Fraction]) -> Iterator[Sample]:
@@ -122,7 +137,9 @@ def farthest(points: Sequence[npt.NDArray[np.float64]], count: int) -> list[int]
 
 def _pictures(config: Config, count: int) -> list[Sample]:
     """Photographs from all over the first ones of an archive; in the place of one that cannot be read the next."""
-    listed = list_inputs(config.input, folders=config.folders, exclude=config.output)
+    listed = list_inputs(
+        config.input, folders=config.folders, exclude=config.output, places=config.origin.inputs
+    )
     entries = [item for item in islice(listed, MOST_PICTURES) if isinstance(item, Entry)]
     order = [(2 * n + 1) * len(entries) // (2 * count) for n in range(count)] if entries else []
     found: dict[int, Sample] = {}

@@ -108,6 +108,8 @@ def _complain(problem: ErrorDetails, document: Placed, names: Collection[str]) -
         return [f"{key} is not a layer of VGG19 ({place}){nearest(str(path[-1]), choices)}"]
     value = found[-1].plain()
     allowed = _allowed(kind, context, choices, problem["msg"])
+    if kind == "model_type" and isinstance(value, str) and path[-2:-1] == ("style",):
+        allowed = f"a mapping such as {{image: {value}}}"
     written = ".".join(map(str, path[: len(found) - 1]))  # `style: x` is checked as if it were style.0.image
     hint = nearest(value, choices) if isinstance(value, str) else ""
     if "path" in allowed and isinstance(value, bool | int | float):

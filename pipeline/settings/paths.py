@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from difflib import get_close_matches
 from glob import escape, has_magic
+from itertools import islice
 from os.path import normpath, realpath
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -11,6 +16,10 @@ from typing import Literal
 
 from pipeline.errors import MediaError
 from pipeline.storage.places import is_url, place_of, url_of
+
+_MOST_NAMES = 2000  # of a folder, that are compared with one that is not there
+_LIKE = 0.7
+ABSENT = "does not exist"
 
 
 def absolute(base: Path, path: Path | str) -> Path:
@@ -57,8 +66,33 @@ def is_around(output: str, text: str) -> bool:
     return kind_of(Path(text)) != "file" and output in map(str, Path(realpath(root_of(text))).parents)
 
 
+def meant(path: Path, fits: Callable[[str], bool]) -> str:
+    """The end of a sentence that asks for what is called most like a path, in the same folder; empty: nothing is.
+
+    Stems are compared, for a suffix that is equal says little; `fits` tells which names come into question.
+    """
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        names = [
+            one.name
+            for one in islice(entries, _MOST_NAMES)
+            if not one.name.startswith(".") and fits(one.name)
+        ]
+        stems = {Path(name).stem: name for name in sorted(names) if name.isprintable()}
+        if like := get_close_matches(path.stem, stems, n=1, cutoff=_LIKE):
+            return f"; did you mean {stems[like[0]]}?"
+    return ""
+
+
+def media_by_name(path: Path) -> str | None:
+    """What a file is by its name, such as "a video"; None if it is neither a video nor a picture."""
+    from pipeline.media.sources import kind_by_name  # which knows more than a config needs otherwise
+
+    kind = kind_by_name(path.name)
+    return kind and {"video": "a video", "still": "a picture"}[kind]
+
+
 def image_trouble(path: Path) -> str:
-    """Why Pillow cannot read a picture, to follow its path in a sentence; nothing if it can."""
+    """Why a picture cannot be read, to follow its path in a sentence; nothing if it can."""
     from PIL import Image  # 40 ms that `stylize --help` need not wait for
 
     from pipeline.media.photo_formats import UNREADABLE, open_limited
@@ -74,13 +108,13 @@ def image_trouble(path: Path) -> str:
             with open_limited(path) as image:
                 image.load()  # all of it: one that is cut off would stop the workers later
     except FileNotFoundError:
-        return "does not exist"
+        return ABSENT
     except IsADirectoryError:
         return "is a folder"
     except Image.DecompressionBombError:
-        return "has too many pixels for Pillow; make it smaller"
+        return "has too many pixels; make it smaller"
     except UNREADABLE:
-        return "is not one that Pillow can read"
+        return "is a video" if media_by_name(path) == "a video" else "cannot be read as one"
     return ""
 
 

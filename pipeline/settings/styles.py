@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.settings.paths import absolute, image_trouble, mask_trouble
+from pipeline.settings.paths import ABSENT, absolute, image_trouble, mask_trouble, meant, media_by_name
 from pipeline.settings.sections import Keyframe, StyleImage
 
 
@@ -32,7 +32,12 @@ def style_troubles(styles: Sequence[StyleImage], key: str, at: Callable[..., str
     """A sentence for each style, or mask of one, that cannot be read; `at` says the place of a path in them."""
     for index, style in enumerate(styles):
         if trouble := image_trouble(style.image):
-            yield f"{key} must be an image; {style.image} {trouble}{at(index, 'image')}"
+            hint = meant(style.image, _is_picture) if trouble == ABSENT else ""
+            yield f"{key} must be an image; {style.image} {trouble}{at(index, 'image')}{hint}"
         for name in ("mask", "part"):
             if (path := getattr(style, name)) and (trouble := mask_trouble(path)):
                 yield f"{key}.{index}.{name} must be an image; {path} {trouble}{at(index, name)}"
+
+
+def _is_picture(name: str) -> bool:
+    return media_by_name(Path(name)) == "a picture"

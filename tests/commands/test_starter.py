@@ -56,9 +56,9 @@ def test_every_setting_is_still_there_with_its_comment(home: Path) -> None:
     default = starter.starter_yaml().splitlines()
     changed = [line for line in lines if line not in default]
     assert [line.split("#")[0].rstrip() for line in changed] == [
-        "input:", "  - clips 0/", "  - clips 1/", "  size: 256", "",
+        "", "input:", "  - clips 0/", "  - clips 1/", "  size: 256", "", "  shots: null",
     ]  # fmt: skip
-    comments = {line.partition("#")[2] for line in lines}
+    comments = {line.partition("#")[2].replace("job.yaml", "CONFIG") for line in lines}
     assert {line.partition("#")[2] for line in default} <= comments
     written = yaml.safe_load((home / "job.yaml").read_text("utf-8"))
     assert set(written) == {key.partition(".")[0] for key in KEYS}
@@ -94,8 +94,45 @@ def test_a_link_that_leads_nowhere_is_not_written_through(home: Path) -> None:
         start(Path("job.yaml"), [], None)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "a b.mp4",
+            "a b.mp4 is a video, not a job; to write a job for it: stylize init job-2.yaml --input 'a b.mp4'",
+        ),
+        (
+            "p.JPG",
+            "p.JPG is a picture, not a job; to write a job for it: stylize init job-2.yaml --input p.JPG",
+        ),
+        ("new.mp4", "new.mp4 is a name for a video; that of a job ends in .yaml: stylize init new.yaml"),
+        ("new.png", "new.png is a name for a picture; that of a job ends in .yaml: stylize init new.yaml"),
+    ],
+)
+def test_the_name_of_a_video_or_a_picture_is_none_for_a_job(name: str, told: str, home: Path) -> None:
+    lay(home, "a b.mp4", "p.JPG", "job.yaml")
+    result = CliRunner().invoke(app, ["init", name])
+    assert (result.exit_code, result.stderr) == (2, f"stylize: {told}\n")
+    assert {path.name for path in home.iterdir()} == {"a b.mp4", "p.JPG", "job.yaml"}
+    assert CliRunner().invoke(app, shlex.split(told.rpartition("stylize ")[2])).exit_code == 0
+
+
+def test_the_commands_in_it_have_its_name(home: Path) -> None:
+    (home / "jobs").mkdir()
+    start(Path("jobs/my job.yaml"), [], None)
+    text = Path("jobs/my job.yaml").read_text("utf-8")
+    assert "CONFIG" not in text
+    assert "`stylize run 'my job.yaml' --set transfer.size=256`" in text
+    start(Path("jobs/odd\n.yaml"), [], None)
+    assert "stylize run CONFIG --set" in Path("jobs/odd\n.yaml").read_text("utf-8")
+    assert load_config(Path("jobs/odd\n.yaml")).output == home / "jobs/out-2"
+
+
 def test_a_folder_that_is_not_there_is_said_and_not_made(home: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere/job\.yaml cannot be written: No such file or directory"):
+    with pytest.raises(
+        ConfigError,
+        match=r"its folder is not there; make it first: mkdir -p nowhere$",
+    ):
         start(Path("nowhere/job.yaml"), [], None)
     assert list(home.iterdir()) == []
 
@@ -255,7 +292,7 @@ def test_what_is_named_counts_from_the_current_folder(home: Path, monkeypatch: p
     [
         (["--input", "b.mp4"], "--input b.mp4 does not exist; name a file, a folder or a pattern that does"),
         (["--style", "b.jpg"], "--style must be an image; b.jpg does not exist"),
-        (["--style", "a.mp4"], "--style must be an image; a.mp4 is not one that Pillow can read"),
+        (["--style", "a.mp4"], "--style must be an image; a.mp4 is a video"),
     ],
 )
 def test_what_is_named_and_not_there_is_said_and_nothing_is_written(

@@ -48,6 +48,6 @@ def test_without_a_budget_everything_fits() -> None:
 def test_a_refusal_says_what_is_taken_and_what_to_do() -> None:
     said = str(Budget(2**30, 5_000_000).refusal("the output of a.mp4", 7_000_000, "raise it"))
     assert said == (
-        "disk.budget_gib 1 leaves no room: 5.0 MB are taken, and the output of a.mp4 needs up to 7.0 MB; "
+        "disk.budget_gib 1 leaves no room: 5 MB are taken, and the output of a.mp4 needs up to 7 MB; "
         "raise it, then run again"
     )

@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.config import Config, Disk, Transfer
 from pipeline.disk.keeper import Keeper
-from pipeline.disk.room import GIB, Demand, all_bytes, demand, foresee, output_bytes, refusal, warning
+from pipeline.disk.room import Demand, all_bytes, demand, foresee, output_bytes, refusal, warning
+from pipeline.disk.sizes import GIB
 from pipeline.durable import bytes_below
 from pipeline.errors import SpaceError
 from pipeline.execute.events import Event, SegmentFinished
@@ -207,7 +208,8 @@ def test_a_budget_that_cannot_be_held_is_refused_before_anything_is_made(
 ) -> None:
     config = job(clips[0], **SETTINGS, disk={"budget_gib": 0.0001})
     with pytest.raises(
-        SpaceError, match=r"disk\.budget_gib 0\.0001 is too little: the job needs up to 0\.\d+ GiB"
+        SpaceError,
+        match=r"disk\.budget_gib 0\.0001 is too little: the job needs up to \d+ kB at once; raise the budget to 0\.00",
     ):
         run(config)
     assert not (tmp_path / "out").exists()
@@ -222,7 +224,7 @@ def test_where_packs_are_larger_than_thought_the_run_stops_with_the_remedy_and_g
     monkeypatch.setattr("pipeline.disk.room.PACKED_SHARE", 0.1)
     budget = least_of(job(clips[0], **SETTINGS, disk={"budget_gib": 1}))
     with pytest.raises(
-        SpaceError, match=r"leaves no room: .* MB are taken, and .* a\.mp4 needs up to .*; raise the"
+        SpaceError, match=r"leaves no room: .* [kM]B are taken, and .* a\.mp4 needs up to .*; raise the"
     ):
         weigh(job(clips[0], **SETTINGS, disk={"budget_gib": gib(budget)}))
     made = len(look(job(clips[0], **SETTINGS)).stock.finished)
@@ -363,7 +365,7 @@ def test_without_a_budget_what_may_not_be_free_is_a_warning_and_what_will_not_be
     text = warning(asked(), disk, free=3 * GIB)
     assert refusal(asked(), disk, free=3 * GIB) is None
     assert text is not None
-    assert "will take about 3 GiB, but may take up to 4, outputs included, and 3 GiB are free" in text
+    assert "will take about 3 GiB, but may take up to 4 GiB, outputs included, and 3 GiB are free" in text
     assert "set disk.budget_gib, from 1 up" in text
     assert warning(asked(), disk, free=GIB) is None
     text = refusal(asked(), disk, free=GIB)
@@ -383,13 +385,13 @@ def test_a_budget_whose_outputs_are_not_free_is_refused() -> None:
 @pytest.mark.parametrize(
     ("disk", "changes", "ways"),
     [
-        ({}, {}, "raise the budget, or work on a part with video.frames"),
+        ({}, {}, "raise the budget to 1, or work on a part with video.frames"),
         (
             {"keep": "all"},
             {"least_freely": 0},
-            "raise the budget, or let disk.keep be auto, or work on a part with video.frames",
+            "raise the budget to 1, or let disk.keep be auto, or work on a part with video.frames",
         ),
-        ({"keep": "all"}, {}, "raise the budget, or work on a part with video.frames"),
+        ({"keep": "all"}, {}, "raise the budget to 1, or work on a part with video.frames"),
     ],
 )
 def test_only_what_helps_is_named_as_a_remedy(disk: Any, changes: Any, ways: str) -> None:

@@ -36,7 +36,7 @@ def test_photographs_are_counted_with_what_is_reused_and_what_is_to_do(
         "2 pictures made again: other",
         "1 picture made again: more",
         "failed: x.png: no picture",
-        "1 files skipped, neither video nor picture",
+        "1 file skipped, neither video nor picture",
     ]
 
 

@@ -107,7 +107,7 @@ def test_an_interrupted_job_is_shown_whole_with_its_times_and_its_sound(
     seen, (shown,) = preview(config)
     target = tmp_path / "out/.stylize/preview/clip.mp4"
     assert (shown.painted, shown.frames, shown.output) == (7, 12, target)
-    assert list(lines(seen, [shown])) == [f"clip.mp4: 7 of 12 frames painted → {target}"]
+    assert list(lines(seen, [shown], "stylize run")) == [f"clip.mp4: 7 of 12 frames painted → {target}"]
     times, _ = read(target)
     assert times == [Fraction(pts, 1000) for pts in PTS]
     assert painted_frames(target) == [0, 1, 2, 3, 4, 5, 6]
@@ -154,7 +154,9 @@ def test_a_finished_source_is_shown_by_its_output(job: Job, clip: Path, tmp_path
     run(config)
     before = tree(tmp_path / "out")
     seen, (shown,) = preview(config)
-    assert list(lines(seen, [shown])) == [f"clip.mp4: 12 of 12 frames painted → {tmp_path / 'out/clip.mp4'}"]
+    assert list(lines(seen, [shown], "stylize run")) == [
+        f"clip.mp4: 12 of 12 frames painted → {tmp_path / 'out/clip.mp4'}"
+    ]
     assert tree(tmp_path / "out") == before
 
 
@@ -202,10 +204,10 @@ def test_stills_are_listed(job: Job, tmp_path: Path) -> None:
     assert [(one.source, one.painted, one.frames) for one in previews] == [
         ("a.png", 1, 1), ("b.png", 1, 1), ("c.png", 0, 1),
     ]  # fmt: skip
-    assert list(lines(seen, previews)) == ["2 of 3 pictures painted"]
+    assert list(lines(seen, previews, "stylize run")) == ["2 of 3 pictures painted"]
     assert tree(tmp_path / "out") == before
     (tmp_path / "out/b.png").unlink()
-    assert list(lines(*preview(config))) == ["1 of 3 pictures painted"]
+    assert list(lines(*preview(config), "stylize run")) == ["1 of 3 pictures painted"]
     assert not (tmp_path / "out/.stylize/preview").exists()
 
 
@@ -225,7 +227,7 @@ def test_a_preview_that_cannot_be_written_leaves_the_one_before_and_says_why(
 
     monkeypatch.setattr("pipeline.previews.preview.encode_video", failing)
     seen, (shown,) = preview(config)
-    assert list(lines(seen, [shown])) == [
+    assert list(lines(seen, [shown], "stylize run")) == [
         "clip.mp4: 3 of 12 frames painted, but not to be shown: the codec is not there"
     ]
     assert tree(tmp_path / "out") == before
@@ -239,7 +241,7 @@ def test_where_nothing_is_finished_the_command_says_what_to_do(
     result = CliRunner().invoke(app, ["preview", str(path), "--finished"])
     assert result.exit_code == 0
     assert "clip.mp4: 0 of 12 frames painted\n" in result.stdout
-    assert "nothing is finished yet; start the job (stylize run CONFIG)" in result.stdout
+    assert f"nothing is finished yet; start the job (stylize run {path})" in result.stdout
     assert tree(tmp_path) == before
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -90,6 +91,30 @@ def test_a_grid_paints_every_frame_with_every_value_and_else_the_same(path: Path
     assert weights == [10, 10, 1000, 1000]
     assert painted[0][1] == painted[2][1]
     assert {config.transfer.size for config, _ in painted} == {32}
+
+
+@pytest.mark.parametrize(("timeline", "is_said"), [([], False), ([{"at": 0, "style_weight": 10}], True)])
+def test_a_sheet_says_that_a_grid_leaves_the_timeline_out(
+    timeline: object,
+    is_said: bool,
+    write_job: WriteJob,
+    tmp_path: Path,
+    painted: Painted,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    titles, drawn = list[str](), sample_sheet.sheet
+
+    def sheet(rows: Any, title: str, cell_px: int) -> Any:
+        titles.append(title)
+        return drawn(rows, title, cell_px=cell_px)
+
+    monkeypatch.setattr(sample_sheet, "sheet", sheet)
+    path = write_job(
+        write_clip(tmp_path / "clip.mp4", frames=3), video={"timeline": timeline, "cuts": "none"}
+    )
+    for grid in ((), ("--grid", "transfer.style_weight=10,1000")):
+        assert preview(path, "--frames", "1", "--size", "32", *grid)[0] == 0
+    assert [sample_sheet.LEFT_OUT in title for title in titles] == [False, is_said]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ WRONG = {
         "video.timeline.0.style_weight must be 0 because no weight of transfer.style_layers is above it (video.yaml:4)",
     "video: {shots: nowhere.yaml}":
         "video.shots must be a file; nowhere.yaml is not there (video.yaml:4); "
-        "write one: stylize plan JOB.yaml --shots PATH",
+        "write one: stylize plan video.yaml --shots nowhere.yaml",
     "video: {flow: raff}": "video.flow must be one of dis, raft, got 'raff' (video.yaml:4); did you mean raft?",
     "video: {warm_start: none, passes: 3}":
         "video.passes must be 1 because video.warm_start is none, got 3 (video.yaml:4)",

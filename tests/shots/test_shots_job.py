@@ -41,7 +41,10 @@ def test_a_shot_list_is_one_file_that_is_written_once_and_read_back(
 ) -> None:
     path, shots = write_job(clip, video={"cuts": [3], "shots": "shots.yaml"}), tmp_path / "shots.yaml"
     missing = plan(path)
-    assert (missing.returncode, "stylize plan JOB.yaml --shots PATH" in missing.stderr) == (2, True)
+    assert (missing.returncode, f"write one: stylize plan {path} --shots {shots}" in missing.stderr) == (
+        2,
+        True,
+    )
     before = tree(tmp_path)
     result = plan(path, "--shots", shots, "--json")
     assert json.loads(result.stdout)["shot_list"] == str(shots)
