@@ -16,16 +16,20 @@ from pipeline.workspace import Workspace
 
 @dataclass(frozen=True)
 class Sight:
-    """The plan of the films, what is finished of it, and what there is of photographs."""
+    """The plan of the films, what is finished of it, and what there is of photographs.
+
+    `unwritten`: the films whose output is not there yet, or of another plan.
+    """
 
     plan: Plan
     stock: Stock
     pictures: Pictures
+    unwritten: int
 
     @property
     def frames(self) -> int:
         """The number of frames and pages of all sources."""
-        return self.plan.frames + self.pictures.done + self.pictures.left
+        return self.plan.frames + self.pictures.pages
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -49,5 +53,6 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
     plan = without_blocked(survey(config, brief, pictures.films, watch), space)
-    stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
-    return Sight(plan, stock, pictures)
+    written = current_outputs(plan.sources, space)
+    stock = take_stock(plan, space, clean=False, written=written)
+    return Sight(plan, stock, pictures, len(plan.sources) - len(written))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.text import Text
 from pipeline.config import Config
 from pipeline.disk.room import foresee
 from pipeline.forecasting.forecast import Forecast
+from pipeline.live.progress import noun
 from pipeline.look import Sight
 from pipeline.media.items import printable
 from pipeline.plan import SourcePlan
@@ -29,9 +30,19 @@ def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
     room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
-        "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
+        "pictures": {
+            "total": pictures.count,
+            "listed": len(pictures.listed),
+            "pages": pictures.pages,
+            "refused": pictures.refused,
+        },
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
-        "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "frames": {
+            "total": seen.frames,
+            "reused": seen.reused,
+            "left": seen.frames - seen.reused - pictures.refused,
+        },
+        "unwritten": seen.unwritten,
         "megapixel_iterations": round(cost.work, 3),
         "megapixel_iterations_most": round(cost.most, 3),
         "disk_bytes": cost.disk_bytes,
@@ -76,17 +87,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print an outline."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("source", "kind", "frames", "shots", "size", "reused"):
-        table.add_column(
-            heading, justify="left" if heading in ("source", "kind") else "right", overflow="fold"
-        )
-    for source in found["sources"][:SHOWN]:
-        width, height = source["size"]
-        cells = (source["source"], source["kind"], source["frames"], len(source["shots"]),
-                 f"{width}×{height}", source["reused"])  # fmt: skip
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
-    console.print(table)
+    console.print(_table(found["sources"]))
     more = len(found["sources"]) + found["pictures"]["total"] - found["pictures"]["listed"] - SHOWN
     if more > 0:
         console.print(Text(f"… and {more} more"))
@@ -102,6 +103,28 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(Text(printable(f"does not fit: {found['disk_refusal']}"), "red"), soft_wrap=True)
     if found["disk_warning"]:
         console.print(Text(printable(f"may not fit: {found['disk_warning']}"), "yellow"), soft_wrap=True)
+
+
+def _table(sources: Sequence[Mapping[str, Any]]) -> Table:
+    """The first sources; pictures have no shots, and most of them a single page."""
+    rows = [_row(source) for source in sources[:SHOWN]]
+    names = ["source", "kind", "size", *(("frames", "shots") if any("shots" in row for row in rows) else ())]
+    names += [name for name in ("pages", "reused") if any(name in row for row in rows)]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name in ("source", "kind") else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(row.get(name, ""))) for name in names))
+    return table
+
+
+def _row(source: Mapping[str, Any]) -> dict[str, str]:
+    """What there is to say of a source, by column."""
+    (width, height), frames = source["size"], source["frames"]
+    row = {"source": source["source"], "size": f"{width}×{height}", "reused": str(source["reused"])}
+    if source["kind"] == "still":
+        return {**row, "kind": "picture", **({"pages": str(frames)} if frames > 1 else {})}
+    return {**row, "kind": source["kind"], "frames": str(frames), "shots": str(len(source["shots"]))}
 
 
 def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -136,20 +159,38 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
 
 def _cost(found: dict[str, Any]) -> Iterator[str]:
     """What is left to be done, how long that takes, and what bounds it."""
-    frames = found["frames"]
-    if not frames["total"]:
+    frames, refused = found["frames"], found["pictures"]["refused"]
+    total = _counted(found)
+    unusable = f"; {_plural(refused, 'picture')} cannot be used" if refused else ""
+    if frames["total"] == refused:
         yield "nothing that could be done"
     elif not frames["left"]:
-        yield f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
+        all_ = "all finished" if not refused else f"{frames['reused']} finished"
+        unwritten = found["unwritten"]
+        but = f" but to write {_plural(unwritten, 'output')}" if unwritten else ""
+        yield f"{total}, {all_}{unusable}; nothing left to do{but}"
     else:
         work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
+        segments = found["segments"] - found["pictures"]["total"]
+        places = f" in {_plural(segments, 'segment')}" if segments else ""
         bound = f", at most {most:.2f}" if work < most else ""
         yield (
-            f"{frames['left']} of {_plural(frames['total'], 'frame')} to do "
-            f"in {_plural(found['segments'], 'segment')}: about {work:.2f} megapixel-iterations{bound}, "
-            f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
+            f"{frames['left']} of {total} to do{places}{unusable}: about {work:.2f} megapixel-iterations{bound}, "
+            f"about {found['disk_bytes'] / 1e6:.0f} MB of {_results(found)}"
         )
         yield from _duration(found)
+
+
+def _counted(found: dict[str, Any]) -> str:
+    """How many frames of films and pages of pictures there are."""
+    total, pages = found["frames"]["total"], found["pictures"]["pages"]
+    what = noun(total - pages, pages)
+    return f"{total} {what[:-1] if total == 1 else what}"
+
+
+def _results(found: dict[str, Any]) -> str:
+    is_film = found["frames"]["total"] > found["pictures"]["pages"]
+    return "finished frames" if is_film else "results"
 
 
 def _duration(found: dict[str, Any]) -> Iterator[str]:
@@ -171,7 +212,8 @@ def _duration(found: dict[str, Any]) -> Iterator[str]:
         yield "time: not known without a trial"
     else:
         yield "time: not known, since no frame could be read to try it"
-    if chain is not None and chain["workers"] > 1:
+    is_alone = found["workers"] == 1  # whom no bound concerns
+    if chain is not None and chain["workers"] > 1 and not is_alone:
         yield _bound(chain)
 
 
