@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_read_comes_without_a_command_that_would_fail_agai
     found = text(one.page)
     assert commands_in(one.page) == []
     assert "cut.jpg" in found and "empty.jpg" in found
-    assert found.count("would not help before the file is mended, replaced or removed") == 2
+    assert found.count("To do it again alone would not help; see to the file") == 2
     assert "1 of 3 photographs, painted after style" in found
     assert "of 3 photographs 1 " in found
 
