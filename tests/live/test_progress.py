@@ -81,6 +81,16 @@ def test_frames_that_were_free_do_not_make_the_rest_so() -> None:
     assert eta_s is not None and eta_s > 240 + 6 * 0.3 * 240 * cost.warm / cost.cold
 
 
+def test_the_rate_has_the_time_of_the_first_frame_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter, now = metered(), iter([100.0, 100.0, *[160.0] * 9])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    meter.happened(Pulse(WORKERS))
+    for index in range(4):
+        meter.happened(frame(index))
+    monkeypatch.setattr("time.monotonic", lambda: 162.0)
+    assert meter.snapshot().per_minute == pytest.approx(4 * 60 / 62)
+
+
 def test_photographs_are_called_pictures_and_stay_in_the_total_where_they_fail() -> None:
     meter, archive = Meter(), Tally(planned=5, refused=2, failed=1, painted=4, files=7, listed=7)
     meter.planned(Plan(), Stock({}, {}), archive)
