@@ -6,8 +6,9 @@ A line each, with `what` and `at`, in seconds since 1970:
     worked    worker, source, segment, began, frames: so long a worker was at one segment; of photographs, at some
     lost      worker, reason, segment (that it was at, or null; of photographs, the photograph or the batch), frame
               (of a segment), attempt (that comes next; null: none), attempts (at most)
-    failed    source, path, frames (the first and the stop of its segment, or null), frame, error
-    ended     status, frames, iterations, megapixel_iterations, wall_s, failures (how many)
+    failed    source, path, frames (the first and the stop of its segment, or null), frame, error, unreadable (whether
+              it is the file, so that to try it again would not help)
+    ended     status, frames, sources, iterations, megapixel_iterations, wall_s, failures (how many)
 
 A run that gets nothing done, and in which nothing fails but what failed in the last one, writes nothing. What cannot
 be written is not told: no run stops for it.
@@ -103,9 +104,9 @@ class Chronicle(Watcher):
                 self._fail(
                     Failure(job.source.name, frame, error), str(job.source.path), (job.first, job.stop)
                 )
-            case PictureFailed(batch, index, error):
+            case PictureFailed(batch, index, error, is_unreadable):
                 picture = batch.pictures[index]
-                self._fail(Failure(picture.name, None, error), str(picture.path))
+                self._fail(Failure(picture.name, None, error), str(picture.path), is_unreadable=is_unreadable)
 
     def conclude(self, summary: Summary) -> None:
         """Take down how the run ended, and what failed without any work."""
@@ -120,6 +121,7 @@ class Chronicle(Watcher):
             {
                 "status": summary.status,
                 "frames": dict(summary.frames),
+                "sources": dict(summary.sources),
                 "iterations": summary.iterations,
                 "megapixel_iterations": summary.megapixel_iterations,
                 "wall_s": round(summary.wall_s, 3),
@@ -154,12 +156,20 @@ class Chronicle(Watcher):
                 frames=stint.frames,
             )
 
-    def _fail(self, failure: Failure, path: str | None = None, frames: tuple[int, int] | None = None) -> None:
+    def _fail(
+        self,
+        failure: Failure,
+        path: str | None = None,
+        frames: tuple[int, int] | None = None,
+        *,
+        is_unreadable: bool = False,
+    ) -> None:
         """Tell a failure; one that comes before any work waits for it, since it may be that of the last run again."""
         if len(self._failed) == MOST_FAILURES:
             return
         told = {"source": failure.source, "frame": failure.frame, "error": failure.error}
-        self._failed.append(throughout({**told, "path": path, "frames": frames}))
+        where = {"path": path, "frames": frames, "unreadable": is_unreadable}
+        self._failed.append(throughout({**told, **where}))
         if self._is_begun:
             self._tell("failed", **self._failed[-1])
 

@@ -38,7 +38,7 @@ from pipeline.commands.words import (
     SOME_FAILED,
     fail,
     open_console,
-    print_report,
+    page_of,
     print_summary,
     reporting,
     say,
@@ -54,6 +54,7 @@ from pipeline.unbroken import outlive_readers
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.ledger import Summary
+    from pipeline.live.json_lines import JsonLines
 
 app = typer.Typer(
     help="Turns videos, image sequences and photo archives into paintings.",
@@ -99,15 +100,18 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Do the whole job. Run again, it resumes; a finished one is a no-op."""
-    with reporting(as_json, debug):
+    lines = _json_lines() if progress == HowShown.json else None
+    with reporting(as_json, debug, broke_off=lines.broke_off if lines else None):
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        command = _command(config, set_)
-        summary, told = _run(loaded, progress, as_json, command)
-        print_summary(summary, as_json, told, command)
-        if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
-            print_report(loaded)
+        summary, told = _run(loaded, progress, as_json, _command(config, set_), lines)
+        print_summary(summary, as_json, told, (str(config), *_overriding(set_)), with_errors=lines is None)
+        page = None if summary.status == "interrupted" else page_of(loaded)
+        if lines:
+            lines.concluded(summary, page)
+        elif page and progress in (HowShown.auto, HowShown.lines):
+            tell(f"report: {page}", err=True)
         raise typer.Exit(
             {"done": DONE, "incomplete": SOME_FAILED, "interrupted": INTERRUPTED}[summary.status]
         )
@@ -197,13 +201,16 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
     """Write the HTML page of the run so far. Says where it is."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
-        from pipeline.report import write_report
+        from pipeline.report import changed_since, write_report
         from pipeline.workspace import Workspace
 
         loaded = load_config(config, set_ or ())
         Workspace(loaded.output).shelf.refresh()
         path = write_report(loaded, _command(config, set_))
         tell(f"wrote {path}; open it in a browser")
+        if changed := changed_since(loaded):
+            keys = ", ".join(changed)
+            tell(f"the settings are not those of the last run any more ({keys}); the page has the last run's")
 
 
 subcommand()(asking.doctor)
@@ -223,36 +230,47 @@ subcommand()(asking.schema)
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
-    """What the report shows to run the job again with: the config, and what overrides it."""
-    return (str(config), *(part for text in overrides or () for part in ("--set", text)))
+    """What the report shows to run the job again with, from any folder: the config, and what overrides it."""
+    return (str(config.absolute()), *_overriding(overrides))
+
+
+def _overriding(overrides: list[str] | None) -> tuple[str, ...]:
+    return tuple(part for text in overrides or () for part in ("--set", text))
+
+
+def _json_lines() -> JsonLines:
+    from pipeline.live.json_lines import JsonLines
+    from pipeline.live.progress import Meter
+
+    return JsonLines(Meter(), lambda line: say(line, err=True))
 
 
 def _run(
-    config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]
+    config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...], lines: JsonLines | None
 ) -> tuple[Summary, set[tuple[str, str]]]:
     """The run, and the failures that were told meanwhile, by source and error."""
     from pipeline.ledger import Watcher, Watchers
     from pipeline.live.display import Display
     from pipeline.live.progress import Meter
-    from pipeline.live.status import JsonLines, StatusFile
+    from pipeline.live.status import StatusFile
     from pipeline.run import run as run_job
     from pipeline.workspace import Workspace
 
-    meter = Meter()
+    meter = lines.meter if lines else Meter()
+    meter.transfer = config.transfer
     told = StatusFile(meter, Workspace(config.output))
     with Display(open_console(shown=shown), meter) as display:
         interruption = Interruption(display, meter)
-        lines = JsonLines(meter, lambda line: say(line, err=True)) if shown == "json" else Watcher()
 
         def lose_head(words: str) -> None:
             """End at once, since the run waits for an answer from the cluster that will not come."""
             told.ended("interrupted")
             display.close()
             with suppress(typer.Exit):
-                fail(words, INTERRUPTED, as_json, debug=False)
+                fail(words, INTERRUPTED, as_json, debug=False, broke_off=lines.broke_off if lines else None)
             _end_at_once(INTERRUPTED)
 
-        watchers = Watchers(meter, display, lines, told)
+        watchers = Watchers(meter, display, lines or Watcher(), told)
         return run_job(config, watchers, interruption.asked, command, lose_head), display.failures
 
 

@@ -109,12 +109,17 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `status`: done, incomplete (some sources failed), or interrupted."""
+    """What a run did. `status`: done, incomplete (some sources failed), or interrupted.
+
+    `frames`: of films, and pages of photographs; one for each photograph that cannot be opened. `sources`: how many
+    films and photographs there are.
+    """
 
     status: str
     outputs: Outputs
     failures: tuple[Failure, ...]
     frames: Mapping[str, int]  # total, stylized, reused
+    sources: Mapping[str, int]  # films, photographs
     iterations: int
     megapixel_iterations: float
     wall_s: float
@@ -129,6 +134,7 @@ class Summary:
             "outputs": ({**asdict(output), "output": str(output.output)} for output in self.outputs),
             "failures": [asdict(failure) for failure in self.failures],
             "frames": dict(self.frames),
+            "sources": dict(self.sources),
             "iterations": self.iterations,
             "megapixel_iterations": self.megapixel_iterations,
             "wall_s": round(self.wall_s, 3),
@@ -239,6 +245,10 @@ class Ledger:
                 "total": self._plan.frames + tally.total,
                 "stylized": self._stylized + tally.painted,
                 "reused": self._reused + tally.reused,
+            },
+            sources={
+                "films": len(self._sources) + len(self._plan.failures),
+                "photographs": max(tally.files, tally.listed or 0),
             },
             iterations=self._iterations + tally.iterations,
             megapixel_iterations=round(self._megapixel_iterations + tally.megapixel_iterations, 6),

@@ -29,7 +29,7 @@ class Sight:
     @property
     def frames(self) -> int:
         """The number of frames and pages of all sources."""
-        return self.plan.frames + self.pictures.done + self.pictures.left
+        return self.plan.frames + self.pictures.pages
 
     @property
     def failures(self) -> tuple[Failure, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline.disk.room import foresee
 from pipeline.disk.sizes import as_budget, sized
 from pipeline.execute.pool import available_cores
 from pipeline.forecasting.forecast import Forecast
+from pipeline.live.progress import noun
 from pipeline.look import Sight
 from pipeline.media.items import blamed, printable
 from pipeline.plan import SourcePlan
@@ -31,9 +32,18 @@ def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
     room, refusal, warning = foresee(config, plan, stock, Workspace(config.output), seen.written)
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
-        "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
+        "pictures": {
+            "total": pictures.count,
+            "listed": len(pictures.listed),
+            "pages": pictures.pages,
+            "refused": pictures.refused,
+        },
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
-        "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "frames": {
+            "total": seen.frames,
+            "reused": seen.reused,
+            "left": seen.frames - seen.reused - pictures.refused,
+        },
         "videos": {"total": len(plan.sources), "left": cost.writing.outputs},
         "megapixel_iterations": round(cost.work, 3),
         "megapixel_iterations_most": round(cost.most, 3),
@@ -80,17 +90,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 def show(found: dict[str, Any], console: Console, to_see: str) -> None:
     """Print an outline; `to_see`: the command that says how far a run is."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("source", "kind", "frames", "shots", "size", "reused"):
-        table.add_column(
-            heading, justify="left" if heading in ("source", "kind") else "right", overflow="fold"
-        )
-    for source in found["sources"][:SHOWN]:
-        width, height = source["size"]
-        cells = (source["source"], source["kind"], source["frames"], len(source["shots"]),
-                 f"{width}×{height}", source["reused"])  # fmt: skip
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
-    console.print(table)
+    console.print(_table(found["sources"]))
     more = len(found["sources"]) + found["pictures"]["total"] - found["pictures"]["listed"] - SHOWN
     if more > 0:
         console.print(Text(f"… and {more} more"))
@@ -108,6 +108,28 @@ def show(found: dict[str, Any], console: Console, to_see: str) -> None:
         console.print(Text(printable(f"does not fit: {found['disk_refusal']}"), "red"), soft_wrap=True)
     if found["disk_warning"]:
         console.print(Text(printable(f"may not fit: {found['disk_warning']}"), "yellow"), soft_wrap=True)
+
+
+def _table(sources: Sequence[Mapping[str, Any]]) -> Table:
+    """The first sources; pictures have no shots, and most of them a single page."""
+    rows = [_row(source) for source in sources[:SHOWN]]
+    names = ["source", "kind", "size", *(("frames", "shots") if any("shots" in row for row in rows) else ())]
+    names += [name for name in ("pages", "reused") if any(name in row for row in rows)]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name in ("source", "kind") else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(row.get(name, ""))) for name in names))
+    return table
+
+
+def _row(source: Mapping[str, Any]) -> dict[str, str]:
+    """What there is to say of a source, by column."""
+    (width, height), frames = source["size"], source["frames"]
+    row = {"source": source["source"], "size": f"{width}×{height}", "reused": str(source["reused"])}
+    if source["kind"] == "still":
+        return {**row, "kind": "picture", **({"pages": str(frames)} if frames > 1 else {})}
+    return {**row, "kind": source["kind"], "frames": str(frames), "shots": str(len(source["shots"]))}
 
 
 def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -142,18 +164,22 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
 
 def _cost(found: dict[str, Any], to_see: str) -> Iterator[str]:
     """What is left to be done, how long that takes, and what bounds it."""
-    frames = found["frames"]
-    if not frames["total"]:
+    frames, refused = found["frames"], found["pictures"]["refused"]
+    total = _counted(found)
+    unusable = f"; {_plural(refused, 'picture')} cannot be used" if refused else ""
+    if frames["total"] == refused:
         yield "nothing that could be done"
     elif not frames["left"]:
-        yield f"{_plural(frames['total'], 'frame')}, all finished; {_left_to_write(found, to_see)}"
+        all_ = "all finished" if not refused else f"{frames['reused']} finished"
+        yield f"{total}, {all_}{unusable}; {_left_to_write(found, to_see)}"
     else:
         work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
+        segments = found["segments"] - found["pictures"]["total"]
+        places = f" in {_plural(segments, 'segment')}" if segments else ""
         bound = f", at most {most:.2f}" if work < most else ""
         yield (
-            f"{frames['left']} of {_plural(frames['total'], 'frame')} to do "
-            f"in {_plural(found['segments'], 'segment')}: about {work:.2f} megapixel-iterations{bound}, "
-            f"about {sized(found['disk_bytes'])} of finished frames"
+            f"{frames['left']} of {total} to do{places}{unusable}: about {work:.2f} megapixel-iterations{bound}, "
+            f"about {sized(found['disk_bytes'])} of {_results(found)}"
         )
         yield from _duration(found, to_see)
     if found["refusal"]:
@@ -168,6 +194,18 @@ def _left_to_write(found: dict[str, Any], to_see: str) -> str:
     if found["busy"]:
         return f"{videos}, which the run that is at work does; how far that is: {to_see}"
     return videos if found["seconds"] is None else f"{videos}, about {spoken(found['seconds'])}"
+
+
+def _counted(found: dict[str, Any]) -> str:
+    """How many frames of films and pages of pictures there are."""
+    total, pages = found["frames"]["total"], found["pictures"]["pages"]
+    what = noun(total - pages, pages)
+    return f"{total} {what[:-1] if total == 1 else what}"
+
+
+def _results(found: dict[str, Any]) -> str:
+    is_film = found["frames"]["total"] > found["pictures"]["pages"]
+    return "finished frames" if is_film else "results"
 
 
 def _duration(found: dict[str, Any], to_see: str) -> Iterator[str]:
@@ -189,7 +227,8 @@ def _duration(found: dict[str, Any], to_see: str) -> Iterator[str]:
         yield "time: not known without a trial"
     else:
         yield "time: not known, since no frame could be read to try it"
-    if chain is not None and chain["workers"] > 1:
+    is_alone = found["workers"] == 1  # whom no bound concerns
+    if chain is not None and chain["workers"] > 1 and not is_alone:
         yield _bound(chain)
 
 

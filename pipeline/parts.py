@@ -175,8 +175,10 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between the parts of two segments, as `name: old → new`."""
     is_left = before.get("skip") != after.get("skip")  # then everything else is different, too
     names = ["skip"] if is_left else sorted({*before, *after})
+    is_same = before.get("source") == after.get("source")  # then it is the setting that makes another size
+    told = {"size": "transfer.size"} if is_same else {}
     return [
-        one_line(f"{name}: {_short(before.get(name))} → {_short(after.get(name))}")
+        one_line(f"{told.get(name, name)}: {_short(before.get(name))} → {_short(after.get(name))}")
         for name in names
         if before.get(name) != after.get(name)
     ]

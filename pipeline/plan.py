@@ -90,12 +90,15 @@ class SourcePlan:
         starts = [s.first for s in self.segments if s.kind == "skip" or (s.kind == "paint" and s.begins_shot)]
         return tuple(pairwise([*starts, self.stop]))
 
+    def shot(self, segment: Segment) -> tuple[int, int]:
+        """The shot that a segment is a part of."""
+        return self.shots[bisect_right(self.shots, segment.first, key=lambda shot: shot[0]) - 1]
+
     def direction(self, segment: Segment) -> Direction | None:
         """What a segment is painted with; None: the job's own style and settings."""
         if not self.directions:
             return None
-        place = bisect_right(self.shots, segment.first, key=lambda shot: shot[0]) - 1
-        given = self.directions.get(self.shots[place][0])
+        given = self.directions.get(self.shot(segment)[0])
         return given and given.between(*self.span_s(segment.first, segment.stop))
 
     def span_s(self, first: int, stop: int) -> tuple[Fraction, Fraction]:

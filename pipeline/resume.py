@@ -7,7 +7,7 @@ that changes a pixel of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,9 @@ from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_
 
 AROUND = 64
 """Pictures of a sequence before and after a segment of it that its frames may be compared with."""
+
+TOLD = 3
+"""Shots that are named one by one."""
 
 THROWN_AWAY = "its frames were thrown away to save room, and its output is not as they made it"
 
@@ -149,13 +152,29 @@ def _reasons(
 ) -> Iterator[str]:
     """What differs between a source's segments that have frames missing and those of the last plan at their places."""
     places = [(_place(s.source, s.kind, s.first, s.parts), s) for s in source.segments]
+    found: dict[str, set[tuple[int, int]]] = {}  # the shots that it concerns
     for place, segment in places:
         if segment.key in missing and (parts := before.get(place)) is not None:
-            yield from changes(_told(segment.kind, parts), _told(segment.kind, segment.parts))
+            for change in changes(_told(segment.kind, parts), _told(segment.kind, segment.parts)):
+                found.setdefault(change, set()).add(source.shot(segment))
+    for change, shots in found.items():
+        is_everywhere = len(shots) == len(source.shots) or change.startswith("frames")
+        yield change if is_everywhere else f"{change}, in {_spoken(sorted(shots))}"
     was = max((place[3] + 1 for place in before if place[0] == source.name), default=0)
     now = max((place[3] + 1 for place, _ in places), default=0)
     if was and was != now:
         yield f"video.passes: {was} → {now}"
+
+
+def _spoken(shots: Sequence[tuple[int, int]]) -> str:
+    """Shots by their frames, of many the first.
+
+    >>> _spoken([(0, 9)]), _spoken([(0, 9), (14, 28), (30, 40), (50, 60)])
+    ('frames 0 to 8', 'frames 0 to 8, 14 to 27 and 30 to 39, and 1 more shots')
+    """
+    *most, last = [f"{first} to {stop - 1}" for first, stop in shots[:TOLD]]
+    more = f", and {len(shots) - TOLD} more shots" if len(shots) > TOLD else ""
+    return f"frames {', '.join(most)}{' and ' if most else ''}{last}{more}"
 
 
 def _told(kind: str, parts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -99,7 +99,7 @@ def paint_picture(batch: Batch, index: int) -> Iterator[Event]:
     try:
         ready = _ready(batch, index)
     except MediaError as error:
-        yield PictureFailed(batch, index, str(error))
+        yield PictureFailed(batch, index, str(error), is_unreadable=True)
         return
     done = deliver(batch, [ready])
     yield from (PictureFinished(batch, place, pages) for place, pages in done.records.items())

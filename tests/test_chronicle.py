@@ -217,5 +217,5 @@ def test_no_run_stops_because_its_chronicle_cannot_be_written(
     space.events.mkdir()
     one = Chronicle(space, {})
     one.happened(WorkerLost("host-1", "no matter"))
-    one.conclude(Summary("done", Outputs((), (), space.output), (), {}, 0, 0.0, 0.0, {}))  # type: ignore[arg-type]
+    one.conclude(Summary("done", Outputs((), (), space.output), (), {}, {}, 0, 0.0, 0.0, {}))  # type: ignore[arg-type]
     assert list(space.events.iterdir()) == []

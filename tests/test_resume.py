@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from pipeline.config import Transfer
-from pipeline.plan import Plan
+from pipeline.plan import Plan, plan_source
 from pipeline.resume import THROWN_AWAY, folder_of, plan_to_json, take_stock, todos
+from pipeline.shots.shotlist import Script, Shot
 from pipeline.workspace import Workspace, commit_frame, drop_frames
-from tests.plans import JUDGES, inspected, planned, record
+from tests.plans import JUDGES, config, inspected, planned, record
 
 TRANSFER = Transfer()
 
@@ -118,6 +119,26 @@ def test_a_reason_that_holds_for_every_segment_is_said_once(space: Workspace) ->
     finish(plan_of(planned(inspected(9, (3, 6)))), space, *range(9))
     stock = take_stock(plan_of(planned(inspected(9, (3, 6)), transfer={"pooling": "average"})), space)
     assert stock.reasons == {"clip.mp4": ('transfer.pooling: "max" → "average"',)}
+
+
+def test_a_reason_that_holds_for_a_shot_alone_says_for_which(space: Workspace) -> None:
+    def plan(weight: float) -> Plan:
+        own = Transfer(style_weight=weight)
+        shots = (Shot(frames=(0, 3)), Shot(frames=(3, 6), transfer=own), Shot(frames=(6, 9)))
+        return plan_of(plan_source(config(), inspected(9), JUDGES, Script(shots, None, ())))
+
+    finish(plan(1000.0), space, *range(9))
+    stock = take_stock(plan(100.0), space)
+    assert stock.reasons == {"clip.mp4": ("transfer.style_weight: 1000.0 → 100.0, in frames 3 to 5",)}
+
+
+def test_another_size_is_told_by_its_key_but_where_the_source_is_another_one(space: Workspace) -> None:
+    finish(plan_of(planned(inspected(3), transfer={"size": 48})), space, 0, 1, 2)
+    stock = take_stock(plan_of(planned(inspected(3), transfer={"size": 56})), space)
+    assert stock.reasons == {"clip.mp4": ("transfer.size: [48, 36] → [56, 42]",)}
+    other = replace(inspected(3), digest="ee" * 32)
+    (reason, *_) = take_stock(plan_of(planned(other, transfer={"size": 56})), space).reasons["clip.mp4"]
+    assert reason == "size: [48, 36] → [56, 42]"
 
 
 def test_another_range_is_a_reason(space: Workspace) -> None:

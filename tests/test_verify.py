@@ -217,7 +217,9 @@ def test_an_output_of_other_settings_is_told(write_job: WriteJob, clip: Path) ->
     code, found = said(path, "--set", "transfer.style_weight=7", "--set", "transfer.size=64")
     assert code == 3
     (failure,) = found["failures"]
-    assert failure["error"].startswith("of an earlier run, not of this config; size: [48, 36] → [64, 48]; ")
+    assert failure["error"].startswith(
+        "of an earlier run, not of this config; transfer.size: [48, 36] → [64, 48]; "
+    )
     assert "transfer.style_weight: 1000.0 → 7.0" in failure["error"]
     assert "not finished: 0 of 8 frames" in failure["error"]
     assert "differs from its source: 48x36 px instead of 64x48" in failure["error"]

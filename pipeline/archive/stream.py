@@ -223,15 +223,17 @@ class Stream:
             self._error = error
         with self._lock:
             self._is_listed = True
-            self.tally.listed = self.tally.total + self.tally.refused
+            self.tally.listed = self.tally.files
             self._lock.notify_all()
 
     def _take_in(self, finding: Finding, buckets: Buckets[Planned]) -> None:
         match finding:
             case Done(row):
                 self._index.see(row.id)
+                self.tally.files += 1
                 self.tally.reused += row.pages
             case Planned(picture, look, size, reasons):
+                self.tally.files += 1
                 self.tally.planned += picture.pages
                 self._planned += 1
                 if reasons and len(self.tally.reasons) < TOLD:
@@ -240,6 +242,7 @@ class Stream:
                 if items is not None:
                     self._offer(items)
             case Refused(name, reason):
+                self.tally.files += 1
                 self.tally.refused += 1
                 self.tally.failures.append(Failure(name, None, reason))
             case Skipped(path):

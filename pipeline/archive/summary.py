@@ -29,11 +29,14 @@ BYTES_PER_PIXEL = 1.5
 class Pictures:
     """What there is of photographs: pages that are done and to do, and the films that were listed beside them.
 
+    `refused`: photographs that cannot be opened, of which each counts as a page.
+
     `work`: pages to paint by size, (width, height) in px, and look. `samples`: a few of them, drawn at random.
     """
 
     done: int = 0
     left: int = 0
+    refused: int = 0
     count: int = 0
     work: Counter[tuple[tuple[int, int], str]] = field(default_factory=Counter)
     looks: dict[str, Look] = field(default_factory=dict)
@@ -44,6 +47,11 @@ class Pictures:
     skipped: list[str] = field(default_factory=list)
     skipped_count: int = 0
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def pages(self) -> int:
+        """The pages of them all."""
+        return self.done + self.left + self.refused
 
     @property
     def bytes(self) -> int:
@@ -70,6 +78,7 @@ def count_up(findings: Iterable[Finding], watch: Callable[[int], None] = lambda 
                     found.reasons[picture.name] = reasons
                 _list(found, picture.name, picture.pages, size, 0)
             case Refused(name, reason):
+                found.refused += 1
                 found.failures.append(Failure(name, None, reason))
             case Skipped(path):
                 found.skipped_count += 1

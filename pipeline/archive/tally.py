@@ -12,7 +12,11 @@ TOLD = 1000
 
 @dataclass
 class Tally:
-    """How far an archive is, in pages; most photographs have one. `listed`: the files; None until that is known."""
+    """How far an archive is, in pages; most photographs have one.
+
+    `refused`: files that cannot even be opened, of which each counts as a page. `failed`: pages that could not be
+    painted. `files`: the photographs found so far. `listed`: how many there are in all; None until that is known.
+    """
 
     reused: int = 0
     planned: int = 0
@@ -21,6 +25,7 @@ class Tally:
     iterations: int = 0
     megapixel_iterations: float = 0.0
     refused: int = 0
+    files: int = 0
     listed: int | None = None
     failures: list[Failure] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # the first ones
@@ -29,5 +34,10 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """The pages known of so far."""
-        return self.reused + self.planned - self.failed
+        """The pages known of so far, those included that cannot be painted."""
+        return max(self.reused + self.planned + self.refused, self.listed or 0)
+
+    @property
+    def left(self) -> int:
+        """The pages of those that are yet to be painted."""
+        return self.total - self.reused - self.painted - self.failed - self.refused

@@ -7,6 +7,7 @@ import shlex
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -35,9 +36,16 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     typer.echo(with_urls(text), err=err, nl=nl)
 
 
+BrokeOff = Callable[[str, str], None]
+"""Is told an error's message, and the status that the command ends with, in the place of a person."""
+
+
 @contextmanager
 def reporting(
-    as_json: bool, debug: bool, interrupted: tuple[str, int] = (BEFORE_WORK, INTERRUPTED)
+    as_json: bool,
+    debug: bool,
+    interrupted: tuple[str, int] = (BEFORE_WORK, INTERRUPTED),
+    broke_off: BrokeOff | None = None,
 ) -> Iterator[None]:
     """Turn an error into one message and an exit code; `interrupted` are those of a Ctrl-C."""
     try:
@@ -48,13 +56,14 @@ def reporting(
         KeyboardInterrupt,
         SystemExit,
     ):  # the latter is Ray's answer to SIGTERM, for a moment as it starts
-        fail(*interrupted, as_json, debug)
+        fail(*interrupted, as_json, debug, broke_off)
     except PipelineError as error:
-        fail(str(error), _code(error), as_json, debug)
+        fail(str(error), _code(error), as_json, debug, broke_off)
     except (OSError, MemoryError) as error:
-        fail(_refusal(error), UNABLE, as_json, debug)
+        fail(_refusal(error), UNABLE, as_json, debug, broke_off)
     except Exception as error:  # a bug of ours: still one message, and where to find more
-        fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1, as_json, debug)
+        what = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        fail(what, 1, as_json, debug, broke_off)
 
 
 def _refusal(error: OSError | MemoryError) -> str:
@@ -71,13 +80,16 @@ def _code(error: PipelineError) -> int:
     return SOME_FAILED if isinstance(error, MediaError) else UNABLE
 
 
-def fail(message: str, code: int, as_json: bool, debug: bool) -> NoReturn:
+def fail(message: str, code: int, as_json: bool, debug: bool, broke_off: BrokeOff | None = None) -> NoReturn:
     """Print an error, and end with its exit code."""
     if debug:
         traceback.print_exc()
     if as_json:
         say(json.dumps(_empty_summary(message)))
-    tell(f"stylize: {message}", err=True)
+    if broke_off is None:
+        tell(f"stylize: {message}", err=True)
+    else:
+        broke_off(message, "interrupted" if code in (INTERRUPTED, STOPPED) else "error")
     raise typer.Exit(code)
 
 
@@ -130,6 +142,7 @@ def _empty_summary(message: str) -> dict[str, Any]:
         "outputs": [],
         "failures": [],
         "frames": {"total": 0, "stylized": 0, "reused": 0},
+        "sources": {"films": 0, "photographs": 0},
         "iterations": 0,
         "megapixel_iterations": 0.0,
         "wall_s": 0.0,
@@ -137,27 +150,30 @@ def _empty_summary(message: str) -> dict[str, Any]:
 
 
 def print_summary(
-    summary: Summary, as_json: bool, told: Collection[tuple[str, str]] = (), command: Sequence[str] = ()
+    summary: Summary,
+    as_json: bool,
+    told: Collection[tuple[str, str]] = (),
+    command: Sequence[str] = (),
+    *,
+    with_errors: bool = True,
 ) -> None:
-    """What a run did. `told`: failures, by source and error, that were told already; `command`: the job's."""
+    """What a run did; `with_errors`: on standard error, too.
+
+    `told`: failures, by source and error, that were told already; `command`: the job's, to see them again.
+    """
     if as_json:
         _print_json(summary.to_json())
         return
-
-    frames = summary.frames
-    say(
-        f"{summary.status}: {frames['total']} frames, {frames['stylized']} stylized, {frames['reused']} reused, "
-        f"{summary.iterations} iterations, {summary.megapixel_iterations:.2f} megapixel-iterations, "
-        f"{summary.wall_s:.1f} s"
-    )
+    say(closing_line(summary))
     count = 0
     for count, output in enumerate(summary.outputs, start=1):
         if count <= SHOWN:
             tell(str(output.output))
     if count > SHOWN:
         say(f"… and {count - SHOWN} more outputs; --json lists them all")
-    _print_failures(summary.failures, told, command)
-    if summary.status == "interrupted":
+    if with_errors:
+        _print_failures(summary.failures, told, command)
+    if summary.status == "interrupted" and with_errors:
         say("run the same command again to go on where this stopped", err=True)
 
 
@@ -181,13 +197,34 @@ def _print_failures(
         )
 
 
-def print_report(config: Config) -> None:
+def closing_line(summary: Summary) -> str:
+    """What a run did, in a line."""
+    from pipeline.live.progress import noun
+
+    frames, photographs = summary.frames, summary.sources["photographs"]
+    films = summary.sources["films"] or not photographs
+    failed = len({failure.source for failure in summary.failures})
+    of = sum(summary.sources.values())
+    what = noun(int(films), photographs)
+    what = what[:-1] if frames["total"] == 1 and "and" not in what else what
+    parts = (
+        f"{summary.status}: {frames['total']} {what}",
+        f"{frames['stylized']} stylized",
+        f"{frames['reused']} reused",
+        *([f"{failed} of {of} source{'' if of == 1 else 's'} failed"] if failed else []),
+        f"{summary.iterations} iterations",
+        f"{summary.megapixel_iterations:.2f} megapixel-iterations",
+        f"{summary.wall_s:.1f} s",
+    )
+    return ", ".join(parts)
+
+
+def page_of(config: Config) -> Path | None:
     """Where the page of the run is, if there is one."""
     from pipeline.workspace import Workspace
 
     page = Workspace(config.output).report
-    if page.is_file():
-        tell(f"report: {page}", err=True)
+    return page if page.is_file() else None
 
 
 def _print_json(data: dict[str, Any]) -> None:

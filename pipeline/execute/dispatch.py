@@ -237,7 +237,7 @@ class Dispatcher:
             yield PictureFinished(todo.job, index, records)
         for failed in painted.failed:
             todo.missing.remove(failed.index)
-            yield PictureFailed(todo.job, failed.index, failed.error)
+            yield PictureFailed(todo.job, failed.index, failed.error, failed.is_unreadable)
         if not todo.missing:
             slot.todo = slot.progress = None
 

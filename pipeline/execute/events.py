@@ -47,11 +47,12 @@ class PictureFinished:
 
 @dataclass(frozen=True)
 class PictureFailed:
-    """A picture of a batch cannot be painted."""
+    """A picture of a batch cannot be painted; `is_unreadable`: as of `job.Unpainted`."""
 
     batch: Batch
     index: int
     error: str
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True)

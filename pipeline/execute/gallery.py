@@ -22,6 +22,7 @@ from pipeline.execute.delivery import Courier, Ready
 from pipeline.execute.job import Batch, Painted, Picture, Progress, Unpainted
 from pipeline.execute.patience import MemoryRanOutError, twice
 from pipeline.execute.tensors import as_floats, as_frame, as_tensor
+from pipeline.execute.together import Together
 from pipeline.media.geometry import output_size
 from pipeline.media.photos import Page, Photo, encode_photo, read_photo
 from pipeline.motion.measures import look_of
@@ -140,7 +141,9 @@ class Gallery:
             try:
                 group.append(self._read.pop(index).result())
             except MediaError as error:
-                failed.append(Unpainted(index, str(error)))
+                failed.append(
+                    Unpainted(index, str(error), is_unreadable=_is_as_listed(self.batch.pictures[index]))
+                )
         self._look_ahead(left)
         return group
 
@@ -172,7 +175,7 @@ class Gallery:
             if self.batch.with_digest:
                 digest = digest_of(picture.path)
             photo = read_photo(picture.path, self._fitted, self.batch.max_pixels)
-            if state_of(picture.path) != (picture.bytes, picture.mtime_ns):
+            if not _is_as_listed(picture):
                 raise MediaError(f"{picture.path} has changed since it was listed; run again")
         return _Opened(index, photo, digest)
 
@@ -213,7 +216,7 @@ class Gallery:
         name = self._name(group[0])
         return self._painter.stylize_batch(
             torch.cat([as_tensor(page.rgb) for page in pages]),
-            callback=lambda it: self._watch(Progress(name, 0, it.iteration, it.most, it.loss)),
+            callback=Together(name, len(pages), self._watch),
             content_masks=None if self._mask is None else [self._mask] * len(pages),
             mixture=self._mixture,
         )
@@ -273,6 +276,10 @@ class Gallery:
             pages=len(painted.pages),
             notes=notes,
         )
+
+
+def _is_as_listed(picture: Picture) -> bool:
+    return state_of(picture.path) == (picture.bytes, picture.mtime_ns)
 
 
 def _runs(pages: Sequence[Page]) -> Iterator[list[Page]]:

@@ -159,10 +159,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Unpainted:
-    """A picture of a batch, by its place there, that cannot be painted, and why."""
+    """A picture of a batch, by its place there, that cannot be painted, and why.
+
+    `is_unreadable`: it is the file, so that to try it again would not help.
+    """
 
     index: int
     error: str
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,10 +189,17 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a worker is within a frame: at which evaluation, over all its sizes, of how many at most."""
+    """Where a worker is within a frame: at which evaluation, over all its sizes, of how many at most.
+
+    `work`: the megapixel-iterations of the frame so far, or of all photographs that are painted together; `left`: those
+    that may still come. `pictures`: how many photographs that are; 0: it is a frame of a film.
+    """
 
     segment: str
     frame: int
     iteration: int
     most: int
     loss: float
+    work: float = 0.0
+    left: float = 0.0
+    pictures: int = 0

@@ -237,7 +237,9 @@ class Worker:
         return stylizer.stylize(
             as_tensor(beginning.content),
             None if start is None else as_tensor(start),
-            lambda it: self._watch(Progress(job.name, index, it.iteration, it.most, it.loss)),
+            lambda it: self._watch(
+                Progress(job.name, index, it.iteration, it.most, it.loss, it.work, it.left)
+            ),
             guidance=beginning.guidance,
             effort=effort,
             mixture=mixture(job.moment(index)),

@@ -81,16 +81,20 @@ def averaged(transfer: Transfer) -> int:
     return 1 if transfer.averaging else 0
 
 
-def todo_cost(source: SourcePlan, segment: Segment, frames: Collection[int], transfer: Transfer) -> float:
-    """What some frames of a segment take, to tell the larger from the smaller.
+def frame_cost(source: SourcePlan, segment: Segment, transfer: Transfer) -> FrameCost:
+    """What the frames of a segment that is not skipped take, the first where it is cold, and the others.
 
     Coarser sizes of cold frames are left out: at most a sixth more, and the engine that knows of them wants torch.
     """
     direction = source.direction(segment)
     own = direction.transfer if direction else transfer
     area = source.size[0] * source.size[1] / 1e6
-    if segment.kind == "skip":
-        return SKIPPED_ITERATIONS * area * len(frames)
     cold = (own.iterations * segment.effort + averaged(own)) * area
-    cost = FrameCost(cold, warm_cost(area, own, warm_effort(segment)))
-    return segment_load(source, segment, frames, cost).most
+    return FrameCost(cold, warm_cost(area, own, warm_effort(segment)))
+
+
+def todo_cost(source: SourcePlan, segment: Segment, frames: Collection[int], transfer: Transfer) -> float:
+    """What some frames of a segment take, to tell the larger from the smaller; see `frame_cost`."""
+    if segment.kind == "skip":
+        return SKIPPED_ITERATIONS * source.size[0] * source.size[1] / 1e6 * len(frames)
+    return segment_load(source, segment, frames, frame_cost(source, segment, transfer)).most

@@ -92,7 +92,7 @@ class Display(Watcher):
             self._fail(failure.source, failure.error)
         if archive.skipped_count:
             self.say(f"{_plural(archive.skipped_count, 'file')} skipped, neither video nor picture", "dim")
-        is_work_left = plan.frames > stock.reused or archive.planned > archive.painted
+        is_work_left = plan.frames > stock.reused or archive.left > 0
         if is_work_left and not self._meter.snapshot().workers:
             self.say("starting Ray and the workers, which takes some seconds", "dim")
 
@@ -178,8 +178,10 @@ def _headlines(plan: Plan, stock: Stock, archive: Tally) -> Iterator[str]:
         )
     if archive.total:
         so_far = "" if archive.listed is not None else " so far, and still counting"
-        to_do = archive.total - archive.reused
-        yield f"{_plural(archive.total, 'picture')}{so_far}; {archive.reused} reused, {to_do} to do"
+        refused = f", {archive.refused} cannot be used" if archive.refused else ""
+        yield (
+            f"{_plural(archive.total, 'picture')}{so_far}; {archive.reused} reused, {archive.left} to do{refused}"
+        )
 
 
 def _plural(count: int, noun: str) -> str:

@@ -5,18 +5,17 @@ Prints nothing, and knows nothing of terminals.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from statistics import mean
 from threading import RLock
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from pipeline.archive.tally import Tally
+from pipeline.config import Transfer
 from pipeline.encoding import Encoding
 from pipeline.execute.events import (
     STARTING,
@@ -28,20 +27,17 @@ from pipeline.execute.events import (
     WorkerLost,
     WorkerState,
 )
+from pipeline.forecasting.costs import frame_cost
 from pipeline.ledger import Watcher
+from pipeline.live.eta import Course, Courses, Eta, Rate
 from pipeline.media.items import printable
-from pipeline.plan import Failure, Plan
+from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock
+from pipeline.shots.segments import Segment
 from pipeline.workspace import FrameRecord
-
-RECENT = 20
-"""Frames of each kind that the time left is estimated from."""
 
 NAME = 12
 """Characters that a narrow line keeps of a segment's name, before it keeps the loss and the device."""
-
-WINDOW_S = 120.0
-"""The rate is that of the last two minutes."""
 
 TOLD = 20  # failures that are kept, and workers that died
 
@@ -61,6 +57,7 @@ class Painted:
 class Snapshot:
     """A run at one moment. `is_counted`: whether `total` is all there is. `eta_s`, `per_minute`: None as yet unknown.
 
+    `total` counts frames of films, and pages of photographs, of which there are `pictures`; what fails stays in it.
     `per_minute`: frames and photographs a minute. `megapixel_iterations`: of this run so far. `lost`: how often a
     worker was replaced. `losses`: the last of those, and `failures`, likewise. `encoding`: the output that is being
     written, if one is.
@@ -68,6 +65,7 @@ class Snapshot:
 
     done: int
     total: int
+    pictures: int
     is_counted: bool
     eta_s: float | None
     per_minute: float | None
@@ -112,9 +110,14 @@ class Snapshot:
         """The same of a run that works no more: neither how long it takes nor how fast it is."""
         return self._lines("", [])
 
+    @property
+    def noun(self) -> str:
+        """What is counted, for a person."""
+        return noun(self.total - self.pictures, self.pictures)
+
     def _lines(self, left: str, rate: list[str]) -> list[str]:
         share = f" · {self.done / self.total:.0%}" if self.total and self.is_counted else ""
-        found = [f"{self.done}/{self.total}{'' if self.is_counted else '+'} frames{share}{left}"]
+        found = [f"{self.done}/{self.total}{'' if self.is_counted else '+'} {self.noun}{share}{left}"]
         if self.last is not None:
             fall = f"loss {self.last.first_loss:.3g} → {self.last.loss:.3g}"
             rate.append(f"{fall} in {_plural(self.last.iterations, 'iteration')}")
@@ -125,6 +128,15 @@ class Snapshot:
         return [*found, " · ".join(troubles)] if troubles else found
 
 
+def noun(frames: int, pictures: int) -> str:
+    """What frames of films and pages of photographs are together.
+
+    >>> noun(3, 0), noun(0, 3), noun(1, 1)
+    ('frames', 'pictures', 'frames and pictures')
+    """
+    return " and ".join(["frames"] * bool(frames or not pictures) + ["pictures"] * bool(pictures))
+
+
 def worker_line(worker: WorkerState, columns: int = 58) -> str:
     """What a worker is at, in so many columns; of a long name the end is kept, where the frames differ."""
     if not worker.name:
@@ -132,7 +144,8 @@ def worker_line(worker: WorkerState, columns: int = 58) -> str:
     if worker.progress is None:
         return _fit(worker.name, f" {worker.device} {'reading' if worker.busy else 'idle'}", columns)
     p = worker.progress
-    rest = f" frame {p.frame} · iteration {p.iteration} of {p.most}"
+    frame = "" if p.pictures else f" frame {p.frame} ·"
+    rest = f"{frame} iteration {p.iteration} of {p.most}"
     for more in (f" · loss {p.loss:.3g}", f" · {worker.device}"):
         if columns - len(rest + more) < min(len(p.segment), NAME):
             break
@@ -170,16 +183,18 @@ def _plural(count: int, noun: str) -> str:
 
 
 class Meter(Watcher):
-    """Counts a run's events; `snapshot` may be asked at any time, from any thread."""
+    """Counts a run's events; `snapshot` may be asked at any time, from any thread. `transfer`: what frames cost by."""
 
-    def __init__(self) -> None:
+    def __init__(self, transfer: Transfer | None = None) -> None:
+        self.transfer = transfer or Transfer()
         self._lock = RLock()  # a signal that comes in the middle may ask, too
         self.is_working = False  # the plan is made, and work has begun
-        self._total = self._done = self._to_make = self._cold_left = 0
+        self._total = self._done = 0
         self._lost = self._failed = 0
         self._megapixel_iterations = 0.0
+        self.iterations = 0
         self._archive = Tally()
-        self._eta, self._rate = Eta(), Rate()
+        self._eta, self._courses, self._rate = Eta(), Courses(), Rate()
         self._workers: tuple[WorkerState, ...] = ()
         self._last: Painted | None = None
         self._failures: deque[Failure] = deque(maxlen=TOLD)
@@ -192,18 +207,25 @@ class Meter(Watcher):
             self.is_working = True
             self._archive = archive
             self._total, self._done = plan.frames, stock.reused
-            self._cold_left = sum(
-                (s.stop - s.first if not source.is_warm else 1)
-                for source in plan.sources
-                for s in source.segments
-                if s.kind == "paint" and s.first not in stock.finished[s.key]
-            )
-            missing = {
-                key: frames for source in plan.sources for key, frames in stock.missing(source).items()
-            }
-            self._to_make = sum(len(missing.get(s.key, ())) for s in plan.segments if s.kind != "skip")
+            for source in plan.sources:
+                missing = stock.missing(source)
+                for segment in source.segments:
+                    self._expect(source, segment, missing.get(segment.key, ()))
             self._failures.extend(plan.failures)
             self._failed += len(plan.failures)
+
+    def _expect(self, source: SourcePlan, segment: Segment, missing: Sequence[int]) -> None:
+        if segment.kind == "skip":
+            return  # takes next to no time
+        cost = frame_cost(source, segment, self.transfer)
+        cold, warm = Course("cold", cost.cold), Course("warm", cost.warm)
+        if segment.kind != "paint":
+            cold = warm = Course("again", cost.warm)
+        elif not source.is_warm:
+            warm = cold
+        self._courses.add(segment.name, segment.first, cold, warm)
+        for index in missing:
+            self._eta.expect(cold if index == segment.first else warm)
 
     def happened(self, event: Event) -> None:
         """Take an event in."""
@@ -222,17 +244,20 @@ class Meter(Watcher):
 
     def _count(self, event: Event) -> None:
         match event:
-            case FrameFinished(record, _):
+            case FrameFinished(record, job):
                 self._done += not record.draft
-                self._to_make -= record.start != "skipped"
-                self._cold_left -= record.start == "cold"
-                self._eta.add(record)
+                if (course := self._courses.of(job.name, record.frame)) is not None:
+                    self._eta.add(course, record)
                 self._finish([record])
-            case PictureFinished(_, _, records):
-                self._eta.add_picture(sum(record.seconds for record in records))
+            case PictureFinished(batch, index, records):
+                for record in records:
+                    self._eta.add_picture(batch.pictures[index].name, record.seconds)
                 self._finish(records)
             case Pulse(workers):
                 self._workers = workers
+                self._eta.look(workers)
+                if any(worker.busy and worker.progress for worker in workers):
+                    self._rate.begin()
             case WorkerLost():
                 self._lost += 1
                 self._losses.append(event)
@@ -241,22 +266,22 @@ class Meter(Watcher):
                 self._failures.append(Failure(job.source.name, frame, error))
 
     def _snapshot(self) -> Snapshot:
-        total, done = self._in_all()
-        pictures_left = total - self._total - (done - self._done)
+        archive = self._archive
         busy = max(1, sum(worker.busy for worker in self._workers))
         return Snapshot(
-            done=done,
-            total=total,
-            is_counted=self._archive.listed is not None or not self._archive.total,
-            eta_s=self._eta.seconds_left(self._to_make, self._cold_left, busy, pictures_left),
+            done=self._done + archive.reused + archive.painted,
+            total=self._total + archive.total,
+            pictures=archive.total,
+            is_counted=archive.listed is not None or not archive.total,
+            eta_s=self._eta.seconds_left(self._courses, busy, archive.left),
             per_minute=self._rate.per_minute(),
             megapixel_iterations=round(self._megapixel_iterations, 3),
             last=self._last,
             workers=self._workers,
             lost=self._lost,
             losses=tuple(self._losses),
-            failed=self._failed + len(self._archive.failures),
-            failures=(*self._archive.failures[-TOLD:], *self._failures),
+            failed=self._failed + len(archive.failures),
+            failures=(*archive.failures[-TOLD:], *self._failures),
             encoding=self._encoding,
         )
 
@@ -264,68 +289,6 @@ class Meter(Watcher):
         last = records[-1]
         first_loss = last.trace[0] if last.trace else last.loss
         self._last = Painted(last.source, last.frame, last.iterations, first_loss, last.loss)
+        self.iterations += sum(record.iterations for record in records)
         self._megapixel_iterations += sum(record.megapixel_iterations for record in records)
         self._rate.add(sum(not record.draft for record in records))
-
-    def _in_all(self) -> tuple[int, int]:
-        """Frames and photographs: how many are known of, and how many are finished."""
-        archive = self._archive
-        known = (
-            archive.total if archive.listed is None else max(archive.total, archive.listed - archive.refused)
-        )
-        return self._total + known, self._done + archive.reused + archive.painted
-
-
-class Rate:
-    """Frames and photographs a minute, of the last `WINDOW_S`."""
-
-    def __init__(self, now_s: float | None = None) -> None:
-        self._began_s = time.monotonic() if now_s is None else now_s
-        self._finished: deque[tuple[float, int]] = deque()
-
-    def add(self, count: int, now_s: float | None = None) -> None:
-        """So many have just been finished."""
-        now_s = time.monotonic() if now_s is None else now_s
-        if not self._finished:
-            self._began_s = now_s  # Ray's start is not part of the rate
-        self._finished.append((now_s, count))
-        while now_s - self._finished[0][0] > WINDOW_S:
-            self._finished.popleft()
-
-    def per_minute(self, now_s: float | None = None) -> float | None:
-        """None until a second one has been finished."""
-        now_s = time.monotonic() if now_s is None else now_s
-        since_s = max(self._began_s, now_s - WINDOW_S)
-        count = sum(count for at_s, count in self._finished if at_s > since_s)
-        return 60 * count / (now_s - since_s) if count and now_s > since_s else None
-
-
-class Eta:
-    """Seconds left, from the frames finished last; cold and warm ones apart, since they differ tenfold."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, deque[float]] = {
-            kind: deque(maxlen=RECENT) for kind in ("cold", "warm", "picture")
-        }
-
-    def add(self, record: FrameRecord) -> None:
-        """Take in a finished frame."""
-        if record.start in self._seconds:  # a skipped frame takes next to no time
-            self._seconds[record.start].append(record.seconds)
-
-    def add_picture(self, seconds: float) -> None:
-        """Take in a finished photograph; of those that were painted together, the share of one."""
-        self._seconds["picture"].append(seconds)
-
-    def seconds_left(self, frames: int, cold: int, workers: int, pictures: int = 0) -> float | None:
-        """For `frames` frames, `cold` of them cold, and photographs.
-
-        None as long as a kind of which some are left was never seen.
-        """
-        total = 0.0
-        for kind, count in (("cold", cold), ("warm", frames - cold), ("picture", pictures)):
-            if count > 0:
-                if not self._seconds[kind]:
-                    return None
-                total += count * mean(self._seconds[kind])
-        return total / workers

@@ -1,6 +1,6 @@
-"""How far a run is, for others than its own terminal: JSON lines for a program, a small file for `stylize status`.
+"""How far a run is, for another terminal: a small file for `stylize status`.
 
-The file is `status.json` in the run folder. It is a courtesy: nothing depends on it, and a disk that takes no more
+It is `status.json` in the run folder. It is a courtesy: nothing depends on it, and a disk that takes no more
 does not end a run over it.
 """
 
@@ -9,25 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Any
 
-from pipeline.assemble import Output
 from pipeline.durable import no_link
-from pipeline.encoding import Clock, Encoding, NowAndThen
-from pipeline.execute.events import (
-    Event,
-    FrameFinished,
-    PictureFailed,
-    PictureFinished,
-    SegmentFailed,
-    SegmentFinished,
-    WorkerLost,
-)
+from pipeline.encoding import Encoding
 from pipeline.ledger import Watcher
 from pipeline.live.progress import Meter, Snapshot, lost_line, worker_line
 from pipeline.media.items import blamed
@@ -35,67 +24,13 @@ from pipeline.settings.yaml_lines import one_line
 from pipeline.workspace import Workspace
 
 EVERY_S = 2.0
-"""The file is written this often, and a line of progress comes."""
+"""The file is written this often."""
 
 LATEST_S = 1e11
 """No time of a run is later: then a year has five digits."""
 
 SILENT_S = 120.0
 """A run on another machine that has not written for so long is taken for dead."""
-
-
-class JsonLines(Watcher):
-    """Tells a run as JSON lines, each an object with `event` and `at`, the time in seconds since 1970.
-
-    `frame`, `picture`, `segment`, `output`, `worker_lost`, `failed` and `warning` come as they happen, `progress`, a
-    snapshot, every two seconds, and as often `encoding`, while an output is being written.
-    """
-
-    def __init__(self, meter: Meter, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
-        self._meter, self._write = meter, write
-        self._told_s = float("-inf")
-        self._is_encoding_told = NowAndThen(EVERY_S, clock)
-
-    def _tell(self, event: str, **data: Any) -> None:
-        self._write(json.dumps({"event": event, "at": round(time.time(), 3), **data}))
-
-    def planned(self, *_: object) -> None:
-        """What there is to do."""
-        self._tell("planned", **self._meter.snapshot().to_json())
-
-    def warned(self, text: str) -> None:
-        """Something that a person could do something about."""
-        self._tell("warning", text=text)
-
-    def happened(self, event: Event) -> None:
-        """One line, or none."""
-        match event:
-            case FrameFinished(record, _):
-                told = {key: value for key, value in asdict(record).items() if key != "trace"}
-                self._tell("frame", **told)
-            case PictureFinished(batch, index, records):
-                picture = batch.pictures[index]
-                self._tell("picture", source=picture.name, output=picture.output, pages=len(records))
-            case SegmentFinished(job):
-                self._tell("segment", source=job.source.name, segment=job.name)
-            case SegmentFailed(job, frame, error):
-                self._tell("failed", source=job.source.name, frame=frame, error=error)
-            case PictureFailed(batch, index, error):
-                self._tell("failed", source=batch.pictures[index].name, frame=None, error=error)
-            case WorkerLost():
-                self._tell("worker_lost", **asdict(event))
-        if time.monotonic() - self._told_s >= EVERY_S:
-            self._told_s = time.monotonic()
-            self._tell("progress", **self._meter.snapshot().to_json())
-
-    def encoding(self, encoding: Encoding | None) -> None:
-        """An output is being written."""
-        if encoding is not None and self._is_encoding_told():
-            self._tell("encoding", **asdict(encoding))
-
-    def assembled(self, output: Output) -> None:
-        """An output is there."""
-        self._tell("output", source=output.source, output=str(output.output), frames=output.frames)
 
 
 class StatusFile(Watcher):

@@ -27,7 +27,18 @@ from pipeline.report.history import read_runs
 from pipeline.report.inputs import result_of, sources_of
 from pipeline.report.lanes import timeline
 from pipeline.report.page import render
-from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
+from pipeline.report.summary import (
+    STATUS,
+    command_of_last,
+    differences,
+    failed_in,
+    failings,
+    headline,
+    numbers,
+    photographs_of,
+    settings,
+    told,
+)
 from pipeline.report.words import shown, texts_in
 from pipeline.resume import planned_sources
 from pipeline.storage.places import throughout
@@ -35,7 +46,7 @@ from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, replace
 
-__all__ = ["fits", "is_current", "make_way", "write_report"]
+__all__ = ["changed_since", "fits", "is_current", "make_way", "write_report"]
 
 MOST_FILMS = 20
 """Films with pictures and charts of their own; of more, the first."""
@@ -44,9 +55,9 @@ MOST_FILMS = 20
 def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     """Write the page of what runs have made of a job so far, and say where it is.
 
-    `command`: the config's path and the options that it was loaded with, for the commands that are shown; without it
-    those of the last run. Raises `ResumeError` where no run has worked on the job, `SpaceError` where the page has no
-    room in the budget.
+    `command`: the config's path and the options that it was loaded with. The commands that are shown have that path,
+    and the options of the last run, which is what they do again. Raises `ResumeError` where no run has worked on the
+    job, `SpaceError` where the page has no room in the budget.
     """
     space = Workspace(config.output)
     sources = _sources_told(space, config.origin.command("run"))
@@ -62,6 +73,12 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     replace(space.report, page)
     space.shelf.publish(space.report)
     return space.report
+
+
+def changed_since(config: Config) -> tuple[str, ...]:
+    """The keys of which the settings are not those of the last run any more."""
+    runs = read_runs(Workspace(config.output))
+    return differences(runs[-1].settings, throughout(plain(config))) if runs and runs[-1].settings else ()
 
 
 def _sources_told(space: Workspace, to_run: str) -> tuple[Source, ...]:
@@ -112,18 +129,18 @@ def _page(config: Config, space: Workspace, plan: Plan, weights: str, command: S
     ]
     failed, failures = failed_in(plan, runs, config)
     last, now = runs[-1] if runs else None, throughout(plain(config))
-    command = command or (last.command if last else ())
+    photographs = photographs_of(pictures, runs)
     return render(
-        title=headline(plan, pictures, config),
+        title=headline(plan, pictures, photographs, config),
         status=STATUS.get(last.status, last.status) if last else "",
         made_at=time.strftime("%Y-%m-%d %H:%M"),
-        numbers=numbers(figures, plan, runs, failures),
+        numbers=numbers(figures, plan, photographs, runs, failures),
         films=films,
         more_films=max(0, len(plan.sources) - MOST_FILMS),
         album=pictures,
         timeline=timeline(runs),
         runs=told(runs),
-        failures=list(failings(failed, command, space)),
+        failures=list(failings(failed, plan, command_of_last(runs, command), space)),
         more_failures=max(0, failures - len(failed)),
         outputs=_outputs(plan, journal, space),
         settings=settings(last.settings if last and last.settings else now),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from pipeline.report.history import Failed
 from pipeline.storage.places import with_urls
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*[A-Za-z_/-][A-Za-z0-9_./-]*")
 """A value that is the same text in YAML: no number, no pattern, nothing to quote."""
@@ -46,5 +47,15 @@ def _overrides(command: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _text(path: str) -> str:
-    """A path as YAML: itself, or in double quotes."""
-    return path if _PLAIN.fullmatch(path) else json.dumps(path)
+    """A path as YAML: itself, or in double quotes, in which what cannot be printed is escaped.
+
+    >>> print(_text("a/b.jpg"), _text("2024 süd/[a].jpg"), _text("a\\tb\\u200b"))
+    a/b.jpg "2024 süd/[a].jpg" "a\\u0009b\\u200b"
+    """
+    if _PLAIN.fullmatch(path):
+        return path
+    return f'"{"".join(_ESCAPES.get(c, c) if c.isprintable() else _escaped(c) for c in path)}"'
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 1 << 16 else f"\\U{ord(char):08x}"

@@ -42,11 +42,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Failed:
-    """A failure with what is needed to see it again: the file, and the frames first … stop−1 of the segment."""
+    """A failure with what is needed to see it again: the file, and the frames first … stop−1 of the segment.
+
+    `is_unreadable`: it is the file. `was_tried`: work at it had begun.
+    """
 
     failure: Failure
     path: str | None = None
     frames: tuple[int, int] | None = None
+    is_unreadable: bool = False
+    was_tried: bool = True
 
 
 @dataclass
@@ -78,6 +83,13 @@ class Run:
     def status(self) -> str:
         """How it ended: done, incomplete, interrupted, error, or unfinished, where nobody said."""
         return str(self.ended.get("status", "unfinished"))
+
+    @property
+    def photographs(self) -> int | None:
+        """How many photographs the job had; None where nobody said."""
+        sources = self.ended.get("sources")
+        count = sources.get("photographs") if isinstance(sources, dict) else None
+        return int(count) if _is_number(count) else None
 
     @property
     def failures(self) -> int:
@@ -155,6 +167,7 @@ def _failed(entry: Mapping[str, Any]) -> Failed:
         ),
         path if isinstance(path, str) else None,
         (frames[0], frames[1]) if isinstance(frames, list) and is_range else None,
+        is_unreadable=entry.get("unreadable") is True,
     )
 
 

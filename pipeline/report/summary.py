@@ -38,11 +38,12 @@ _DEFAULTS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Failing:
-    """A failure as the page shows it; `command` does it again."""
+    """A failure as the page shows it; `command` does it again, which would not help where it `is_file`."""
 
     name: str
     error: str
     command: str | None
+    is_file: bool
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,30 @@ class Told:
     deaths: int
 
 
-def headline(plan: Plan, album: Album | None, config: Config) -> str:
-    """What was made from what, in a line.
+def photographs_of(album: Album | None, runs: Sequence[Run]) -> int:
+    """How many photographs the job has, as the last run said that counted them, and no fewer than are painted."""
+    counts = [run.photographs for run in runs if run.photographs is not None]
+    return max(0 if album is None else album.pictures, *counts[-1:], 0)
+
+
+def headline(plan: Plan, album: Album | None, photographs: int, config: Config) -> str:
+    """What was made from what, in a line; `photographs`: how many there are, painted or not.
 
     `plan` and `album` may both be empty, where nothing is painted yet.
     """
     films = [shown(source.name) for source in plan.sources]
     parts = films if len(films) == 1 else [count(len(films), "film")] if films else []
     if album is not None:
-        parts.append(count(album.pictures, "photograph"))
+        of = f"{album.pictures:,} of " if photographs > album.pictures else ""
+        parts.append(f"{of}{count(photographs, 'photograph')}")
     styles = [shown(style.image.stem) for style in config.style]
     more = f" and {len(styles) - 2} more" if len(styles) > 2 else ""
     return f"{' and '.join(parts) or 'Nothing yet'}, painted after {' and '.join(styles[:2])}{more}"
 
 
-def numbers(figures: Figures, plan: Plan, runs: Sequence[Run], failures: int) -> list[tuple[str, str]]:
+def numbers(
+    figures: Figures, plan: Plan, photographs: int, runs: Sequence[Run], failures: int
+) -> list[tuple[str, str]]:
     """What it all came to, in all runs: a label and a value each.
 
     A run that was killed has not said what it took, but what it finished is in the records; these lack drafts.
@@ -95,6 +105,8 @@ def numbers(figures: Figures, plan: Plan, runs: Sequence[Run], failures: int) ->
         ("time of all runs" if len(runs) > 1 else "time", duration(wall_s) if runs else "not recorded"),
         (_noun(failures, "failure"), f"{failures:,}"),
     ]
+    if not plan.sources and figures.pages < photographs:
+        told[0] = (f"of {count(photographs, 'photograph')}", f"{done:,}")
     if plan.frames > sum(len(figures.films.get(source.name, {})) for source in plan.sources):
         told[0] = (f"of {plan.frames + figures.pages:,} frames", f"{done:,}")
     return told
@@ -111,7 +123,8 @@ def failed_in(plan: Plan, runs: Sequence[Run], config: Config) -> tuple[list[Fai
     found += [Failed(failure) for failure in plan.failures if failure.source not in known]
     count = max(len(found), runs[-1].failures if runs else 0)
     return [
-        one if one.path else replace(one, path=_path_of(one, config)) for one in found[:MOST_FAILURES]
+        one if one.path else replace(one, path=_path_of(one, config), was_tried=False)
+        for one in found[:MOST_FAILURES]
     ], count
 
 
@@ -121,16 +134,33 @@ def _path_of(failed: Failed, config: Config) -> str | None:
     return None if path is None else str(path)
 
 
-def failings(failed: Sequence[Failed], command: Sequence[str], space: Workspace) -> Iterator[Failing]:
-    """Failures for the page."""
+def command_of_last(runs: Sequence[Run], command: Sequence[str]) -> Sequence[str]:
+    """The path of the config in `command`, with the options of the last run; either where the other is not known."""
+    last = runs[-1].command if runs else ()
+    return (*command[:1], *last[1:]) if command and last else command or last
+
+
+def failings(
+    failed: Sequence[Failed], plan: Plan, command: Sequence[str], space: Workspace
+) -> Iterator[Failing]:
+    """Failures for the page. What cannot even be opened, or not be read to its end, is not offered to be done again."""
+    films = {source.name for source in plan.sources}
     for one in failed:
         error = one.failure.error.removeprefix(f"{one.path} ")  # the name stands above
-        yield Failing(_place(one.failure), shown(error), command_for(one, command, space.output))
+        is_file = one.is_unreadable or (not one.was_tried and one.failure.source not in films)
+        again = None if is_file else command_for(one, command, space.output)
+        yield Failing(_place(one.failure), shown(error), again, is_file)
 
 
 def _place(failure: Failure) -> str:
     frame = "" if failure.frame is None else f", frame {failure.frame}"
     return f"{shown(failure.source)}{frame}"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of which two jobs, given as `config.plain` has them, have different values."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    return tuple(shown(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 
 
 def settings(config: Mapping[str, Any]) -> list[Setting]:

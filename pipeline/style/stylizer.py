@@ -202,10 +202,12 @@ class Stylizer:
         work.is_cold = starts is None
         if starts is None:
             rounds = self._rounds(max(contents.shape[-2:]))
-            work.most = self._most([iterations for _, iterations in rounds], work)
+            work.rounds = self._planned(contents, rounds, work)
             minima = self._cold(contents, rounds, work)
         else:
-            work.most = self._most([self.settings.warm_iterations], work)
+            work.rounds = self._planned(
+                contents, [(max(contents.shape[-2:]), self.settings.warm_iterations)], work
+            )
             starts = _on(starts, self.device)
             starts = color.luminance(starts) if is_gray else starts
             minima = self._minimize(contents, starts, self.settings.warm_iterations, 1.0, work)
@@ -235,10 +237,14 @@ class Stylizer:
         *coarser, last_px = scales.schedule(longest_px, self.settings.scales)
         return [*((px, self.settings.coarse) for px in coarser), (last_px, self.settings.iterations)]
 
-    def _most(self, rounds: Sequence[int], work: Work) -> int:
-        """Evaluations of a picture at most, in rounds of so many iterations; see `Iterate.most`."""
+    def _planned(
+        self, contents: Tensor, rounds: Sequence[tuple[int, int]], work: Work
+    ) -> list[tuple[int, float]]:
+        """What `Work.rounds` is, of rounds of a longest side in px and iterations."""
         of_average = 1 if self.settings.averaging else 0
-        return sum(work.evaluations(iterations) + of_average for iterations in rounds)
+        shapes = [scales.shape_at(contents, longest_px) for longest_px, _ in rounds]
+        counts = [work.evaluations(iterations) + of_average for _, iterations in rounds]
+        return [(count, h * w / 1e6) for (h, w), count in zip(shapes, counts, strict=True)]
 
     def _cold(
         self, contents: Tensor, rounds: Sequence[tuple[int, int]], work: Work
@@ -265,6 +271,7 @@ class Stylizer:
         states: Sequence[State | None] | None = None,
     ) -> list[Minimum | DivergenceError]:
         """Minimize at the size of `contents`, which is `factor` of the final one."""
+        work.open_round()
         shape = scales.shape_of(contents)
         at_once = self._builder.fitting(shape, len(contents))
         planned = self._builder.tile(shape, at_once)

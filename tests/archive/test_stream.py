@@ -101,7 +101,7 @@ def test_what_is_listed_is_counted(space: Workspace) -> None:
         assert stream.films() == (FILM,)
         (todo,) = taken(stream)
         tally = stream.tally
-        assert (tally.reused, tally.planned, tally.total, tally.listed) == (1, 2, 3, 4)
+        assert (tally.reused, tally.planned, tally.total, tally.listed) == (1, 2, 4, 3)
         assert [(one.source, one.error) for one in tally.failures] == [("bad.jpg", "is empty")]
         assert (tally.skipped, tally.skipped_count) == (["/in/notes.txt"], 1)
         assert tally.reasons == {"two.tif": ("it was changed",)}

@@ -53,7 +53,7 @@ class Painter:
         assert starts is None and callback is not None
         self.shapes.append(tuple(contents.shape))
         self.masks.append(content_masks)
-        callback(Iterate(0, 7, 9, 1.5, contents[:1]))
+        callback(Iterate(0, 7, 9, 1.5, contents[:1], 1.0, 3.0))
         return [self._paint(one[None]) for one in contents]
 
     def _paint(self, content: Tensor) -> Stylization | DivergenceError:
@@ -156,6 +156,7 @@ def test_a_picture_that_fails_costs_no_other(space: Workspace, paint: Callable[.
     assert sorted(done.records) == [1, 6]
     errors = {failed.index: failed.error for failed in done.failed}
     assert sorted(errors) == [0, 2, 3, 4, 5]
+    assert [failed.index for failed in done.failed if failed.is_unreadable] == [2]
     for index, words in {
         0: "No such file", 2: "cut off", 3: "3.png: the loss is not finite", 4: "has changed since it was listed",
         5: "is there already",
@@ -322,7 +323,7 @@ def test_the_mask_of_a_batch_counts_for_each_picture_and_progress_is_told(
     mask, painter, told = torch.ones(1, 1, 4, 4), Painter(most=2), list[Progress]()
     paint(*(photo(space, f"{i}.png") for i in range(2)), painter=painter, mask=mask, watch=told.append)
     assert painter.masks == [[mask, mask]]
-    assert told == [Progress("0.png", 0, 7, 9, 1.5)]
+    assert told == [Progress("0.png", 0, 7, 9, 1.5, 1.0, 7.0, pictures=2)]
 
 
 def test_pictures_for_which_memory_is_not_enough_together_are_painted_one_by_one(

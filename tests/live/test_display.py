@@ -1,4 +1,4 @@
-"""What a person is told of a job: how much there is to do, and the time that is left."""
+"""What a person is told of a job: how much there is to do, and what happens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.console import Console
 from pipeline.archive.tally import Tally
 from pipeline.execute.events import WorkerLost
 from pipeline.live.display import Display
-from pipeline.live.progress import RECENT, Eta, Meter, lost_line
+from pipeline.live.progress import Meter, lost_line
 from pipeline.plan import Failure, Plan
 from pipeline.resume import Stock
-from tests.plans import inspected, planned, record
+from tests.plans import inspected, planned
 
 NOTHING = Stock({}, {})
 
@@ -32,7 +32,7 @@ def test_photographs_are_counted_with_what_is_reused_and_what_is_to_do(
         skipped=["notes.txt"], skipped_count=1, reasons={"a.png": ("other",), "b.png": ("other", "more")},
     )  # fmt: skip
     assert told(Plan(), NOTHING, archive, capsys)[:5] == [
-        "8 pictures; 3 reused, 5 to do",
+        "9 pictures; 3 reused, 5 to do, 1 cannot be used",
         "2 pictures made again: other",
         "1 picture made again: more",
         "failed: x.png: no picture",
@@ -75,42 +75,3 @@ class Growing(dict[str, tuple[str, ...]]):
 def test_reasons_may_be_added_while_they_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     archive = Tally(planned=2, reasons=Growing({"a.png": ("other",), "b.png": ("other",)}))
     assert "2 pictures made again: other" in told(Plan(), NOTHING, archive, capsys)
-
-
-def eta(cold: list[float], warm: list[float]) -> Eta:
-    found = Eta()
-    for start, times in (("cold", cold), ("warm", warm)):
-        for seconds in times:
-            found.add(record(start=start, seconds=seconds))
-    return found
-
-
-def test_cold_and_warm_frames_are_counted_apart() -> None:
-    assert eta([10.0, 20.0], [1.0, 3.0]).seconds_left(frames=7, cold=2, workers=1) == 2 * 15 + 5 * 2
-
-
-def test_workers_share_what_is_left() -> None:
-    assert eta([12.0], []).seconds_left(frames=8, cold=8, workers=4) == 24
-
-
-def test_a_kind_that_was_never_seen_is_not_guessed() -> None:
-    assert eta([], []).seconds_left(frames=3, cold=1, workers=1) is None
-    assert eta([10.0], []).seconds_left(frames=3, cold=1, workers=1) is None
-    assert eta([], [1.0]).seconds_left(frames=3, cold=1, workers=1) is None
-
-
-def test_a_kind_of_which_none_is_left_is_not_needed() -> None:
-    assert eta([], [2.0]).seconds_left(frames=3, cold=0, workers=1) == 6
-    assert eta([10.0], []).seconds_left(frames=3, cold=3, workers=1) == 30
-    assert eta([], []).seconds_left(frames=0, cold=0, workers=1) == 0
-
-
-def test_only_the_frames_finished_last_count() -> None:
-    found = eta([], [100.0] * 7 + [2.0] * RECENT)
-    assert found.seconds_left(frames=5, cold=0, workers=1) == pytest.approx(10)
-
-
-def test_a_frame_that_is_left_as_it_is_takes_no_time() -> None:
-    found = eta([], [2.0])
-    found.add(record(start="skipped", seconds=0.01))
-    assert found.seconds_left(frames=3, cold=0, workers=1) == 6

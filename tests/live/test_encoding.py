@@ -12,8 +12,9 @@ from rich.console import Console
 from pipeline.archive.tally import Tally
 from pipeline.encoding import Encoding
 from pipeline.live.display import ENCODING_EVERY_S, Display
+from pipeline.live.json_lines import EVERY_S, JsonLines
 from pipeline.live.progress import Meter, Snapshot, encoding_line
-from pipeline.live.status import EVERY_S, JsonLines, StatusFile, lines, read_status
+from pipeline.live.status import StatusFile, lines, read_status
 from pipeline.plan import Plan
 from pipeline.resume import Stock
 from pipeline.workspace import Workspace

@@ -1,4 +1,4 @@
-"""How far a run is: counted, and told to a terminal, a program and another terminal."""
+"""How far a run is: counted, and told to a terminal and another terminal."""
 
 from __future__ import annotations
 
@@ -7,49 +7,34 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from pipeline.archive.tally import Tally
-from pipeline.cli import app
 from pipeline.config import Transfer
-from pipeline.execute import events
 from pipeline.execute.events import (
     STARTING,
-    FrameFinished,
     Pulse,
     SegmentFailed,
     WorkerLost,
     WorkerState,
 )
-from pipeline.execute.job import Progress, SegmentJob
+from pipeline.execute.job import Progress
+from pipeline.forecasting.costs import frame_cost
 from pipeline.live.display import Display
-from pipeline.live.progress import WINDOW_S, Meter, Rate, Snapshot, lost_line, worker_line
-from pipeline.live.status import JsonLines, StatusFile, lines, read_status
+from pipeline.live.eta import WARM_SHARE
+from pipeline.live.progress import Meter, Snapshot, lost_line, worker_line
+from pipeline.live.status import StatusFile, lines, read_status
 from pipeline.plan import Failure, Plan
-from pipeline.resume import Stock, todos
+from pipeline.resume import Stock
 from pipeline.workspace import Workspace
-from tests.farms import TextureFarm
-from tests.media.clips import write_clip
+from tests.live.meters import LOST, PLAN, STOCK, WORKERS, frame, job, metered
 from tests.plans import inspected, planned, record
-
-PLAN = Plan((planned(inspected(10, (4,))),))
-STOCK = Stock({segment.key: {} for segment in PLAN.segments}, {})
-WORKERS = (
-    WorkerState("host-7", "cpu", True, Progress("clip.mp4[0-4]", 2, 31, 40, 0.52614)),
-    WorkerState("host-8", "cuda:0", True, None),
-    WorkerState("host-9", "cpu", False, None),
-    WorkerState("", "", False, None),
-)
-LOST = WorkerLost("host-7", "killed", "clip.mp4[0-4]", 2, 2, 3)
 
 
 @pytest.fixture
@@ -57,22 +42,6 @@ def space(tmp_path: Path) -> Workspace:
     found = Workspace(tmp_path / "out")
     found.root.mkdir(parents=True)
     return found
-
-
-def job() -> SegmentJob:
-    return todos(PLAN, STOCK, Workspace(Path("/out")), Transfer())[0].job
-
-
-def frame(index: int, **changes: Any) -> FrameFinished:
-    return FrameFinished(record(index, **changes), job())
-
-
-def metered(*happened: events.Event, plan: Plan = PLAN, stock: Stock = STOCK) -> Meter:
-    meter = Meter()
-    meter.planned(plan, stock, Tally())
-    for event in happened:
-        meter.happened(event)
-    return meter
 
 
 def test_frames_are_counted_as_they_are_finished_but_not_drafts() -> None:
@@ -83,10 +52,59 @@ def test_frames_are_counted_as_they_are_finished_but_not_drafts() -> None:
     assert (found.last.first_loss, found.last.loss, found.last.iterations) == (3.0, 1.5, 3)
 
 
-def test_the_time_left_is_that_of_the_frames_left_by_the_workers_at_work() -> None:
-    events = [frame(0, seconds=10.0), frame(1, seconds=2.0)]
-    assert metered(*events).snapshot().eta_s == 1 * 10 + 7 * 2  # the second shot begins cold, too
-    assert metered(*events, Pulse(WORKERS)).snapshot().eta_s == (1 * 10 + 7 * 2) / 2
+def test_the_time_left_is_that_of_the_work_left_by_the_workers_at_work() -> None:
+    (source,) = PLAN.sources
+    cost = frame_cost(source, source.segments[0], Transfer())
+    first = frame(0, seconds=10.0, megapixel_iterations=cost.cold, iterations=300)
+    left_s = 10 + 8 * WARM_SHARE * 10 * cost.warm / cost.cold  # the second shot begins cold, too
+    assert metered(first).snapshot().eta_s == pytest.approx(left_s)
+    assert metered(first, Pulse(WORKERS)).snapshot().eta_s == pytest.approx(left_s / 2)
+
+
+def test_the_time_left_is_known_while_the_first_frame_is_in_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = metered()
+    for now_s, iteration in ((100.0, 10), (160.0, 70), (400.0, 290)):
+        monkeypatch.setattr("time.monotonic", lambda now_s=now_s: now_s)
+        at = Progress("clip.mp4[0-3]", 0, iteration, 300, 1.0, iteration * 0.1, (300 - iteration) * 0.1)
+        meter.happened(Pulse((WorkerState("host-7", "cpu", True, at),)))
+    found = meter.snapshot()
+    assert found.eta_s is not None and found.eta_s > 10  # of this frame, and all others are still to come
+    assert "ETA —" not in found.lines[0]
+
+
+def test_frames_that_were_free_do_not_make_the_rest_so() -> None:
+    (source,) = PLAN.sources
+    cost = frame_cost(source, source.segments[0], Transfer())
+    first = frame(0, seconds=240.0, megapixel_iterations=cost.cold, iterations=300)
+    free = [frame(index, seconds=0.1, megapixel_iterations=0.001, iterations=1) for index in (1, 2, 3)]
+    eta_s = metered(first, *free).snapshot().eta_s
+    assert eta_s is not None and eta_s > 240 + 6 * 0.3 * 240 * cost.warm / cost.cold
+
+
+def test_the_rate_has_the_time_of_the_first_frame_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter, now = metered(), iter([100.0, 100.0, *[160.0] * 9])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    meter.happened(Pulse(WORKERS))
+    for index in range(4):
+        meter.happened(frame(index))
+    monkeypatch.setattr("time.monotonic", lambda: 162.0)
+    assert meter.snapshot().per_minute == pytest.approx(4 * 60 / 62)
+
+
+def test_photographs_are_called_pictures_and_stay_in_the_total_where_they_fail() -> None:
+    meter, archive = Meter(), Tally(planned=5, refused=2, failed=1, painted=4, files=7, listed=7)
+    meter.planned(Plan(), Stock({}, {}), archive)
+    found = meter.snapshot()
+    assert (found.done, found.total, found.pictures) == (4, 7, 7)
+    assert found.lines[0].startswith("4/7 pictures · 57%")
+    assert found.eta_s == 0  # nothing is left
+    meter.planned(PLAN, STOCK, archive)
+    assert meter.snapshot().lines[0].startswith("4/17 frames and pictures · 24%")
+    picture = Progress("a.jpg", 0, 31, 40, 0.5, pictures=1)
+    assert (
+        worker_line(WorkerState("host-7", "cpu", True, picture))
+        == "a.jpg iteration 31 of 40 · loss 0.5 · cpu"
+    )
 
 
 def test_lost_workers_and_failures_are_told_as_they_happen() -> None:
@@ -95,15 +113,6 @@ def test_lost_workers_and_failures_are_told_as_they_happen() -> None:
     assert (found.lost, found.failed) == (1, 1)
     assert found.failures == (Failure("clip.mp4", 3, "frame 3 is cursed"),)
     assert found.lines[-1] == "1 worker replaced · 1 failed"
-
-
-def test_the_rate_is_that_of_the_last_minutes_and_knows_nothing_of_the_start() -> None:
-    rate = Rate(now_s=0)
-    assert rate.per_minute(now_s=50) is None
-    for second in range(100, 160, 10):
-        rate.add(1, now_s=second)
-    assert rate.per_minute(now_s=160) == pytest.approx(5)  # the first only says when work began
-    assert rate.per_minute(now_s=160 + WINDOW_S) is None
 
 
 @pytest.mark.parametrize(
@@ -165,33 +174,6 @@ def test_the_panel_shows_each_workers_state_and_of_very_many_the_first() -> None
 def test_a_name_cannot_drive_the_terminal() -> None:
     evil = WorkerState("h", "cpu", True, Progress("\x1b[2Jclip\n.mp4", 0, 1, 1, 1.0))
     assert worker_line(evil).isprintable()
-
-
-def test_json_lines_are_objects_and_tell_what_happens() -> None:
-    told: list[str] = []
-    meter = Meter()
-    watcher = JsonLines(meter, told.append)
-    meter.planned(PLAN, STOCK, Tally())
-    watcher.planned(PLAN, STOCK, Tally())
-    for event in (
-        frame(0),
-        LOST,
-        SegmentFailed(job(), 3, "cursed"),
-        Pulse(WORKERS),
-    ):
-        meter.happened(event)
-        watcher.happened(event)
-    found = [json.loads(line) for line in told]
-    assert [one["event"] for one in found] == ["planned", "frame", "progress", "worker_lost", "failed"]
-    assert (found[1]["frame"], found[1]["loss"], found[2]["done"], found[2]["total"]) == (0, 1.5, 1, 10)
-    assert found[3] | {"at": 0} == {
-        "event": "worker_lost", "at": 0, "worker": "host-7", "reason": "killed", "segment": "clip.mp4[0-4]",
-        "frame": 2, "attempt": 2, "attempts": 3,
-    }  # fmt: skip
-    assert found[4] | {"at": 0} == {
-        "event": "failed", "at": 0, "source": "clip.mp4", "frame": 3, "error": "cursed",
-    }  # fmt: skip
-    assert all("\n" not in line for line in told)
 
 
 def test_a_snapshot_survives_its_json() -> None:
@@ -299,23 +281,3 @@ def test_a_disk_that_takes_no_more_ends_nothing(space: Workspace) -> None:
     file = StatusFile(metered(), Workspace(space.output / "not" / "there"))
     file.planned()
     file.ended("done")
-
-
-def test_the_command_tells_a_run_in_json_lines_and_afterward_how_it_ended(
-    write_job: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.execute.scheduler.Farm", TextureFarm)
-    path = write_job(write_clip(tmp_path / "clip.mp4", frames=5))
-    before = CliRunner().invoke(app, ["status", str(path)])
-    assert (before.exit_code, before.output.strip()) == (0, "no run has worked on this job yet")
-    result = CliRunner().invoke(app, ["run", str(path), "--json", "--progress", "json"])
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["status"] == "done"
-    events = [json.loads(line)["event"] for line in result.stderr.splitlines()]
-    assert events[0] == "planned"
-    assert events.count("frame") == 5
-    assert events[-1] == "output"
-    after = json.loads(CliRunner().invoke(app, ["status", str(path), "--json"]).stdout)
-    assert (after["status"], after["done"], after["total"]) == ("done", 5, 5)
-    quiet = CliRunner().invoke(app, ["run", str(path), "--progress", "none"])
-    assert (quiet.exit_code, quiet.stderr) == (0, "")

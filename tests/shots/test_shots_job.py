@@ -103,7 +103,7 @@ def test_a_changed_shot_is_painted_again_alone_and_a_skipped_one_never(
     before = committed(tmp_path / "out")
     second = run(load_config(edited(50.0)))
     assert second.frames == {"total": 9, "stylized": 3, "reused": 6}
-    assert second.recomputed == {"clip.mp4": ("transfer.style_weight: 5.0 → 50.0",)}
+    assert second.recomputed == {"clip.mp4": ("transfer.style_weight: 5.0 → 50.0, in frames 3 to 5",)}
     third = run(load_config(edited(5.0)))
     assert third.frames["stylized"] == 0
     assert before.items() <= committed(tmp_path / "out").items()

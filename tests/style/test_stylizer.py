@@ -199,6 +199,8 @@ def test_how_many_evaluations_there_are_at_most_is_said_from_the_first(
         seen: list[Iterate] = []
         Stylizer(narrow, [Style(STYLE)], settings).stylize(CONTENT, start, seen.append, effort=effort)
         assert {iterate.most for iterate in seen} == {len(seen)}
+        assert len({round(iterate.work + iterate.left, 9) for iterate in seen}) == 1
+        assert seen[-1].left == 0
 
 
 def test_one_scale_works_at_the_final_size_only(narrow: Weights) -> None:
