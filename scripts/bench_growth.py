@@ -5,7 +5,7 @@ at three sizes, and reckoned up as the trial does (`pipeline/trial.py`): the ite
 and what a frame that is left as it is adds to the loss. To both a power of the size is fitted that all places share,
 each with a factor of its own. Iterations are counted, and nothing is timed: what runs beside changes nothing.
 
-    .venv/bin/python scripts/bench_growth.py [--sizes 96 136 192]      # about 7 minutes on 2 cores
+    .venv/bin/python scripts/bench_growth.py [--sizes 96 136 192]      # about 8 minutes on 2 cores
 """
 
 from __future__ import annotations
