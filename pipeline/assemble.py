@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pipeline.disk.packs import read_frames
+from pipeline.encoding import Encoding, follow
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.media.encode import encode_video
 from pipeline.media.pictures import picture_names, write_pictures
+from pipeline.media.seen import Seen, counted, unseen
 from pipeline.media.verify import Certificate, certify
 from pipeline.media.writing import writing
 from pipeline.originals import Originals
-from pipeline.packs import read_frames
 from pipeline.places import clear, place_of
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import folder_of
@@ -26,6 +28,7 @@ from pipeline.workspace import FOLDER, Workspace, read_journal
 VERSION = 1
 """Counts up where the same frames are to be encoded in another way."""
 
+Tell = Callable[[Encoding], None]
 Standing = Literal["missing", "foreign", "outdated", "changed", "current"]
 """Of an output: not there; made by no run here; of other frames; made by a run, but changed since; as it should be."""
 
@@ -40,11 +43,11 @@ class Output:
     notes: tuple[str, ...] = ()
 
 
-def assemble(source: SourcePlan, space: Workspace) -> Output:
+def assemble(source: SourcePlan, space: Workspace, tell: Tell = lambda _: None) -> Output:
     """Write the output of a source whose frames are all finished.
 
-    It is written under a partial name, compared with the source, and only then renamed. Raises `MediaError`
-    where it differs or cannot be written, or the source has changed, `SpaceError` without room.
+    It is written under a partial name, compared with the source, and only then renamed; `tell` is told how far that
+    is. Raises `MediaError` where it differs or cannot be written, or the source has changed, `SpaceError` without room.
     """
     target, original = place_of(space.output, source.output), source.inspected.source
     Originals(dict(zip(original.files, source.inspected.originals, strict=False))).check(original.files)
@@ -56,7 +59,7 @@ def assemble(source: SourcePlan, space: Workspace) -> Output:
         target.parent.mkdir(parents=True, exist_ok=True)
     clear(partial)  # what a killed run left
     try:
-        notes, checks = _write(source, partial, space)
+        notes, checks = _write(source, partial, space, tell)
         if _is_strange(source, space):
             raise MediaError(_occupied(target))  # since the plan was made, by a photograph's result perhaps
         ours, digest = {"source": source.name, "output": source.output}, _digest(partial)
@@ -100,10 +103,10 @@ def _put(partial: Path, target: Path, source: SourcePlan, shelf: Shelf) -> None:
         )
 
 
-def certify_output(source: SourcePlan, target: Path) -> Certificate:
+def certify_output(source: SourcePlan, target: Path, seen: Seen = unseen) -> Certificate:
     """What `target` is, compared with the source; `MediaError` where the source can no longer be read."""
     found = source.inspected
-    return certify(target, found.source, found.probe, source.first, source.stop, source.size)
+    return certify(target, found.source, found.probe, source.first, source.stop, source.size, seen)
 
 
 class Written(NamedTuple):
@@ -190,17 +193,20 @@ def _notes_in(value: object) -> tuple[str, ...]:
     return tuple(note for note in value if isinstance(note, str)) if isinstance(value, list) else ()
 
 
-def _write(source: SourcePlan, partial: Path, space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _write(
+    source: SourcePlan, partial: Path, space: Workspace, tell: Tell
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Encode the frames, and compare the result with the source: what was left out, and what was compared."""
     original, found = source.inspected.source, source.inspected.probe
     part = (original, found, source.first, source.stop)
     notes: tuple[str, ...] = ()
     with space.shelf.at_hand(original.files):
+        frames = counted(_frames(source, space), follow(source.name, "encoding", source.frames, tell))
         if source.is_folder:
-            notes = write_pictures(_frames(source, space), partial, *part)
+            notes = write_pictures(frames, partial, *part)
         else:
-            notes = encode_video(_frames(source, space), partial, *part, source.coding)
-        certificate = certify_output(source, partial)
+            notes = encode_video(frames, partial, *part, source.coding)
+        certificate = certify_output(source, partial, follow(source.name, "verifying", source.frames, tell))
     if certificate.differences:
         raise MediaError(
             f"{source.name} was encoded, but is not true to its source: {'; '.join(certificate.differences)}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -114,7 +114,7 @@ class Chronicle(Watcher):
         for failure in summary.failures:
             if (failure.source, failure.error) not in known:
                 self._fail(failure)
-        if not self._is_begun and {_key(one) for one in self._failed} == _last_failures(self._space):
+        if not self._is_begun and _keys(self._failed) == _keys(last_failures(self._space)):
             return
         self._end(
             {
@@ -190,19 +190,19 @@ class Chronicle(Watcher):
             append_journal(self._space.events, throughout(entry), synced=False)  # it is for eyes only
 
 
-def _key(failed: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes two failures the same."""
-    return tuple(str(failed.get(name)) for name in ("source", "frame", "error"))
+def _keys(failed: Iterable[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    """What tells failures apart."""
+    return {tuple(str(one.get(name)) for name in ("source", "frame", "error")) for one in failed}
 
 
-def _last_failures(space: Workspace) -> set[tuple[Any, ...]]:
-    """What failed in the last run that told anything."""
-    found: set[tuple[Any, ...]] = set()
+def last_failures(space: Workspace) -> list[dict[str, Any]]:
+    """The lines `failed` of the last run that told anything, as they stand in a journal that may be damaged."""
+    found: list[dict[str, Any]] = []
     for entry in read_journal(space.events):
         if entry.get("what") == "started":
-            found = set()
+            found = []
         elif entry.get("what") == "failed":
-            found.add(_key(entry))
+            found.append(entry)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. Commands that only look are in `cli_asking`, texts in `cli_words`."""
+"""The command line: arguments in, exit code out. What commands are made of is in `commands`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_asking
-from pipeline.cli_arguments import (
+from pipeline import __version__
+from pipeline.commands import asking
+from pipeline.commands.arguments import (
     AsJson,
     At,
     ConfigPath,
@@ -27,7 +29,9 @@ from pipeline.cli_arguments import (
     Shown,
     StarterPath,
 )
-from pipeline.cli_words import (
+from pipeline.commands.completion import make_ready
+from pipeline.commands.plainly import Plainly
+from pipeline.commands.words import (
     AGAIN,
     DONE,
     INTERRUPTED,
@@ -41,8 +45,9 @@ from pipeline.cli_words import (
     shown_by,
     tell,
 )
-from pipeline.completion import make_ready
+from pipeline.execute.starting import is_left_behind
 from pipeline.interruption import Interruption, stop_by_ctrl_c
+from pipeline.offspring import end_offspring
 from pipeline.storage.places import only_files
 from pipeline.unbroken import outlive_readers
 
@@ -56,13 +61,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+subcommand = partial(app.command, cls=Plainly)
 
 
 def main() -> None:
     """The entry point of the `stylize` command."""
     outlive_readers()
     make_ready(os.environ)
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if is_left_behind():
+            _end_at_once(end.code or DONE)
+        raise
+
+
+def _end_at_once(code: object) -> NoReturn:
+    """End without what Python does at its end, and with every process that was started."""
+    sys.stdout.flush()
+    end_offspring()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -72,7 +90,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-@app.command()
+@subcommand()
 def run(
     config: ConfigPath,
     set_: Overrides = None,
@@ -80,13 +98,14 @@ def run(
     progress: Shown = HowShown.auto,
     debug: Debug = False,
 ) -> None:
-    """Do the whole job; run it again, and it resumes; a finished one is a no-op."""
+    """Do the whole job. Run again, it resumes; a finished one is a no-op."""
     with reporting(as_json, debug):
         from pipeline.config import load_config
 
         loaded = load_config(config, set_ or ())
-        summary = _run(loaded, progress, as_json, _command(config, set_))
-        print_summary(summary, as_json)
+        command = _command(config, set_)
+        summary, told = _run(loaded, progress, as_json, command)
+        print_summary(summary, as_json, told, command)
         if progress in (HowShown.auto, HowShown.lines) and summary.status != "interrupted":
             print_report(loaded)
         raise typer.Exit(
@@ -94,11 +113,11 @@ def run(
         )
 
 
-app.command()(cli_asking.plan)
-app.command()(cli_asking.status)
+subcommand()(asking.plan)
+subcommand()(asking.status)
 
 
-@app.command()
+@subcommand()
 def preview(
     config: ConfigPath,
     set_: Overrides = None,
@@ -112,16 +131,17 @@ def preview(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Paint a few telling frames, small and fast, on one sheet; of a job that has begun, write partial videos instead.
+    """Paint a few frames, small, on one sheet. Of a job that has begun, write partial videos instead.
 
     With --at, --grid, --frames or --size it is always a sheet.
     """
     with reporting(as_json, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.look import look
-        from pipeline.preview import Preview, is_begun, lines, partial_videos, to_json
-        from pipeline.sample_sheet import Grid, Wish, make_sheet, parse_times
-        from pipeline.samples import FRAMES
+        from pipeline.media.items import blamed
+        from pipeline.previews.preview import Preview, is_begun, lines, partial_videos, to_json
+        from pipeline.previews.sample_sheet import Grid, Wish, make_sheet, parse_times
+        from pipeline.previews.samples import FRAMES
         from pipeline.workspace import Workspace
 
         wish = Wish(
@@ -141,38 +161,40 @@ def preview(
         if as_json:
             say(json.dumps({**to_json(seen, previews), "sheet": None if sheet is None else str(sheet)}))
         else:
-            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews):
+            for line in [f"wrote {sheet}"] if sheet else lines(seen, previews, loaded.origin.command("run")):
                 tell(line)
             for failure in seen.failures:
-                tell(f"cannot be used: {failure.source}: {failure.error}", err=True)
+                tell(f"cannot be used: {blamed(failure.source, failure.error)}", err=True)
         failed = seen.failures or any(one.error for one in previews)
         raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
-@app.command()
+@subcommand()
 def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
-    """Show what each VGG19 layer keeps of the first source's content, and of the style."""
+    """Show what each VGG19 layer keeps. It is shown the first source, and the style."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
-        from pipeline.display import ReconstructionDisplay
+        from pipeline.live.display import ReconstructionDisplay
 
         loaded = load_config(config, set_ or ())
         only_files("reconstruct", loaded.input, loaded.output)
         console = open_console()
         console.print("loading VGG19", style="dim")
-        from pipeline.reconstruct import reconstruct as make  # takes seconds, so a wrong config is told first
+        from pipeline.previews.reconstruct import (
+            reconstruct as make,  # takes seconds, so a wrong config is told first
+        )
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)
         tell(f"wrote {path}, and the single pictures into {path.with_suffix('')}")
 
 
-app.command()(cli_asking.verify)
+subcommand()(asking.verify)
 
 
-@app.command()
+@subcommand()
 def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> None:
-    """Write the HTML page of what runs have made so far, and say where it is."""
+    """Write the HTML page of the run so far. Says where it is."""
     with reporting(False, debug, interrupted=AGAIN):
         from pipeline.config import load_config
         from pipeline.report import write_report
@@ -184,20 +206,20 @@ def report(config: ConfigPath, set_: Overrides = None, debug: Debug = False) -> 
         tell(f"wrote {path}; open it in a browser")
 
 
-app.command()(cli_asking.doctor)
+subcommand()(asking.doctor)
 
 
-@app.command()
+@subcommand()
 def init(path: StarterPath = Path("stylize.yaml"), input_: Inputs = None, style: Painting = None) -> None:
-    """Write a commented YAML for the videos or pictures in its folder; never over an existing file."""
+    """Write a job for the files in its folder. A commented YAML; never over an existing file."""
     with reporting(False, False):
-        from pipeline.starter import start
+        from pipeline.commands.starter import start
 
         for line in start(path, input_ or (), style):
             tell(line)
 
 
-app.command()(cli_asking.schema)
+subcommand()(asking.schema)
 
 
 def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
@@ -205,12 +227,15 @@ def _command(config: Path, overrides: list[str] | None) -> tuple[str, ...]:
     return (str(config), *(part for text in overrides or () for part in ("--set", text)))
 
 
-def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]) -> Summary:
-    from pipeline.display import Display
+def _run(
+    config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...]
+) -> tuple[Summary, set[tuple[str, str]]]:
+    """The run, and the failures that were told meanwhile, by source and error."""
     from pipeline.ledger import Watcher, Watchers
-    from pipeline.progress import Meter
+    from pipeline.live.display import Display
+    from pipeline.live.progress import Meter
+    from pipeline.live.status import JsonLines, StatusFile
     from pipeline.run import run as run_job
-    from pipeline.status import JsonLines, StatusFile
     from pipeline.workspace import Workspace
 
     meter = Meter()
@@ -225,11 +250,10 @@ def _run(config: Config, shown: HowShown, as_json: bool, command: tuple[str, ...
             display.close()
             with suppress(typer.Exit):
                 fail(words, INTERRUPTED, as_json, debug=False)
-            sys.stdout.flush()
-            os._exit(INTERRUPTED)
+            _end_at_once(INTERRUPTED)
 
         watchers = Watchers(meter, display, lines, told)
-        return run_job(config, watchers, interruption.asked, command, lose_head)
+        return run_job(config, watchers, interruption.asked, command, lose_head), display.failures
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Settings come in layers: the defaults below, then the recipe, then the YAML, then `--set`. A section is laid
 over the one below it key by key; a list or a mapping of VGG19's layers replaces the one below it as a whole.
 Knows nothing of how a setting is used, and looks only at the files that hold styles, masks and weights. The sections
-are in `config_sections`.
+are in `settings.sections`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
-from pipeline import config_values as kinds
-from pipeline.config_encoding import Encoding, without_range
-from pipeline.config_errors import complaints, conflicts, unknown_setting
-from pipeline.config_paths import (
+from pipeline.errors import ConfigError
+from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings import values as kinds
+from pipeline.settings.encoding import Encoding, without_range
+from pipeline.settings.errors import complaints, conflicts, unknown_setting
+from pipeline.settings.origin import Origin
+from pipeline.settings.paths import (
     absolute,
     absolute_pattern,
     is_around,
     kind_of,
     mask_trouble,
+    media_by_name,
     root_of,
 )
-from pipeline.config_sections import (
+from pipeline.settings.sections import (
     Archive,
     Disk,
     Execution,
@@ -42,12 +46,10 @@ from pipeline.config_sections import (
     Video,
     keyframes_at_odds,
 )
-from pipeline.config_styles import absolute_keyframes, absolute_styles, style_troubles
-from pipeline.errors import ConfigError
-from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings.styles import absolute_keyframes, absolute_styles, style_troubles
+from pipeline.settings.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 from pipeline.storage.places import url_of, with_urls
 from pipeline.storage.systems import check_scheme
-from pipeline.yaml_lines import Placed, one_line, parse_yaml, read_yaml
 
 __all__ = [
     "KEYS",
@@ -99,6 +101,18 @@ class Config(Section):
     """A folder of pictures: each on its own, or a numbered sequence, which becomes a video."""
     rate: kinds.Rate = Field(Fraction(25), json_schema_extra={"default": 25})
     """Frames per second of numbered sequences, a number or a fraction such as "24000/1001"."""
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it was read, for messages."""
+        return self._origin
+
+    def coming_from(self, origin: Origin) -> Self:
+        """The same, read elsewhere."""
+        copy = self.model_copy()
+        copy._origin = origin
+        return copy
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -130,10 +144,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Relative paths are counted from the YAML's folder, those of overrides from the current one.
     """
-    from pipeline.media.sources import kind_by_name  # which knows more than a config needs otherwise
-
-    if (kind := kind_by_name(path.name)) is not None:
-        what = {"video": "a video", "still": "a picture"}.get(kind, "a source")
+    if what := media_by_name(path):
         command = shlex.join(["stylize", "init", "job.yaml", "--input", str(path)])
         raise ConfigError(f"{path} is {what}, not a job; to write a job for it: {command}")
     written = read_yaml(path)
@@ -147,6 +158,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     if problems:
         raise ConfigError("\n".join(problems))
     config = _with_absolute_paths(config, path.parent.absolute(), {key for key, _ in changes})
+    places = tuple(document.along(("input", index))[-1].place for index in range(len(config.input)))
+    words = (str(path), *(part for text in overrides for part in ("--set", text)))
+    config = config.coming_from(Origin(words, places))
     check_files(config, document)
     return config
 
@@ -224,7 +238,8 @@ def check_files(config: Config, document: Placed | None = None) -> None:
         path = ("video", "timeline", index, "style")
         problems += style_troubles(one.style or (), ".".join(map(str, path)), partial(at, *path))
     if config.video.shots and kind_of(config.video.shots) != "file":
-        remedy = "write one: stylize plan JOB.yaml --shots PATH"
+        job = document.place if document else "CONFIG"
+        remedy = f"write one: {shlex.join(['stylize', 'plan', job, '--shots', str(config.video.shots)])}"
         problems.append(
             f"video.shots must be a file; {config.video.shots} is not there{at('video', 'shots')}; {remedy}"
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.config import Keyframe, StyleImage, Transfer
-from pipeline.timeline import Track, Values
+from pipeline.shots.timeline import Track, Values
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Knows nothing of what is written.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -14,6 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SpaceError
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change the rights, or choose another output"),
+    **dict.fromkeys(
+        (
+            errno.EROFS,
+            errno.ENOENT,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.EISDIR,
+            errno.ELOOP,
+            errno.ENAMETOOLONG,
+        ),
+        "choose another output",
+    ),
+}
+"""What helps where the system refuses to write, by its reason."""
 
 
 def append_journal(path: Path, entry: Mapping[str, Any], *, synced: bool = True) -> None:
@@ -58,8 +77,9 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "make room or change the rights")
         raise SpaceError(
-            f"cannot write in {folder}: {error.strerror or error}; make room or change the rights, then run again"
+            f"cannot write in {folder}: {error.strerror or error}; {remedy}, then run again"
         ) from error
 
 

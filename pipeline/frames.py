@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.config_paths import kind_of
 from pipeline.durable import no_link
 from pipeline.errors import MediaError
 from pipeline.media.photo_formats import UNREADABLE, open_limited
+from pipeline.settings.paths import kind_of
 
 Frame = NDArray[np.uint8]
 

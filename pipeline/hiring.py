@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Config
+from pipeline.config import Config, Execution
 from pipeline.execute.address import stay_local, use_token
 from pipeline.execute.head import watching_head
 from pipeline.execute.job import WorkerSettings, style_files
 from pipeline.execute.preflight import Preflight, errand_of
+from pipeline.execute.starting import Start
 from pipeline.ledger import Watcher
 from pipeline.originals import Original
 from pipeline.shelf import Elsewhere
@@ -49,8 +51,8 @@ class Crew:
         """While the cluster is needed, see whether its head is there; films are put together without it."""
         return watching_head(self._config.execution.address, self._lost)
 
-    def at_work(self, most: int, stop: Callable[[], bool]) -> Farm:
-        """The farm, with at most so many workers; it is not waited for once `stop()` is true."""
+    def at_work(self, most: int, stop: Callable[[], bool]) -> Farm | None:
+        """The farm, with at most so many workers; None where `stop()` was true before it had started."""
         if self._farm is None:
             execution, settings = self._config.execution, worker_settings(self._config, self._originals)
             self._shelf.carry(settings)
@@ -61,15 +63,29 @@ class Crew:
                 use_token()
                 errand = errand_of(self._config, self._shelf.meeting, self._shelf.is_carried)
                 preflight = self._stack.enter_context(Preflight(errand))
-            from pipeline.execute.scheduler import Farm
-
             settings = replace(settings, elsewhere=self._shelf.elsewhere or elsewhere_of(self._config))
             options: dict[str, Any] = {"arrived": self._shelf.arrived} if self._shelf.arrived else {}
             options |= {"preflight": preflight, "stop": stop, "say": self._watcher.warned}
-            self._farm = self._stack.enter_context(Farm(execution, settings, most, **options))
+            start = self._stack.enter_context(
+                Start(partial(_open, execution, settings, most, options), _close)
+            )
+            self._farm = start.wait(stop)
+            if self._farm is None:
+                return None
+            self._stack.push(self._farm)
             if preflight and (idle := self._farm.idle_machines):
                 self._watcher.warned(f"{idle} machines of the cluster get no work: {IDLE_BECAUSE}")
         return self._farm
+
+
+def _open(execution: Execution, settings: WorkerSettings, most: int, options: Mapping[str, Any]) -> Farm:
+    from pipeline.execute.scheduler import Farm  # Ray and torch, which take seconds
+
+    return Farm(execution, settings, most, **options).__enter__()
+
+
+def _close(farm: Farm) -> None:
+    farm.__exit__(None, None, None)
 
 
 def elsewhere_of(config: Config) -> Elsewhere | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
+from pipeline.offspring import end_offspring
+
 if TYPE_CHECKING:
-    from pipeline.display import Display
-    from pipeline.progress import Meter
+    from pipeline.live.display import Display
+    from pipeline.live.progress import Meter
 
 STOPPED = 130
 """The exit code of a run that was stopped at once."""
@@ -29,20 +32,23 @@ class Interruption:
 
     def asked(self) -> bool:
         """Whether to stop; also takes the signals back from Ray, which claims them as it starts."""
-        self._listen()
+        if current_thread() is main_thread():  # no other may
+            self._listen()
         return self.was_asked
 
     def _listen(self) -> None:
-        for number in self._signals:
-            if signal.getsignal(number) != self._handle:
-                signal.signal(number, self._handle)
+        for (
+            number
+        ) in self._signals:  # whoever has them by what Python knows: Ray takes SIGTERM behind its back
+            signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: object) -> None:
         if self.was_asked and number == signal.SIGHUP:
             return
         if self.was_asked:
             self._display.close()
-            os._exit(STOPPED)  # committed frames are safe, and Ray's processes die with this one
+            end_offspring()
+            os._exit(STOPPED)  # committed frames are safe
         if not self._meter.is_working:
             raise KeyboardInterrupt  # still looking at the sources: nothing to finish
         self.was_asked = True
@@ -51,5 +57,7 @@ class Interruption:
 
 
 def stop_by_ctrl_c() -> None:
-    """Take SIGTERM for a Ctrl-C, so that a command that is ended throws its temporary files away."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Take SIGTERM and a closed terminal for a Ctrl-C, so that a command so ended throws its temporary files away."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, signal.default_int_handler)

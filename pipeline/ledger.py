@@ -13,10 +13,11 @@ from pipeline.archive.stream import Stream
 from pipeline.archive.tally import Tally
 from pipeline.assemble import Output, assemble, current_outputs
 from pipeline.config import Transfer
+from pipeline.disk.keeper import Keeper
+from pipeline.disk.packs import throw_away_damaged
+from pipeline.encoding import Encoding
 from pipeline.errors import DamagedFrameError, MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, SegmentFinished, Todo
-from pipeline.keeper import Keeper
-from pipeline.packs import throw_away_damaged
 from pipeline.plan import Failure, Plan, SourcePlan
 from pipeline.resume import Stock, folder_of, take_stock, todos
 from pipeline.storage.places import with_urls
@@ -24,7 +25,10 @@ from pipeline.workspace import Workspace, append_journal
 
 
 class Watcher:
-    """Sees what happens in a run; every method may be overridden. `assembled` is called from another thread."""
+    """Sees what happens in a run; every method may be overridden.
+
+    `encoding` and `assembled` are called from another thread.
+    """
 
     def looking_at(self, source: str) -> None:
         """A source's turn to be probed has come."""
@@ -37,6 +41,9 @@ class Watcher:
 
     def happened(self, event: Event) -> None:
         """The scheduler says something."""
+
+    def encoding(self, encoding: Encoding | None) -> None:
+        """So far an output is that is being written, told now and then; None: none is any more."""
 
     def assembled(self, output: Output) -> None:
         """A source's output has been written and verified."""
@@ -70,6 +77,11 @@ class Watchers(Watcher):
         """Told to all."""
         for watcher in self._watchers:
             watcher.happened(event)
+
+    def encoding(self, encoding: Encoding | None) -> None:
+        """Told to all."""
+        for watcher in self._watchers:
+            watcher.encoding(encoding)
 
     def assembled(self, output: Output) -> None:
         """Told to all."""
@@ -240,10 +252,12 @@ class Ledger:
     def _assemble(self, source: SourcePlan) -> Output:
         with self._keeper.output(source):
             try:
-                output = assemble(source, self._space)
+                output = assemble(source, self._space, self._watcher.encoding)
             except DamagedFrameError:
                 self._throw_away_damaged(source)
                 raise
+            finally:
+                self._watcher.encoding(None)
         self._watcher.assembled(output)
         return output
 

@@ -16,11 +16,15 @@ from pipeline.workspace import Workspace
 
 @dataclass(frozen=True)
 class Sight:
-    """The plan of the films, what is finished of it, and what there is of photographs."""
+    """The plan of the films, what is finished of it, and what there is of photographs.
+
+    `written`: the names of the films whose outputs are there as they should be.
+    """
 
     plan: Plan
     stock: Stock
     pictures: Pictures
+    written: frozenset[str]
 
     @property
     def frames(self) -> int:
@@ -37,6 +41,11 @@ class Sight:
         """How many of them are finished."""
         return self.stock.reused + self.pictures.done
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return len(self.written) == len(self.plan.sources) and not self.pictures.left
+
 
 def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     """Look at everything; without the lock, so beside a run, too. `watch` is told how far it is.
@@ -49,5 +58,5 @@ def look(config: Config, watch: Watch = lambda _: None) -> Sight:
     with findings_of(config, space, brief) as findings:
         pictures = count_up(findings, lambda count: watch(f"{count} photographs"))
     plan = without_blocked(survey(config, brief, pictures.films, watch), space)
-    stock = take_stock(plan, space, clean=False, written=current_outputs(plan.sources, space))
-    return Sight(plan, stock, pictures)
+    written = frozenset(current_outputs(plan.sources, space))
+    return Sight(plan, take_stock(plan, space, clean=False, written=written), pictures, written)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.config import Config
 from pipeline.media.formats import Coding
@@ -24,7 +24,20 @@ def source_notes(config: Config, found: Inspected, stop: int, size: tuple[int, i
         notes.append(
             f"video.frames asks for frames up to {config.video.frames[1] - 1}, the last is {stop - 1}"
         )
+    if not isinstance(config.video.cuts, str) and (
+        beyond := [cut for cut in config.video.cuts if cut >= stop]
+    ):
+        notes.append(f"video.cuts names {_listed(beyond)}, the last frame is {stop - 1}")
     return tuple(notes)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """
+    >>> _listed([400, 500]), _listed([400, 500, 600, 700])
+    ('400, 500', '400, 500 and 2 more')
+    """
+    more = f" and {len(numbers) - 2} more" if len(numbers) > 2 else ""
+    return f"{', '.join(map(str, numbers[:2]))}{more}"
 
 
 def _reading_notes(probe: Probe) -> Iterator[str]:

@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import Config
-from pipeline.forecast import Forecast
+from pipeline.disk.room import foresee
+from pipeline.disk.sizes import as_budget, sized
+from pipeline.execute.pool import available_cores
+from pipeline.forecasting.forecast import Forecast
 from pipeline.look import Sight
-from pipeline.media.items import printable
+from pipeline.media.items import blamed, printable
 from pipeline.plan import SourcePlan
 from pipeline.resume import Stock
-from pipeline.room import foresee
 from pipeline.workspace import Workspace
 
 SHOWN = 50
@@ -26,12 +28,13 @@ SHOWN = 50
 def outline(config: Config, seen: Sight, told: Forecast) -> dict[str, Any]:
     """The plan as plain data, with what it costs."""
     plan, stock, pictures, cost = seen.plan, seen.stock, seen.pictures, told.estimate
-    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output))
+    room, refusal, warning = foresee(config, plan, stock, Workspace(config.output), seen.written)
     return {
         "sources": [*(_source(source, stock) for source in plan.sources), *pictures.listed],
         "pictures": {"total": pictures.count, "listed": len(pictures.listed)},
         "segments": sum(segment.kind in ("paint", "skip") for segment in plan.segments) + pictures.count,
         "frames": {"total": seen.frames, "reused": seen.reused, "left": seen.frames - seen.reused},
+        "videos": {"total": len(plan.sources), "left": cost.writing.outputs},
         "megapixel_iterations": round(cost.work, 3),
         "megapixel_iterations_most": round(cost.most, 3),
         "disk_bytes": cost.disk_bytes,
@@ -53,6 +56,7 @@ def _time(told: Forecast, elsewhere: str | None) -> dict[str, Any]:
     return {
         "seconds": _rounded(told.seconds),
         "seconds_one_worker": _rounded(cost.worker_s),
+        "seconds_writing": _rounded(cost.writing.seconds(available_cores())),
         "workers": None if told.hands is None else told.hands.workers,
         "address": elsewhere,
         "longest_chain": None if chain is None else {
@@ -74,8 +78,8 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def show(found: dict[str, Any], console: Console) -> None:
-    """Print an outline."""
+def show(found: dict[str, Any], console: Console, to_see: str) -> None:
+    """Print an outline; `to_see`: the command that says how far a run is."""
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "kind", "frames", "shots", "size", "reused"):
         table.add_column(
@@ -92,12 +96,14 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(Text(f"… and {more} more"))
     for line, color in _remarks(found):
         console.print(Text(printable(line), color), soft_wrap=True)
-    for line in _cost(found):
+    for line in _cost(found, to_see):
         console.print(Text(printable(line)), soft_wrap=True)
     if found["frames"]["left"] and any(source["kind"] != "still" for source in found["sources"]):
-        peak, least = found["disk_peak_bytes"] / 1e6, found["disk_least_bytes"] / 1e6
-        text = f"peak disk: {peak:.1f} MB of the run folder at most; with a disk.budget_gib, {least:.1f} MB would do"
-        console.print(Text(text), soft_wrap=True)
+        peak, least = found["disk_peak_bytes"], found["disk_least_bytes"]
+        if least <= peak:  # else the budget is too little, which is said below
+            enough = f"disk.budget_gib {as_budget(least)} ({sized(least)}) would do"
+            text = f"peak disk: {sized(peak)} of the run folder at most; {enough}"
+            console.print(Text(text), soft_wrap=True)
     if found["disk_refusal"]:
         console.print(Text(printable(f"does not fit: {found['disk_refusal']}"), "red"), soft_wrap=True)
     if found["disk_warning"]:
@@ -110,7 +116,7 @@ def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     again = [
         f"{name}: to be made again: {'; '.join(reasons)}" for name, reasons in found["recomputed"].items()
     ]
-    failures = [f"cannot be used: {one['source']}: {one['error']}" for one in found["failures"]]
+    failures = [f"cannot be used: {blamed(one['source'], one['error'])}" for one in found["failures"]]
     for lines, color in ((notes, ""), (again, ""), (failures, "red")):
         yield from ((line, color) for line in lines[:SHOWN])
         if len(lines) > SHOWN:
@@ -134,33 +140,45 @@ def _source(source: SourcePlan, stock: Stock) -> dict[str, Any]:
     }
 
 
-def _cost(found: dict[str, Any]) -> Iterator[str]:
+def _cost(found: dict[str, Any], to_see: str) -> Iterator[str]:
     """What is left to be done, how long that takes, and what bounds it."""
     frames = found["frames"]
     if not frames["total"]:
         yield "nothing that could be done"
     elif not frames["left"]:
-        yield f"{_plural(frames['total'], 'frame')}, all finished; nothing left to do but, at most, to write videos"
+        yield f"{_plural(frames['total'], 'frame')}, all finished; {_left_to_write(found, to_see)}"
     else:
         work, most = found["megapixel_iterations"], found["megapixel_iterations_most"]
         bound = f", at most {most:.2f}" if work < most else ""
         yield (
             f"{frames['left']} of {_plural(frames['total'], 'frame')} to do "
             f"in {_plural(found['segments'], 'segment')}: about {work:.2f} megapixel-iterations{bound}, "
-            f"about {found['disk_bytes'] / 1e6:.0f} MB of finished frames"
+            f"about {sized(found['disk_bytes'])} of finished frames"
         )
-        yield from _duration(found)
+        yield from _duration(found, to_see)
+    if found["refusal"]:
+        yield f"a run would be refused: {found['refusal']}"
 
 
-def _duration(found: dict[str, Any]) -> Iterator[str]:
+def _left_to_write(found: dict[str, Any], to_see: str) -> str:
+    """What is left to do where everything is painted."""
+    if not found["videos"]["left"]:
+        return "nothing left to do"
+    videos = f"{_plural(found['videos']['left'], 'video')} to write"
+    if found["busy"]:
+        return f"{videos}, which the run that is at work does; how far that is: {to_see}"
+    return videos if found["seconds"] is None else f"{videos}, about {spoken(found['seconds'])}"
+
+
+def _duration(found: dict[str, Any], to_see: str) -> Iterator[str]:
     seconds, alone, chain = found["seconds"], found["seconds_one_worker"], found["longest_chain"]
     if found["busy"]:
-        yield "time: not tried beside the run that is at work; how far that is: stylize status CONFIG"
+        yield f"time: not tried beside the run that is at work; how far that is: {to_see}"
     elif seconds is not None:
         workers = _plural(found["workers"], "worker")
         yield f"time: about {spoken(seconds)} on this machine as it is now, with {workers}, start and encoding included"
     elif found["refusal"]:
-        yield f"time: not here, where a run would be refused: {found['refusal']}"
+        yield "time: not tried, since a run would be refused"
     elif found["trouble"]:
         yield f"time: could not be tried: {found['trouble']}"
     elif alone is not None:
@@ -192,10 +210,10 @@ def spoken(seconds: float) -> str:
     ('4 s', '1 min 35 s', '2 h 2 min', '2 d 8 h')
     """
     total = max(1, round(seconds))
-    for large, small, size in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
+    for large, small, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
         if total >= size:
-            rest = total % size // {"h": 3600, "min": 60, "s": 1}[small]
-            return f"{total // size} {large}" + (f" {rest} {small}" if rest else "")
+            whole, rest = divmod(round(total / part) * part, size)
+            return f"{whole} {large}" + (f" {rest // part} {small}" if rest else "")
     return f"{total} s"
 
 

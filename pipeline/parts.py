@@ -13,8 +13,8 @@ from pipeline.direction import Direction, direct
 from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.originals import Original
-from pipeline.shotlist import Script, Shot
-from pipeline.yaml_lines import one_line
+from pipeline.settings.yaml_lines import one_line
+from pipeline.shots.shotlist import Script, Shot
 
 ALGORITHM = 4
 """Counts up with every change of the code that changes a pixel, so that no run mixes two versions' frames."""

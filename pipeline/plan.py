@@ -21,8 +21,8 @@ from pipeline.media.outputs import coding_for
 from pipeline.media.probe import Probe
 from pipeline.notes import coding_notes, source_notes
 from pipeline.parts import Inspected, Judges, SourceParts
-from pipeline.segments import Cutting, Home, Segment, homes_of, opening_effort, segments_of, skipped
-from pipeline.shotlist import Script, Shot, check_frames
+from pipeline.shots.segments import Cutting, Home, Segment, homes_of, opening_effort, segments_of, skipped
+from pipeline.shots.shotlist import Script, Shot, check_frames
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.config import Transfer
-from pipeline.costs import todo_cost
 from pipeline.errors import ConfigError
 from pipeline.execute.events import Todo
 from pipeline.execute.job import SegmentJob, Stretch
+from pipeline.forecasting.costs import todo_cost
 from pipeline.media.sources import Kind, Source
 from pipeline.originals import Original
 from pipeline.parts import Inspected, changes
 from pipeline.plan import Plan, SourcePlan
-from pipeline.segments import Segment
+from pipeline.shots.segments import Segment
 from pipeline.storage.places import path_of, with_urls
 from pipeline.workspace import FrameRecord, Workspace, dropped_frames, finished_frames
 

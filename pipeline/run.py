@@ -17,16 +17,17 @@ from pipeline.archive.stream import Stream
 from pipeline.assemble import current_outputs, without_blocked
 from pipeline.chronicle import Chronicle
 from pipeline.config import Config, plain
+from pipeline.disk.keeper import Keeper
+from pipeline.disk.room import foresee
 from pipeline.errors import SpaceError
 from pipeline.execute.queue import Queue
 from pipeline.hiring import Crew, Lost
-from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Summary, Watcher, Watchers
 from pipeline.media.sources import Source
 from pipeline.plan import Plan
 from pipeline.report import is_current, make_way, write_report
 from pipeline.resume import Stock, plan_to_json, take_stock, todos
-from pipeline.room import foresee
+from pipeline.rights import refusal_of
 from pipeline.survey import Brief, Notebook, brief_of, survey
 from pipeline.versions import versions
 from pipeline.workspace import Workspace, rebuild_journal
@@ -60,7 +61,7 @@ def run(
         finally:
             watcher.ended("interrupted" if status == "error" and stop() else status)
     if stop():  # whoever asked for that is not kept waiting
-        watcher.warned("the report was left out; to make it: stylize report CONFIG")
+        watcher.warned(f"the report was left out; to make it: {config.origin.command('report')}")
     else:
         _report(config, watcher, command)
     return summary
@@ -101,7 +102,9 @@ def _report(config: Config, watcher: Watcher, command: Sequence[str]) -> None:
         if not is_current(Workspace(config.output)):
             write_report(config, command)
     except Exception as error:  # the results are there, whatever becomes of their page
-        watcher.warned(f"the report could not be written ({error}); to try again: stylize report CONFIG")
+        watcher.warned(
+            f"the report could not be written ({error}); to try again: {config.origin.command('report')}"
+        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,11 @@ class _Job:
 
     def _stylize(self, queue: Queue, most: int, ledger: Ledger) -> None:
         with self.crew.watched():
-            for event in self.crew.at_work(most, self.stop).stylize(queue, self.stop):
+            farm = self.crew.at_work(most, self.stop)
+            if farm is None:
+                queue.clear()
+                return
+            for event in farm.stylize(queue, self.stop):
                 ledger.note(event)
 
     def _look(self, films: Sequence[Source]) -> tuple[Plan, Stock]:
@@ -150,7 +157,10 @@ class _Job:
         return plan, stock.without_traces()
 
     def _check_room(self, plan: Plan, stock: Stock) -> None:
-        outlook = foresee(self.config, plan, stock, self.space)
+        if refusal := refusal_of(self.space, is_done=False):
+            raise SpaceError(refusal)
+        written = current_outputs(plan.sources, self.space)
+        outlook = foresee(self.config, plan, stock, self.space, written)
         if outlook.refusal:
             raise SpaceError(outlook.refusal)
         if outlook.warning:

@@ -22,12 +22,12 @@ from pipeline.media.sources import Source
 from pipeline.originals import Original
 from pipeline.parts import ALGORITHM, Inspected, Judges, StyleDigests
 from pipeline.plan import Failure, Plan, SourcePlan, frame_range, plan_source
-from pipeline.shotlist import Script, check_names, read_shots
+from pipeline.shots.shotlist import Script, check_names, read_shots
 from pipeline.storage.hand import at_hand, state_at
 from pipeline.storage.places import with_urls
 from pipeline.weights import weights_file
 
-CUTS = 2
+CUTS = 3
 """Counts up where cuts are found in another way, so that those of earlier runs are not taken for them."""
 
 Parsed = TypeVar("Parsed")
@@ -142,11 +142,13 @@ def _cuts(config: Config, source: Source, found: Probe, digest: str, notebook: N
     first, stop = frame_range(config, found)
 
     def find() -> list[int]:
-        from pipeline.motion.cuts import find_cuts  # imports OpenCV's and PySceneDetect's weight only here
+        from pipeline.motion.cuts import find_cuts, frames_around  # imports OpenCV's weight only here
 
+        around = frames_around(found.rate)
+        begin = max(0, first - around)
         with at_hand(source.files):
-            frames = decode_frames(source, found, first, stop)
-            return [first + index for index in find_cuts(frames, found.rate)]
+            frames = decode_frames(source, found, begin, min(stop + around, found.frames))
+            return [cut for cut in (begin + i for i in find_cuts(frames, found.rate)) if first < cut < stop]
 
     read = f"{found.is_tonemapped:d}{found.is_deinterlaced:d} {found.rate}"  # a sequence has the job's rate
     key = f"cuts {ALGORITHM}.{VERSION}.{CUTS} {digest} {first} {stop} {read}"

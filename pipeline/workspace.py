@@ -16,7 +16,7 @@
     └── segments/<source>/<first>-<stop>-<fingerprint>/
         ├── 00000012.png         a finished frame: complete, or not there
         ├── records-<writer>.jsonl
-        ├── frames-<token>.mkv   finished frames in one file, instead of those above, see `packs`
+        ├── frames-<token>.mkv   finished frames in one file, instead of those above, see `disk.packs`
         ├── packs.jsonl          which frames such a file holds
         └── dropped.jsonl        records of frames that were finished, and were thrown away to make room
 
@@ -40,6 +40,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.disk.packed import packed_frames
 from pipeline.durable import (
     append_journal,
     append_line,
@@ -55,7 +56,6 @@ from pipeline.durable import (
     writing,
 )
 from pipeline.errors import ResumeError
-from pipeline.packed import packed_frames
 from pipeline.places import refuse_links
 from pipeline.records import FrameRecord, PictureRecord, is_of_picture, to_record
 from pipeline.shelf import shelf_of
@@ -121,8 +121,8 @@ class Workspace:
 
     @contextmanager
     def _locked_here(self) -> Iterator[None]:
-        created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
         with writing(self.root):
+            created = [path for path in (self.root, self.output, *self.output.parents) if not path.exists()]
             self.root.mkdir(parents=True, exist_ok=True)
             refuse_links(self.root, self.segments)
             descriptor = no_link(self.root / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT)

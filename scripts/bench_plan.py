@@ -3,7 +3,7 @@
 Each job is planned and run by the command line, into a folder that is thrown away, one after the other on this machine:
 nothing else should run beside.
 
-    .venv/bin/python scripts/bench_plan.py [demo] [calm] [cut] [passes] [photos]
+    .venv/bin/python scripts/bench_plan.py [demo] [calm] [cut] [packed] [passes] [photos]
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ def cut(folder: Path) -> Mapping[str, Any]:
     return {**job, "execution": execution}
 
 
+def packed(folder: Path) -> Mapping[str, Any]:
+    """Three shots of one length, painted by two workers of one thread each, so that one of them has two."""
+    job = cut(folder)
+    return {**job, "video": {"frames": [61, 91], "cuts": [71, 81]}}
+
+
 def passes(folder: Path) -> Mapping[str, Any]:
     """A film in two passes and three segments, with blends, whose style grows stronger."""
     transfer = {"size": 112, "iterations": 80, "warm_iterations": 24}
@@ -71,7 +77,7 @@ def photos(folder: Path) -> Mapping[str, Any]:
     return {"input": str(folder / "photos"), "folders": "archive", "transfer": transfer}
 
 
-JOBS = {"demo": demo, "calm": calm, "cut": cut, "passes": passes, "photos": photos}
+JOBS = {"demo": demo, "calm": calm, "cut": cut, "packed": packed, "passes": passes, "photos": photos}
 
 
 def stylize(command: str, job: Path) -> tuple[dict[str, Any], float]:

@@ -28,7 +28,7 @@ from pipeline.execute.tensors import as_frame, as_tensor
 from pipeline.execute.worker import read_style
 from pipeline.frames import Frame
 from pipeline.motion.measures import seam_score, warping_error
-from pipeline.segments import opening_effort
+from pipeline.shots.segments import opening_effort
 from pipeline.style import Settings, Style, Stylizer
 from pipeline.style.scales import shape_of
 from pipeline.weights import load_weights

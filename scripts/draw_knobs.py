@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.execute.tensors import as_frame
-from pipeline.sheet import Cell, Row, sheet
+from pipeline.previews.sheet import Cell, Row, sheet
 from pipeline.style import Settings, Style, Stylizer, Weights
 from pipeline.style.settings import PAPER_STYLE_LAYERS
 from pipeline.weights import load_weights

@@ -19,7 +19,7 @@ from make_film import SHOTS, film
 from PIL import Image
 
 from pipeline.frames import Frame
-from pipeline.sheet import Cell, Row, sheet
+from pipeline.previews.sheet import Cell, Row, sheet
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIZE_PX, CELL_PX, JPEG_QUALITY = 128, 160, 80

@@ -18,6 +18,7 @@ from pictures import PAINTING, photograph
 from sample_clips import clip_path
 
 from pipeline.config import load_config
+from pipeline.disk.packs import read_frames
 from pipeline.execute.job import SegmentJob, StyleFiles, WorkerSettings
 from pipeline.execute.tensors import as_frame
 from pipeline.execute.worker import Worker
@@ -28,7 +29,6 @@ from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source
 from pipeline.motion.flow import Estimate, Floats, Frame, Mask, Motion, estimate_motion
-from pipeline.packs import read_frames
 from pipeline.resume import folder_of, todos
 from pipeline.workspace import FrameRecord, Workspace, commit_frame
 

@@ -36,10 +36,10 @@ import psutil
 from simulation import FRAMES_PER_S, NEVER, Capacity, Crew, Measured, Pace, Rhythm, chain_s, film, nothing_yet
 
 from pipeline.config import Config
+from pipeline.disk.keeper import Keeper
 from pipeline.execute.dispatch import Dispatcher
 from pipeline.execute.events import Event, FrameFinished, Todo
 from pipeline.execute.queue import Queue
-from pipeline.keeper import Keeper
 from pipeline.ledger import Ledger, Watcher
 from pipeline.plan import Plan
 from pipeline.resume import todos

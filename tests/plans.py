@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.forecast import forecast
+from pipeline.forecasting.forecast import forecast
 from pipeline.look import look
 from pipeline.media.listing import list_sources
 from pipeline.media.outputs import name_outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.disk.sizes import sized
 from pipeline.media.probe import probe
 from pipeline.workspace import Workspace
 from tests.conftest import committed, tree
@@ -79,6 +81,14 @@ def test_a_wrong_config_is_one_message_and_leaves_nothing_behind(
     assert time.monotonic() - began < 30
 
 
+def test_every_command_is_told_whole_in_a_narrow_terminal() -> None:
+    told = (
+        stylize("--help", env={**os.environ, "COLUMNS": "60"}).stdout.partition("Commands:\n")[2].splitlines()
+    )
+    assert [line.split()[0] for line in told][:3] == ["run", "plan", "status"]
+    assert [line for line in told if not line.endswith(".") or line.endswith("...")] == []
+
+
 def test_help_answers_without_torch_or_ray() -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom pipeline.cli import app\n"
@@ -138,7 +148,9 @@ def test_plan_tells_what_would_be_done_and_touches_nothing(
     text = stylize("plan", path).stdout
     assert "8 of 8 frames to do in 2 segments" in text
     assert "on any number of workers: frames 3 to 7 of clip.mp4 are made one after the other" in text
-    assert f"peak disk: {plan['disk_peak_bytes'] / 1e6:.1f} MB" in text
+    assert (
+        f"peak disk: {sized(plan['disk_peak_bytes'])} of the run folder at most; disk.budget_gib 0." in text
+    )
     assert tree(tmp_path) == before
 
 

@@ -29,9 +29,9 @@ from pipeline.config import (
     plain,
     starter_yaml,
 )
-from pipeline.config_errors import nearest
 from pipeline.errors import ConfigError
 from pipeline.recipes import recipe_names, recipe_text
+from pipeline.settings.errors import nearest
 
 JOB = "input: clips\noutput: out\nstyle: swirl.png\n"  # what follows it begins at line 4
 
@@ -590,10 +590,10 @@ def test_a_style_must_be_an_image_that_exists(folder: Path) -> None:
         "input: a\noutput: b\nstyle:\n- image: note.txt\n- image: no.png\n- image: clips\n- image: torn.png\n"
     )
     assert complaint(text).splitlines() == [
-        f"style must be an image; {folder}/note.txt is not one that Pillow can read (video.yaml:4)",
+        f"style must be an image; {folder}/note.txt cannot be read as one (video.yaml:4)",
         f"style must be an image; {folder}/no.png does not exist (video.yaml:5)",
         f"style must be an image; {folder}/clips is a folder (video.yaml:6)",
-        f"style must be an image; {folder}/torn.png is not one that Pillow can read (video.yaml:7)",
+        f"style must be an image; {folder}/torn.png cannot be read as one (video.yaml:7)",
     ]
 
 
@@ -619,7 +619,7 @@ def test_a_mask_must_be_an_image_that_leaves_something(folder: Path) -> None:
         f"style.1.mask must be an image; {folder}/no.png does not exist (video.yaml:6)",
         f"style.1.part must be an image; {folder}/black.png is black everywhere, which leaves nothing "
         "(video.yaml:7)",
-        f"content_mask must be an image; {folder}/note.txt is not one that Pillow can read (video.yaml:8)",
+        f"content_mask must be an image; {folder}/note.txt cannot be read as one (video.yaml:8)",
     ]
 
 
@@ -794,7 +794,7 @@ def test_a_damaged_avif_is_no_style(folder: Path) -> None:
     data = whole.index(b"mdat") + 4
     Path("torn.avif").write_bytes(whole[:data] + bytes(len(whole) - data))
     said = complaint("input: clips\noutput: out\nstyle: torn.avif\n")
-    assert "torn.avif is not one that Pillow can read" in said
+    assert "torn.avif cannot be read as one" in said
 
 
 @pytest.mark.parametrize("text", ['"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML {'9' * 5000}.1\n---\na"])

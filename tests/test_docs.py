@@ -71,7 +71,7 @@ def test_the_commands_for_beginners_run_as_shown_and_as_told(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the page about beginning: what `init` prints there, a job that names its inputs, the editor's schema."""
-    monkeypatch.setattr("pipeline.starter.has_gpu", lambda: False)
+    monkeypatch.setattr("pipeline.commands.starter.has_gpu", lambda: False)
     (home / "photos").mkdir()
     (home / "style.png").rename(home / "photos/monet.jpg")  # not where a painting would be looked for
     (home / "clip.mp4").rename(home / "holiday.mp4")

@@ -47,7 +47,7 @@ class Bench:
 
 
 Scenario = Callable[[Bench], tuple[int, str]]
-"""Breaks something; the exit code and the command line that meets it, without the job's path."""
+"""Breaks something; the exit code and the command line that meets it, without the job's path but for another one."""
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -112,6 +112,21 @@ def a_job_that_is_there_already(job: Bench) -> tuple[int, str]:
 
 
 @scenario
+def a_video_where_a_job_is_to_be_written(job: Bench) -> tuple[int, str]:
+    return 2, "init JOB/clip.mp4"
+
+
+@scenario
+def a_name_for_a_job_that_is_a_video_s(job: Bench) -> tuple[int, str]:
+    return 2, "init JOB/moving.mp4"
+
+
+@scenario
+def a_job_in_a_folder_that_is_not_there(job: Bench) -> tuple[int, str]:
+    return 2, "init JOB/jobs/new.yaml"
+
+
+@scenario
 def an_input_for_a_new_job_that_is_not_there(job: Bench) -> tuple[int, str]:
     (job.folder / "job.yaml").unlink()
     return 2, "init --input holiday.mp4"
@@ -126,7 +141,19 @@ def an_input_for_a_new_job_that_no_yaml_can_name(job: Bench) -> tuple[int, str]:
 
 @scenario
 def an_input_that_is_not_there(job: Bench) -> tuple[int, str]:
-    job.set(input="clips/")
+    job.set(input="footage/")
+    return 2, "run"
+
+
+@scenario
+def an_input_that_is_misspelled(job: Bench) -> tuple[int, str]:
+    job.set(input="clpi.mp4")
+    return 2, "run"
+
+
+@scenario
+def an_input_that_is_the_job(job: Bench) -> tuple[int, str]:
+    job.set(input="job.yaml")
     return 2, "run"
 
 
@@ -145,7 +172,25 @@ def an_input_without_a_picture(job: Bench) -> tuple[int, str]:
 
 @scenario
 def a_style_that_is_not_there(job: Bench) -> tuple[int, str]:
-    job.set(style="swirl.png")
+    job.set(style="paintings/swirl.png")
+    return 2, "run"
+
+
+@scenario
+def a_style_that_is_misspelled(job: Bench) -> tuple[int, str]:
+    job.set(style="stlye.png")
+    return 2, "run"
+
+
+@scenario
+def a_style_that_is_a_video(job: Bench) -> tuple[int, str]:
+    job.set(style="clip.mp4")
+    return 2, "run"
+
+
+@scenario
+def a_list_of_styles_that_are_paths(job: Bench) -> tuple[int, str]:
+    job.set(style=["style.png"])
     return 2, "run"
 
 
@@ -173,6 +218,11 @@ def a_shot_list_of_another_film(job: Bench) -> tuple[int, str]:
 @scenario
 def a_time_that_is_none(job: Bench) -> tuple[int, str]:
     return 2, "preview --at noon"
+
+
+@scenario
+def a_time_that_no_film_has(job: Bench) -> tuple[int, str]:
+    return 2, "preview --at 9:00"
 
 
 @scenario
@@ -206,6 +256,13 @@ def a_picture_that_is_damaged(job: Bench) -> tuple[int, str]:
 
 
 @scenario
+def a_picture_that_is_empty(job: Bench) -> tuple[int, str]:
+    job.write("photos/a.png", b"")
+    job.set(input="photos/", folders="archive")
+    return 3, "run"
+
+
+@scenario
 def a_picture_that_is_too_large(job: Bench) -> tuple[int, str]:
     iio.imwrite(job.folder / "photo.png", np.zeros((300, 400, 3), np.uint8))
     job.set(input="photo.png", archive={"max_megapixels": 0.1})
@@ -229,6 +286,12 @@ def an_output_that_is_missing(job: Bench) -> tuple[int, str]:
     return 3, "verify"
 
 
+@scenario
+def an_output_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    assert told(job, a_picture_that_is_damaged(job)[1])[0] == 3
+    return 3, "verify"
+
+
 # --- this machine, or this cluster: 5 ---
 
 
@@ -245,6 +308,12 @@ def an_output_folder_that_cannot_be_made(job: Bench) -> tuple[int, str]:
     job.set(output="loop/out")
     (job.folder / "loop").symlink_to("loop")
     return 5, "run"
+
+
+@scenario
+def an_output_folder_that_could_not_be_made(job: Bench) -> tuple[int, str]:
+    an_output_folder_that_cannot_be_made(job)
+    return 5, "plan"
 
 
 @scenario
@@ -277,8 +346,9 @@ def raft_without_its_weights(job: Bench) -> tuple[int, str]:
 
 def told(job: Bench, command: str) -> tuple[int, str]:
     """What a command prints of the job, in the page's words."""
-    name, *rest = command.split()
-    result = CliRunner().invoke(app, [name, str(job.folder / "job.yaml"), *rest])
+    name, *rest = command.replace("JOB", str(job.folder)).split()
+    path = [] if rest and rest[0].startswith("/") else [str(job.folder / "job.yaml")]
+    result = CliRunner().invoke(app, [name, *path, *rest])
     text = result.output.replace(str(job.folder), "JOB")
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:6379", text)
     return result.exit_code, " ".join(text.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -279,12 +280,25 @@ def test_cuts_are_indices_in_the_source_also_for_a_range(film: Path) -> None:
     assert ranges(film, frames=(20, 30)) == [(20, 30)]
 
 
-def test_only_the_frames_in_question_are_decoded_for_cuts(
+@pytest.mark.parametrize("frames", [(16, 20), (17, 19), (0, 19), (17, 36), (18, 36), (0, 18)])
+def test_a_part_has_the_cuts_of_the_whole_however_short_it_is(film: Path, frames: tuple[int, int]) -> None:
+    first, stop = frames
+    edges = sorted({first, stop, *(cut for cut in [18] if first < cut < stop)})
+    assert ranges(film, frames=frames) == list(pairwise(edges))
+
+
+def test_a_cut_beyond_the_end_is_noted(film: Path) -> None:
+    video = {"cuts": (5, 36, 99, 100)}
+    plan = surveyed(job(film, input=(str(film / "film.mp4"),), video=video), Notebook())
+    assert "video.cuts names 36, 99 and 1 more, the last frame is 35" in plan.sources[0].notes
+
+
+def test_only_the_frames_in_question_and_some_around_are_decoded_for_cuts(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(source: Any, probe: Any, first: int, stop: int) -> Any:
         raise MediaError(f"{first} to {stop}")
 
     monkeypatch.setattr(survey_module, "decode_frames", refuse)
-    plan = surveyed(job(film, input=(str(film / "film.mp4"),), video={"frames": (3, 99)}), Notebook())
-    assert plan.failures[0].error == "3 to 36"
+    plan = surveyed(job(film, input=(str(film / "film.mp4"),), video={"frames": (30, 99)}), Notebook())
+    assert plan.failures[0].error == "14 to 36"

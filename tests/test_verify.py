@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from pipeline.assemble import assemble
 from pipeline.cli import app
+from pipeline.commands.words import Aside
 from pipeline.config import load_config
 from pipeline.errors import MediaError
 from pipeline.frames import encode_frame
@@ -24,6 +29,7 @@ from pipeline.records import digest_of
 from pipeline.resume import folder_of, plan_to_json
 from pipeline.run import run
 from pipeline.survey import Notebook
+from pipeline.verify import verify as judge
 from pipeline.workspace import Workspace, commit_frame
 from tests.conftest import tree
 from tests.farms import TextureFarm
@@ -245,6 +251,54 @@ def of_photo(path: Path) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("textures")
+def test_a_photograph_that_could_not_be_painted_is_told_with_what_the_last_run_said(
+    write_job: WriteJob, tmp_path: Path
+) -> None:
+    photo, other = tmp_path / "in/photo.png", tmp_path / "in/other.png"
+    photo.parent.mkdir()
+    for still in (photo, other):
+        write_still(picture(0), still)
+    cut_file(photo, photo)  # its header is whole, so that only painting it finds out
+    path = write_job(photo.parent)
+    (failure,) = run(load_config(path)).failures
+    assert "image file is truncated" in failure.error
+    assert of_photo(path) == (3, f"not painted; the last run failed at it: {failure.error}")
+    assert f"photo.png: not painted; the last run failed at it: {failure.error}\n" in verify(path).stdout
+    write_still(picture(0), photo)
+    other.unlink()
+    assert run(load_config(path)).status == "done"
+    (tmp_path / "out/photo.png").unlink()
+    assert "run the job to go on" in of_photo(path)[1], "what an earlier run failed at is over"
+
+
+@pytest.mark.usefixtures("textures")
+def test_a_film_that_could_not_be_written_is_told_with_what_the_last_run_said(
+    write_job: WriteJob, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_job(clip)
+    with monkeypatch.context() as patches:
+        patches.setattr(
+            "pipeline.assemble.certify", lambda *_: Certificate(7, (), ("7 frames instead of 8",))
+        )
+        (failure,) = run(load_config(path)).failures
+    _, found = said(path)
+    why = f"not written, though all 8 frames are finished; the last run failed at it: {failure.error}"
+    assert found["failures"] == [{"source": "clip.mp4", "frame": None, "error": why}]
+
+
+@pytest.mark.usefixtures("textures")
+def test_what_is_quoted_of_a_damaged_journal_is_short_and_on_one_line(
+    write_job: WriteJob, clip: Path, tmp_path: Path
+) -> None:
+    path, events = write_job(clip), tmp_path / "out/.stylize/events.jsonl"
+    events.parent.mkdir(parents=True)
+    lines = [{"what": "failed", "source": 7}, {"what": "failed", "source": "clip.mp4", "error": "\n" * 9999}]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first, _ = verify(path).stdout.splitlines()
+    assert "0 of 8 frames; the last run failed at it: \\n\\n" in first and len(first) < 2000
+
+
+@pytest.mark.usefixtures("textures")
 def test_a_photograph_that_is_not_painted_cut_off_or_gone_is_told(
     write_job: WriteJob, tmp_path: Path
 ) -> None:
@@ -413,3 +467,50 @@ def test_the_source_that_was_overwritten_with_another_clip_is_told(
         in found["failures"][0]["error"]
     )
     assert "8 frames instead of 9" in found["failures"][0]["error"]
+
+
+# --- what is shown while it looks ---
+
+
+@pytest.mark.usefixtures("textures")
+def test_what_is_looked_at_is_told_and_how_far_a_film_is(
+    write_job: WriteJob, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.encoding.TELL_EVERY_S", 0.0)
+    write_still(picture(0), tmp_path / "photo.png")
+    config = load_config(write_job([clip, tmp_path / "photo.png"]))
+    assert run(config).status == "done"
+    told: list[str] = []
+    assert [verdict.failure for verdict in judge(config, told.append)] == [None, None]
+    assert told == ["photo.png", "clip.mp4", *(f"clip.mp4, frame {index} of 8" for index in range(9))]
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_it_is_shown_and_makes_way_for_what_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen()
+    with Aside(Console(file=screen, force_terminal=True, width=80)) as aside:
+        aside("clip.mp4, frame [1] of 8")
+        aside.make_way()
+        typer.echo("clip.mp4: true to its source")
+        aside("b.mp4")
+    assert "looking at clip.mp4, frame [1] of 8" in screen.getvalue()
+    assert "looking at b.mp4" in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K")  # and nothing of it stays
+    assert capsys.readouterr().out == "clip.mp4: true to its source\n"
+
+
+def test_where_there_is_no_terminal_nothing_is_shown() -> None:
+    file, threads = io.StringIO(), threading.active_count()
+    with Aside(Console(file=file)) as aside:
+        aside("clip.mp4")
+        assert threading.active_count() == threads  # a million photographs start none
+        aside.make_way()
+    assert file.getvalue() == ""

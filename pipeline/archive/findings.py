@@ -59,7 +59,9 @@ def findings(
     Raises `ConfigError` as `list_inputs` does.
     """
     clerk, films = _Clerk(config, space, index, looks, earlier or {}), list[Source]()
-    listed = list_inputs(config.input, folders=config.folders, exclude=config.output)
+    listed = list_inputs(
+        config.input, folders=config.folders, exclude=config.output, places=config.origin.inputs
+    )
     for item, read_header in with_headers(listed, clerk.is_new, max_pixels(config)):
         if isinstance(item, Entry):
             assert read_header is not None, "every photograph has a header"

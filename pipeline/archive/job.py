@@ -22,7 +22,9 @@ def stream_of(config: Config, space: Workspace, brief: Brief) -> Iterator[Stream
     looks = Looks(config, brief.judges)
     with PictureIndex(space, writable=True) as index:
         found = findings(config, space, index, looks, written(space).by_source)
-        listing = list_inputs(config.input, folders=config.folders, exclude=config.output)
+        listing = list_inputs(
+            config.input, folders=config.folders, exclude=config.output, places=config.origin.inputs
+        )
         census = (item for item in listing if isinstance(item, Entry))
         with Stream(config, space, index, looks, found, census) as stream:
             yield stream

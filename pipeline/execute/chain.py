@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.disk.packs import has_frame, read_frame
 from pipeline.errors import FrameError, MediaError
 from pipeline.execute.contents import Contents
 from pipeline.execute.job import SegmentJob, WorkerSettings
@@ -22,7 +23,6 @@ from pipeline.motion.flow import Estimate, Floats, Motion, estimate_motion
 from pipeline.motion.measures import warping_error
 from pipeline.motion.warm import Carried, carry, level, mix, uncovered, unit, warm_start
 from pipeline.originals import Originals
-from pipeline.packs import has_frame, read_frame
 from pipeline.seals import Seals
 from pipeline.style import Anchor, Guidance
 from pipeline.workspace import FrameRecord, finished_frames

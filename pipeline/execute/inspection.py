@@ -16,10 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pipeline
-from pipeline.config_paths import kind_of
 from pipeline.errors import PipelineError, WeightsError
 from pipeline.execute.meeting import Meeting
 from pipeline.flow_weights import flow_file
+from pipeline.settings.paths import kind_of
 from pipeline.weights import weights_file
 
 DIGESTED_BYTES = 64 * 2**20

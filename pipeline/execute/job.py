@@ -14,8 +14,8 @@ from pipeline.media.probe import Probe
 from pipeline.media.sources import Source
 from pipeline.media.window import Window
 from pipeline.originals import Original
-from pipeline.segments import Kind
 from pipeline.shelf import Elsewhere
+from pipeline.shots.segments import Kind
 from pipeline.workspace import PictureRecord
 
 AROUND = 512
@@ -75,9 +75,9 @@ class Stretch(NamedTuple):
 class SegmentJob:
     """One segment to work on: its frames first … stop−1 at `size`, (width, height) in px, kept in `folder`.
 
-    `kind`, `step`, `effort` and `drafts`: as of `segments.Segment`. `own`: the frames first … stop−1 of it that are in
-    the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up with.
-    `digest`: of the source, see `parts.Inspected`; None: it need not be looked at.
+    `kind`, `step`, `effort` and `drafts`: as of `shots.segments.Segment`. `own`: the frames first … stop−1 of it that
+    are in the result; None: all of them. `direction`: what they are painted with; None: what the worker was set up
+    with. `digest`: of the source, see `parts.Inspected`; None: it need not be looked at.
     `originals`: the source's files, as they were when the run looked at them.
     """
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.config_paths import kind_of, root_of
 from pipeline.errors import ClusterError
 from pipeline.execute.inspection import Errand, NodeReport, examine
 from pipeline.execute.meeting import Meeting, SharedFolder
 from pipeline.execute.pool import Node
+from pipeline.settings.paths import kind_of, root_of
 from pipeline.workspace import FOLDER
 
 LEAST_FREE_BYTES = 256 * 2**20
-"""Free where results are written: some frames at once, of whatever size. `room` knows what the whole job takes."""
+"""Free where results are written: some frames at once, of whatever size. `disk.room` knows what the whole job takes."""
 
 Ask = Callable[[Callable[[Any], Any], Mapping[str, Any]], Mapping[str, Any]]
 """Calls a function on machines, by their names with an argument each: what it returned, or the error that came."""

@@ -6,6 +6,7 @@ counted in `roster`; what an actor does is in `fit_worker` and below.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -304,6 +305,9 @@ def start_and_stop() -> str:
 def _connect(execution: Execution) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(
+        logging.ERROR
+    )  # before Ray, too, which warns of not getting all signals
     if execution.address is None:
         _start(max(available_cores(), asked_cpus(execution)))
     else:

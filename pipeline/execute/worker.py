@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Transfer
+from pipeline.disk.packs import throw_away_damaged
 from pipeline.errors import DivergenceError, FrameError
 from pipeline.execute.chain import Beginning, Chain
 from pipeline.execute.delivery import Courier
@@ -46,7 +47,6 @@ from pipeline.motion.flow import Estimate
 from pipeline.motion.measures import look_of
 from pipeline.motion.warm import unit
 from pipeline.originals import Originals
-from pipeline.packs import throw_away_damaged
 from pipeline.records import frame_digest
 from pipeline.style import Settings, Style, Stylization, Stylizer
 from pipeline.weights import load_weights

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pipeline.errors import MediaError
 from pipeline.media.photo_formats import open_limited
+from pipeline.media.seen import Seen, counted, unseen
 from pipeline.media.stills import reading_picture, to_srgb
 
 DEFAULT_MS = 100
@@ -39,11 +40,11 @@ class Timing:
     notes: tuple[str, ...]  # what a person should know
 
 
-def read_timing(path: Path) -> Timing:
+def read_timing(path: Path, seen: Seen = unseen) -> Timing:
     """How an animation runs, found by decoding it; raises MediaError where it is damaged."""
     with reading_picture(path), _open(path) as picture:
         size, is_gif = picture.size, picture.format == "GIF"
-        found = [round(frame.info.get("duration", 0)) for frame in _frames(picture, path)]
+        found = [round(frame.info.get("duration", 0)) for frame in counted(_frames(picture, path), seen)]
         plays = _plays(picture.info, is_gif=is_gif)
     missing = sum(duration <= 0 for duration in found)
     notes = (

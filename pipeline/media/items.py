@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.config_sections import StyleImage
 from pipeline.media.sources import WRITABLE_SUFFIXES, Source, moves
+from pipeline.settings.sections import StyleImage
 from pipeline.storage.hand import State
 
 
@@ -72,6 +72,26 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def blamed(source: str, error: str) -> str:
+    """A failure as a sentence: whose it is and why, without the source's path where the error begins with it.
+
+    >>> blamed("a.png", "/usr/a.png cannot be read"), blamed("a.png", "/usr/a.png is there already")
+    ('a.png cannot be read', 'a.png: /usr/a.png is there already')
+    """
+    for name in (source, source.removesuffix(".mkv")):  # see `to_item`
+        folder, found, why = error.partition(f"/{name} ")
+        if found and why.startswith(_OF_A_SOURCE) and Path(folder or "/").is_dir():
+            return f"{source} {why}"
+    return f"{source}: {error}"
+
+
+_OF_A_SOURCE = (
+    "cannot be opened", "cannot be read", "has ", "is cut off", "is damaged", "is empty", "is in a video format",
+    "is no film", "is too large",
+)  # fmt: skip
+"""How sentences about a source go on; others that begin with a path may be about its output."""
 
 
 def is_in(path: str, folder: str) -> bool:

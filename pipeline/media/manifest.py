@@ -21,14 +21,14 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from pipeline.config_errors import MAX_LINES, complaints, nearest
-from pipeline.config_paths import absolute, kind_of
-from pipeline.config_sections import Section, StyleImage, StyleList
-from pipeline.config_styles import absolute_styles
 from pipeline.errors import ConfigError, MediaError
 from pipeline.media.items import Entry, Own, Refused, is_in, printable, to_item
 from pipeline.media.sources import Source, kind_by_name
-from pipeline.yaml_lines import Placed, one_line, show
+from pipeline.settings.errors import MAX_LINES, complaints, nearest
+from pipeline.settings.paths import absolute, kind_of
+from pipeline.settings.sections import Section, StyleImage, StyleList
+from pipeline.settings.styles import absolute_styles
+from pipeline.settings.yaml_lines import Placed, one_line, show
 
 MANIFEST_SUFFIXES = frozenset((".csv", ".jsonl", ".ndjson"))
 KEYS = ("path", "style", "strength", "mask")

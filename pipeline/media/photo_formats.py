@@ -20,9 +20,9 @@ from typing import BinaryIO, Literal
 
 from PIL import Image, ImageCms, ImageFile, features
 
-from pipeline.config_paths import kind_of
 from pipeline.errors import MediaError
 from pipeline.media.formats import PhotoName
+from pipeline.settings.paths import kind_of
 
 _SUFFIXES = {
     "jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "heic": ".heic",
@@ -73,6 +73,9 @@ def suffix_for(name: str, wish: PhotoFormat) -> str:
     return name[: len(name) - len(path.suffix)] + _SUFFIXES[wish.format]
 
 
+EMPTY = "the file is empty"
+
+
 def sniff(head: bytes) -> str:
     """Pillow's name of the format that begins with `head`; raises ValueError for anything else.
 
@@ -91,7 +94,7 @@ def sniff(head: bytes) -> str:
         if brands & _HEIF_BRANDS:
             return "HEIF"
     if not head:
-        raise ValueError("the file is empty")
+        raise ValueError(EMPTY)
     raise ValueError("it begins like no JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC")
 
 

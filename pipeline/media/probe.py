@@ -32,6 +32,7 @@ from pipeline.media.scan import (
     decode_all,
     video_end_s,
 )
+from pipeline.media.seen import Seen, unseen
 from pipeline.media.sources import Source
 from pipeline.media.stills import read_header
 
@@ -137,16 +138,18 @@ def _fraction(text: object) -> Fraction:
     return Fraction(int(match[1]), int(match[2]))
 
 
-def probe(source: Source, *, rate: Fraction) -> Probe:
+def probe(source: Source, *, rate: Fraction, seen: Seen = unseen) -> Probe:
     """Finds out what a source is. `rate`, in frames per second, is that of a numbered sequence.
+
+    `seen` is told how many frames of a video or of an animation have been decoded.
 
     Raises MediaError if it cannot be opened, has no video, is damaged or cut off, if its timestamps do not
     rise, or if its frames differ in size.
     """
     if source.kind == "video":
-        return _probe_video(source)
+        return _probe_video(source, seen)
     if source.kind == "animation":
-        return _probe_animation(source)
+        return _probe_animation(source, seen)
     return _probe_pictures(source, rate if source.kind == "sequence" else Fraction(1))
 
 
@@ -176,9 +179,9 @@ def _probe_pictures(source: Source, rate: Fraction) -> Probe:
     )
 
 
-def _probe_animation(source: Source) -> Probe:
+def _probe_animation(source: Source, seen: Seen) -> Probe:
     """The probe of an animation, from all of its frames; times are in ms."""
-    timing = read_timing(source.path)
+    timing = read_timing(source.path, seen)
     *starts, end = accumulate(timing.durations_ms, initial=0)
     how_often = {0: "for ever", 1: "once"}.get(timing.plays, f"{timing.plays} times")
     return Probe(
@@ -198,11 +201,11 @@ def _probe_animation(source: Source) -> Probe:
     )
 
 
-def _probe_video(source: Source) -> Probe:
+def _probe_video(source: Source, seen: Seen) -> Probe:
     """The probe of a video, from all of its frames."""
     with open_media(source.path) as container:
         stream = video_stream(container, source.path)
-        tally = decode_all(container, stream, source.path)
+        tally = decode_all(container, stream, source.path, seen)
         rate = _rate(stream, tally)
         if None in tally.pts:
             time_base, pts, last_duration = 1 / rate, tuple(range(len(tally.pts))), 1

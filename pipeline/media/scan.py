@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import MediaError
 from pipeline.media.container import decoding
+from pipeline.media.seen import Seen, unseen
 
 # Formats whose header holds a duration; of others libav gives one that it guessed from the bit rate. The first two
 # have one for every stream; the others one for the file, which libav then passes off as that of a stream.
@@ -42,7 +43,7 @@ class Tally:
     ends_s: dict[int, Fraction] = field(default_factory=dict)  # stream index → the end of its last packet
 
 
-def decode_all(container: InputContainer, stream: VideoStream, path: Path) -> Tally:
+def decode_all(container: InputContainer, stream: VideoStream, path: Path, seen: Seen = unseen) -> Tally:
     """Decodes every frame of the stream and notes where the packets of all streams end."""
     tally: Tally | None = None
     ends_s: dict[int, Fraction] = {}
@@ -57,6 +58,7 @@ def decode_all(container: InputContainer, stream: VideoStream, path: Path) -> Ta
                 tally.pts.append(frame.pts)
                 tally.last_duration = frame.duration
                 tally.interlaced += frame.interlaced_frame
+                seen(len(tally.pts))
     if tally is None:
         raise MediaError(f"{path} has a video stream, but no frame of it can be decoded; replace the file")
     if container.format.name in _DECODING_TIMES_ONLY and not _rises(tally.pts):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from pipeline.errors import MediaError
-from pipeline.media.photo_formats import UNREADABLE, open_limited
+from pipeline.media.photo_formats import EMPTY, UNREADABLE, open_limited
 from pipeline.media.writing import writing
 
 _EXIF_ORIENTATION = 274
@@ -147,6 +147,8 @@ def reading_picture(path: Path | str) -> Iterator[None]:
         raise MediaError(f"{path} is too large to be a picture ({error}); scale it down first") from error
     except UNREADABLE as error:
         reason = _OBJECT.sub("", " ".join(str(error).split()))
+        if reason == EMPTY:
+            raise MediaError(f"{path} is empty; replace it, or take it out of the input") from error
         raise MediaError(
             f"{path} cannot be read as a picture ({reason}); it is cut off, damaged or no picture. "
             "Replace it, or take it out of the input"

@@ -15,6 +15,7 @@ from pipeline.media.formats import ANIMATIONS, container_of
 from pipeline.media.pictures import compare_pictures, picture_names
 from pipeline.media.probe import Probe
 from pipeline.media.probe import probe as probe_source
+from pipeline.media.seen import Seen, unseen
 from pipeline.media.sources import Kind, Source
 from pipeline.media.streams import FORMATS, MATROSKA, part_of, tolerance_s
 
@@ -29,15 +30,22 @@ class Certificate:
 
 
 def certify(
-    target: Path, source: Source, probe: Probe, first: int, stop: int, size: tuple[int, int]
+    target: Path,
+    source: Source,
+    probe: Probe,
+    first: int,
+    stop: int,
+    size: tuple[int, int],
+    seen: Seen = unseen,
 ) -> Certificate:
     """Compares `target` with frames first … stop−1 of the source; `size` = (width, height) in px is the output's.
 
-    Of a video: the number of decoded frames and every
-    timestamp, the shape, the color tags that the source had, and what travels with the picture: every packet of sound
-    and of subtitles, bytes and time, attachments, chapters and tags, as far as the format of `target` can
-    hold them. Times may differ by half a tick of the coarser time base, in Matroska by 1 ms.
-    Of a folder of pictures, each; of an animation, what `compare_animation` does.
+    Of a video: the number of decoded frames and every timestamp, the shape, the color tags that the source had, and
+    what travels with the picture: every packet of sound and of subtitles, bytes and time, attachments, chapters and
+    tags, as far as the format of `target` can hold them. Times may differ by half a tick of the coarser time base, in
+    Matroska by 1 ms.
+    Of a folder of pictures, each; of an animation, what `compare_animation` does. `seen` is told how many frames of
+    `target` have been read again, unless it is a folder, of whose pictures only the headers are.
     Raises MediaError if the source itself can no longer be read.
     """
     part = (source, probe, first, stop)
@@ -46,20 +54,14 @@ def certify(
     try:
         if target.is_dir():
             return _certificate(*_compare_folder(target, *part, size))
-        result = probe_source(Source(kind, target, target.name, (target,), None), rate=probe.rate)
+        itself = Source(kind, target, target.name, (target,), None)
+        result = probe_source(itself, rate=probe.rate, seen=seen)
     except MediaError as error:
         return Certificate(0, (), (f"the output cannot be read back: {error}",))
     if kind == "animation":
         clock = Clock(probe, first, stop, container)
         return _certificate(result.frames, _compare_animation(result, clock, size))
     return _certificate(result.frames, _compare_video(target, result, *part, size))
-
-
-def verify_video(
-    target: Path, source: Source, probe: Probe, first: int, stop: int, size: tuple[int, int]
-) -> list[str]:
-    """The differences that `certify` finds."""
-    return list(certify(target, source, probe, first, stop, size).differences)
 
 
 def _certificate(frames: int, findings: Iterable[Finding]) -> Certificate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -71,6 +71,18 @@ def walk_pattern(pattern: str, exclude: Path, folders: Folders) -> Iterator[Item
     root = str(Path(*parts[:fixed]))
     if url_of(Path(root)) or os.path.isdir(root):  # noqa: PTH112
         yield from _walk(_Walk(root, os.path.realpath(root), str(exclude), folders, parts[fixed:]))
+
+
+def is_reached(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether a pattern, in parts, leads to a name, in parts, that counts from the same folder; () is that folder.
+
+    >>> is_reached(("**", "*.png"), ("a", "b.png")), is_reached(("*.png",), ("a", "b.png")), is_reached((), (".a", "b"))
+    (True, False, False)
+    """
+    states = _reach(tuple(pattern), {0})
+    for part in parts:
+        states = _step(tuple(pattern), states, part)
+    return len(pattern) in states
 
 
 def _walk(walk: _Walk) -> Iterator[Item]:

@@ -54,7 +54,7 @@ def find_cuts(frames: Iterable[Frame], rate: Fraction) -> tuple[int, ...]:
     rate too.
     """
     cv2.setNumThreads(1)  # see motion.flow
-    shortest = max(SHORTEST_SHOT, round(SHORTEST_SHOT_S * rate))
+    shortest = _shortest(rate)
     found: list[int] = []
     for change in _changes(frames, shortest):
         if change.is_cut(shortest):
@@ -62,6 +62,19 @@ def find_cuts(frames: Iterable[Frame], rate: Fraction) -> tuple[int, ...]:
                 found.pop()
             found.append(change.index)
     return tuple(found)
+
+
+def frames_around(rate: Fraction) -> int:
+    """How many frames on either side of a part have to be seen, too, so that its cuts are those of the whole."""
+    return 2 * _reach(_shortest(rate))  # twice: a cut gives way to one that comes soon after it
+
+
+def _shortest(rate: Fraction) -> int:
+    return max(SHORTEST_SHOT, round(SHORTEST_SHOT_S * rate))
+
+
+def _reach(shortest: int) -> int:
+    return shortest + WINDOW + 1
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ def _changes(frames: Iterable[Frame], shortest: int) -> Iterator[_Change]:
     detector = AdaptiveDetector(
         adaptive_threshold=1.2, window_width=WINDOW, min_content_val=2.0, min_scene_len=1
     )
-    reach = shortest + WINDOW + 1
+    reach = _reach(shortest)
     kept: dict[int, Frame] = {}
     waiting: list[int] = []
     index = -1

@@ -13,6 +13,8 @@ from typing import Any
 
 from pipeline.assemble import without_blocked, written
 from pipeline.config import Config, plain
+from pipeline.disk.room import budget_bytes
+from pipeline.disk.sizes import sized
 from pipeline.durable import bytes_below, size_of
 from pipeline.errors import ResumeError, SpaceError
 from pipeline.media.sources import Source
@@ -28,7 +30,6 @@ from pipeline.report.page import render
 from pipeline.report.summary import STATUS, failed_in, failings, headline, numbers, settings, told
 from pipeline.report.words import shown, texts_in
 from pipeline.resume import planned_sources
-from pipeline.room import budget_bytes
 from pipeline.storage.places import throughout
 from pipeline.survey import Notebook, brief_of, survey
 from pipeline.versions import versions
@@ -48,7 +49,7 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     room in the budget.
     """
     space = Workspace(config.output)
-    sources = _sources_told(space)
+    sources = _sources_told(space, config.origin.command("run"))
     refuse_links(space.root, space.segments)
     sources = sources_of(config, sources)
     brief = brief_of(config, Notebook(space.read(space.probes)))
@@ -56,23 +57,23 @@ def write_report(config: Config, command: Sequence[str] = ()) -> Path:
     page = _page(config, space, plan, brief.judges.weights, command)
     if not fits(config, space, len(page)):
         raise SpaceError(
-            f"the report takes {len(page) / 1e6:.1f} MB, for which disk.budget_gib leaves no room; raise it"
+            f"the report takes {sized(len(page))}, for which disk.budget_gib leaves no room; raise it"
         )
     replace(space.report, page)
     space.shelf.publish(space.report)
     return space.report
 
 
-def _sources_told(space: Workspace) -> tuple[Source, ...]:
-    """The films that the last run set out to paint; `ResumeError` where nobody has said any."""
+def _sources_told(space: Workspace, to_run: str) -> tuple[Source, ...]:
+    """The films that the last run set out to paint; `ResumeError`, with `to_run`, where nobody has said any."""
     sources = planned_sources(space)
     if sources is None and space.plan.exists() and "sources" not in space.read(space.plan):
         raise ResumeError(
             f"{space.plan} does not say which films were painted, since it is damaged or of an earlier version; "
-            "run again, which paints nothing twice: stylize run CONFIG"
+            f"run again, which paints nothing twice: {to_run}"
         )
     if sources is None and not has_pictures(space):
-        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: stylize run CONFIG")
+        raise ResumeError(f"no run has worked in {space.output} yet; start one, with: {to_run}")
     return sources or ()
 
 

@@ -48,7 +48,6 @@ class Figures:
     frames: int = 0
     iterations: int = 0
     megapixel_iterations: float = 0.0
-    work_s: float = 0.0  # of all workers together
 
 
 def read_figures(records: Path) -> Figures:
@@ -72,11 +71,10 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _count_picture(found: Figures, line: bytes) -> None:
     """Add up a photograph's line without parsing it: it is mostly trace, and there may be a million."""
     iterations = int(_number(line, b"iterations"))
-    megapixels, seconds = _number(line, b"megapixel_iterations"), _number(line, b"seconds")
+    megapixels = _number(line, b"megapixel_iterations")
     found.pages += 1
     found.iterations += iterations
     found.megapixel_iterations += megapixels
-    found.work_s += seconds
 
 
 def _number(line: bytes, name: bytes) -> float:
@@ -101,7 +99,6 @@ def _add_frame(found: Figures, record: FrameRecord) -> None:
     found.frames += 1
     found.iterations += record.iterations
     found.megapixel_iterations += record.megapixel_iterations
-    found.work_s += record.seconds
     trace = [value for value in (*record.trace, record.loss) if is_likely(value)]
     found.films.setdefault(record.source, {})[record.frame] = FrameFigures(
         record.frame,

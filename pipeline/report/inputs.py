@@ -12,13 +12,13 @@ from glob import has_magic
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.config_paths import root_of
 from pipeline.media.items import is_in
 from pipeline.media.listing import list_inputs
 from pipeline.media.manifest import MANIFEST_SUFFIXES
 from pipeline.media.sources import Source
 from pipeline.places import leads_out
 from pipeline.records import State, state_of
+from pipeline.settings.paths import root_of
 from pipeline.storage.places import url_of
 from pipeline.workspace import Workspace
 

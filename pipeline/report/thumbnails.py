@@ -16,6 +16,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from pipeline.disk.packs import read_frames
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.media.container import decoding, open_media
@@ -24,7 +25,6 @@ from pipeline.media.geometry import output_size
 from pipeline.media.photos import read_photo
 from pipeline.media.pictures import picture_names
 from pipeline.media.stills import read_still
-from pipeline.packs import read_frames
 from pipeline.plan import SourcePlan
 from pipeline.report.inputs import result_of
 from pipeline.resume import folder_of

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from pipeline.disk.packs import read_frame
 from pipeline.durable import line_of, read_journal
 from pipeline.errors import DamagedFrameError
 from pipeline.execute.job import SegmentJob
-from pipeline.packs import read_frame
 from pipeline.records import FrameRecord, frame_digest, to_record
 from pipeline.seals import Seals
 from pipeline.storage.hand import bring
@@ -48,7 +48,7 @@ class Folder:
 
     def have(self, indices: Sequence[int]) -> None:
         """Have those of some frames here that are there; one that is damaged is removed there and raised, see
-        `packs.read_frame`."""
+        `disk.packs.read_frame`."""
         for index in self._there.intersection(indices):
             path = frame_path(self.path, index)
             if not path.exists() and self._remote.fetch(path.name, path):

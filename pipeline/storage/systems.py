@@ -58,8 +58,9 @@ def why(error: Exception, scheme: str) -> str:
         return f"no credentials; set them in the environment{environment}, on every machine"
     if isinstance(error, PermissionError):
         return f"refused ({_line(error)}); check the credentials{environment}, and what they may do"
-    if "Endpoint" in kind or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
-        where = "AWS_ENDPOINT_URL and " if scheme in MATCHING else ""
+    is_cut_off = isinstance(error, ConnectionError | TimeoutError | socket.gaierror)
+    if is_cut_off or "Endpoint" in kind or "Connector" in kind:  # the latter is aiohttp's, of http and others
+        where = "AWS_ENDPOINT_URL and " if scheme in MATCHING else "the address and "
         return f"cannot be reached ({_line(error)}); check {where}the network, then run again"
     return f"does not answer as it should ({kind}: {_line(error)}); run again, what is finished is kept"
 

@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.disk.packs import throw_away_damaged
 from pipeline.errors import MediaError, PipelineError
 from pipeline.execute.delivery import Courier
 from pipeline.execute.healing import make_whole
 from pipeline.execute.job import Batch, Painted, Progress, SegmentJob, WorkerInfo, WorkerSettings
-from pipeline.packs import throw_away_damaged
 from pipeline.records import FrameRecord, digest_of
 from pipeline.storage.courier import RemoteCourier
 from pipeline.storage.hand import bring

@@ -19,12 +19,12 @@ import numpy.typing as npt
 import pillow_heif
 from PIL import Image, ImageCms
 
-from pipeline.config_paths import image_trouble
 from pipeline.errors import MediaError
 from pipeline.media.photos import read_photo, read_photo_header
 from pipeline.media.probe import probe
 from pipeline.media.sources import Source, look_like_frames, moves
 from pipeline.media.stills import read_header, read_still
+from pipeline.settings.paths import image_trouble
 
 from .cases import Case, Target, WrongError
 from .damage import damaged_bytes

@@ -19,10 +19,10 @@ from pipeline.assemble import written
 from pipeline.cli import app
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.live.status import lines, read_status
 from pipeline.look import look
 from pipeline.resume import plan_to_json
-from pipeline.shotlist import check_frames, check_names, read_shots
-from pipeline.status import lines, read_status
+from pipeline.shots.shotlist import check_frames, check_names, read_shots
 from pipeline.survey import Notebook, brief_of, survey
 from pipeline.workspace import Workspace
 

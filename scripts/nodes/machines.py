@@ -11,7 +11,6 @@ import itertools
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -212,9 +211,3 @@ def _ip(command: str, *, check: bool = True) -> None:
     done = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
     if check and done.returncode:
         raise RuntimeError(f"ip {command}: {done.stderr.strip()}")
-
-
-def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end in good order."""
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGTERM)

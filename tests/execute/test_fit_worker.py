@@ -6,24 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Transfer
 from pipeline.execute.fit_worker import FitWorker
 from pipeline.execute.inspection import Errand
-from pipeline.execute.job import WorkerInfo, WorkerSettings
 from pipeline.execute.meeting import SharedFolder
 from pipeline.execute.preflight import Preflight, UnfitError
-
-SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
-
-
-class OnCpu:
-    """A worker that found no GPU."""
-
-    def __init__(self, settings: WorkerSettings) -> None:
-        pass
-
-    def set_up(self) -> WorkerInfo:
-        return WorkerInfo("w", "cpu", 1)
+from tests.execute.on_cpu import SETTINGS, OnCpu
 
 
 def test_a_worker_is_given_no_work_where_it_lacks_the_gpu_of_its_place(tmp_path: Path) -> None:

@@ -10,28 +10,16 @@ from typing import Any
 import pytest
 from ray.exceptions import RayTaskError
 
-from pipeline.config import Execution, Transfer
+from pipeline.config import Execution
 from pipeline.execute import roster, scheduler
 from pipeline.execute.crew import WorkerLostError
 from pipeline.execute.events import Pulse
-from pipeline.execute.job import WorkerInfo, WorkerSettings
 from pipeline.execute.pool import Node
 from pipeline.execute.preflight import UnfitError
 from pipeline.execute.queue import Queue
 from pipeline.execute.scheduler import Farm, _RayCrew
+from tests.execute.on_cpu import SETTINGS, OnCpu
 from tests.execute.test_dispatch import todo
-
-SETTINGS = WorkerSettings("packaged", (), Transfer(), None, "flow")
-
-
-class OnCpu:
-    """A worker that found no GPU."""
-
-    def __init__(self, settings: WorkerSettings) -> None:
-        pass
-
-    def set_up(self) -> WorkerInfo:
-        return WorkerInfo("w", "cpu", 1)
 
 
 class FakeRay:

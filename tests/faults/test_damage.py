@@ -12,12 +12,12 @@ import pytest
 
 from pipeline.assemble import Output, assemble
 from pipeline.config import Config
+from pipeline.disk.packs import pack_frames, read_frame, throw_away_damaged
 from pipeline.errors import DamagedFrameError, MediaError
 from pipeline.execute.events import Event, FrameFinished, SegmentFailed, Todo
 from pipeline.execute.queue import Queue
 from pipeline.frames import decode_frame, encode_frame
 from pipeline.ledger import Watcher
-from pipeline.packs import pack_frames, read_frame, throw_away_damaged
 from pipeline.plan import SourcePlan
 from pipeline.records import frame_digest
 from pipeline.run import run

@@ -15,7 +15,8 @@ from typing import Any
 import imageio.v3 as iio
 import pytest
 
-from pipeline import durable, packs, workspace
+from pipeline import durable, workspace
+from pipeline.disk import packs
 from pipeline.errors import SpaceError
 from pipeline.execute import delivery
 from pipeline.media import encode

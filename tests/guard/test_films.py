@@ -21,7 +21,7 @@ from pipeline.media import container
 from pipeline.media import probe as probing
 from pipeline.media.encode import encode_video
 from pipeline.media.probe import probe
-from pipeline.media.verify import verify_video
+from tests.media.certified import verify_video
 from tests.media.clips import picture, source_of, write_clip
 
 LISTS = {

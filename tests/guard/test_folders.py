@@ -15,7 +15,7 @@ from pipeline.errors import MediaError, ResumeError, SpaceError
 from pipeline.execute.delivery import deliver
 from pipeline.ledger import Watcher
 from pipeline.places import leads_out, place_of
-from pipeline.preview import preview
+from pipeline.previews.preview import preview
 from pipeline.run import run
 from pipeline.workspace import Workspace, commit_frame
 from tests.archive.makers import batch_of, picture_of
@@ -223,7 +223,7 @@ def test_a_preview_does_not_go_through_a_link(job: Job, media: Path, outside: Pa
 def test_reconstructions_do_not_go_through_a_link(
     job: Job, media: Path, outside: Path, tmp_path: Path
 ) -> None:
-    from pipeline.reconstruct import reconstruct
+    from pipeline.previews.reconstruct import reconstruct
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out/reconstruct").symlink_to(outside)

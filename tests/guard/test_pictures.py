@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 import pipeline
-from pipeline.config_paths import image_trouble
 from pipeline.errors import ConfigError, MediaError
 from pipeline.execute.worker import read_style
 from pipeline.frames import decode_frame
@@ -29,6 +28,7 @@ from pipeline.media.photos import read_photo, read_photo_header
 from pipeline.media.probe import probe
 from pipeline.media.sources import look_like_frames, moves
 from pipeline.media.stills import read_header, read_still
+from pipeline.settings.paths import image_trouble
 from tests.media.clips import source_of
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n0 0 9 9 rectfill\nshowpage\n%%EOF\n"
@@ -88,7 +88,7 @@ def test_no_picture_starts_another_program(
         path.write_bytes(data)
         with pytest.raises(MediaError):
             READERS[reader](path)
-        assert image_trouble(path) == "is not one that Pillow can read"
+        assert image_trouble(path) == "cannot be read as one"
         assert not moves(path)
         assert not look_like_frames([path])
     assert not ghostscript.exists()
@@ -114,7 +114,7 @@ def test_a_header_that_promises_gigabytes_is_refused_before_there_is_memory_for_
     begin_s = time.monotonic()
     with pytest.raises(MediaError):
         READERS[reader](path)
-    assert image_trouble(path) == "has too many pixels for Pillow; make it smaller"
+    assert image_trouble(path) == "has too many pixels; make it smaller"
     assert time.monotonic() - begin_s < 5
 
 

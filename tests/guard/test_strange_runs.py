@@ -13,9 +13,9 @@ import pytest
 
 from pipeline.archive.index import PictureIndex
 from pipeline.archive.table import MAX_BYTES
+from pipeline.disk.packed import packed_frames, packs_of
 from pipeline.durable import append_lines
 from pipeline.errors import ResumeError
-from pipeline.packed import packed_frames, packs_of
 from pipeline.workspace import Workspace, drop_frames, finished_frames
 from tests.archive.makers import leave, page, result
 

@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline import cli_asking
 from pipeline.cli import app
-from pipeline.display import Display
+from pipeline.commands import asking
 from pipeline.ledger import Watchers
-from pipeline.progress import Meter
+from pipeline.live.display import Display
+from pipeline.live.progress import Meter
 from pipeline.run import run
 from tests.conftest import Job
 from tests.farms import TextureFarm
@@ -83,7 +83,7 @@ def test_a_plan_on_a_terminal_takes_no_name_for_markup(
 ) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
-        cli_asking, "open_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
+        asking, "open_console", lambda *_, **__: Console(file=screen, force_terminal=True, width=200)
     )
     told = CliRunner().invoke(app, ["plan", str(write_job(media))])
     assert "MarkupError" not in told.output

@@ -12,8 +12,8 @@ import pytest
 import pipeline
 from pipeline.config import load_config
 from pipeline.errors import ConfigError
-from pipeline.shotlist import read_shots
-from pipeline.yaml_lines import MAX_BYTES, read_yaml
+from pipeline.settings.yaml_lines import MAX_BYTES, read_yaml
+from pipeline.shots.shotlist import read_shots
 from tests.plans import config
 
 LEVELS = 20

@@ -16,7 +16,7 @@ from pipeline.media.decode import decode_frames
 from pipeline.media.encode import encode_video, write_still
 from pipeline.media.listing import list_sources
 from pipeline.media.probe import Probe, probe
-from pipeline.media.verify import verify_video
+from tests.media.certified import verify_video
 
 from .clips import picture, read_number, source_of, write_clip
 

@@ -18,7 +18,7 @@ from pipeline.media.decode import decode_frames
 from pipeline.media.encode import encode_video
 from pipeline.media.formats import CODECS, Coding, Encoding, coding_of
 from pipeline.media.probe import ColorTags, Probe, probe
-from pipeline.media.verify import verify_video
+from tests.media.certified import verify_video
 
 from .clips import picture, read_number, source_of, write_clip
 

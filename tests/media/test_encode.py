@@ -20,8 +20,8 @@ from pipeline.media.encode import encode_video, write_still
 from pipeline.media.geometry import fit, output_size
 from pipeline.media.probe import Probe, probe
 from pipeline.media.sources import Source
-from pipeline.media.verify import verify_video
 from tests.farms import painted as texture
+from tests.media.certified import verify_video
 
 from .clips import picture, read_number, source_of, write_clip
 from .conftest import real_clip

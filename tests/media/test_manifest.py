@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config_sections import StyleImage
 from pipeline.errors import ConfigError
 from pipeline.media.listing import Entry, Item, Own, Refused, list_inputs
 from pipeline.media.manifest import MAX_LINE_BYTES
 from pipeline.media.sources import Source
+from pipeline.settings.sections import StyleImage
 from tests.media.test_sources import touch
 
 

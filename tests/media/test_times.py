@@ -13,7 +13,7 @@ import pytest
 from pipeline.media.decode import decode_frames
 from pipeline.media.encode import encode_video
 from pipeline.media.probe import Probe, probe
-from pipeline.media.verify import verify_video
+from tests.media.certified import verify_video
 
 from .clips import read_number, source_of, write_clip
 

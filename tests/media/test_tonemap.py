@@ -18,7 +18,7 @@ from pipeline.media.encode import encode_video
 from pipeline.media.formats import Encoding, coding_of
 from pipeline.media.probe import ColorTags, Probe, probe
 from pipeline.media.tonemap import tone_map
-from pipeline.media.verify import verify_video
+from tests.media.certified import verify_video
 
 from .clips import source_of, write_clip
 

@@ -138,9 +138,9 @@ def test_lines_of_photographs_are_added_up_whatever_they_are_called(tmp_path: Pa
         "megapixel_iterations": 0.25, "seconds": 2.5, "look": "ab",
     }  # fmt: skip
     text = json.dumps(line, separators=(",", ":"))
-    path.write_text(f'{text}\n{text}\n{text.replace("2.5", "NaN")}\n{{"look":"torn\n')
+    path.write_text(f'{text}\n{text}\n{text.replace("0.25", "NaN")}\n{{"look":"torn\n')
     found = read_figures(path)
-    assert (found.pages, found.iterations, found.megapixel_iterations, found.work_s) == (2, 14, 0.5, 5.0)
+    assert (found.pages, found.iterations, found.megapixel_iterations) == (2, 14, 0.5)
 
 
 # --- runs ---

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Execution
+from pipeline.disk.packs import has_frame, read_frame
 from pipeline.execute import scheduler, worker
 from pipeline.execute.delivery import Courier
 from pipeline.execute.events import (
@@ -26,7 +27,6 @@ from pipeline.execute.queue import Queue
 from pipeline.execute.worker import Worker
 from pipeline.frames import encode_frame
 from pipeline.media.decode import decode_frames
-from pipeline.packs import has_frame, read_frame
 from pipeline.records import frame_digest
 from pipeline.storage.worker import RemoteWorker
 from pipeline.workspace import FrameRecord, commit_frame, finished_frames
@@ -179,3 +179,14 @@ def crew(monkeypatch: pytest.MonkeyPatch) -> type[Crew]:
     monkeypatch.setattr(scheduler, "Farm", Crew)
     monkeypatch.setattr(worker, "load_weights", lambda choice: narrow_weights())
     return Crew
+
+
+def end_after(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run end, as by a Ctrl-C, once so many frames are finished."""
+    left = iter(range(frames - 1))
+
+    def after(event: Event) -> None:
+        if isinstance(event, FrameFinished) and next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crew, "after", after)

@@ -12,12 +12,11 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import Config, load_config
-from pipeline.execute.events import Event, FrameFinished
 from pipeline.run import run
 from tests.archive.halls import results
 from tests.media.clips import picture, write_clip
 from tests.storage.buckets import Bucket
-from tests.storage.crews import Crew, Hand, crew
+from tests.storage.crews import Crew, Hand, crew, end_after
 
 __all__ = ["crew"]
 
@@ -126,14 +125,7 @@ def test_what_is_finished_of_a_film_is_shown_while_it_is_painted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_job(f"{bucket.url}/in/clip.mp4", output=f"{bucket.url}/out")
-    finished: list[Event] = []
-
-    def after(event: Event) -> None:
-        finished.append(event)
-        if isinstance(event, FrameFinished) and len(finished) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Crew, "after", after)
+    end_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(load_config(path))
     result = CliRunner().invoke(app, ["preview", str(path), "--finished"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.config import load_config
-from pipeline.forecast import forecast
+from pipeline.forecasting.forecast import forecast
 from pipeline.look import look
 from tests.media.clips import picture, write_clip
 from tests.storage.buckets import Bucket

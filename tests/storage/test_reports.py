@@ -14,13 +14,12 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import load_config
-from pipeline.execute.events import Event, FrameFinished
 from pipeline.report import is_current
 from pipeline.run import run
 from pipeline.workspace import Workspace
 from tests.media.clips import picture, write_clip
 from tests.storage.buckets import Bucket
-from tests.storage.crews import Crew, crew
+from tests.storage.crews import Crew, crew, end_after
 
 __all__ = ["crew"]
 
@@ -125,14 +124,8 @@ def test_a_film_that_is_gone_is_told_by_its_url(filled: Bucket, crew: type[Crew]
 def test_what_is_finished_of_a_job_that_was_killed_is_shown(
     filled: Bucket, crew: type[Crew], write_job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, finished = write_job(f"{filled.url}/in/clip.mp4", output=f"{filled.url}/out"), list[Event]()
-
-    def after(event: Event) -> None:
-        finished.append(event)
-        if isinstance(event, FrameFinished) and len(finished) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Crew, "after", after)
+    path = write_job(f"{filled.url}/in/clip.mp4", output=f"{filled.url}/out")
+    end_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(load_config(path))
     elsewhere(tmp_path, monkeypatch)

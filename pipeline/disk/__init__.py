@@ -1,0 +1,1 @@
+"""A run folder within its budget: what has room, what is packed, what goes."""
