@@ -1,9 +1,9 @@
 """The README's moving picture, docs/hero.webp: our own film, and beside it what `stylize run` makes of it.
 
-    .venv/bin/python scripts/draw_hero.py        # about 10 minutes on 2 cores; stopped, it goes on where it was
+    .venv/bin/python scripts/draw_hero.py        # about 10 minutes on 2 cores, and 4 for the film if it is not there
 
-The film (`make_film.py`) is painted into demo/hero/ by a few lines of YAML. It plays forth and back, so that the end
-meets the beginning, and stays a little longer where it turns.
+Stopped, it goes on where it was. The film (`make_film.py`) is painted into demo/hero/ by a few lines of YAML. It plays
+forth and back, so that the end meets the beginning, and stays a little longer where it turns.
 """
 
 from __future__ import annotations
