@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ class Aside:
     """A line on a terminal that says what is being looked at, and makes way for lines that stay."""
 
     def __init__(self, console: Console, before: str = "looking at ") -> None:
-        self._status = console.status("") if console.is_terminal else None
+        self._status = console.status("") if console.is_interactive else None
         self._before = before
 
     def __enter__(self) -> Aside:
@@ -242,4 +243,13 @@ def open_console(stderr: bool = True, shown: str = "auto") -> Console:
     from rich.console import Console
 
     quiet, terminal = shown in ("json", "none"), None if shown == "auto" else False
-    return Console(stderr=stderr, highlight=False, quiet=quiet, force_terminal=terminal)
+    is_seen = (
+        sys.stderr if stderr else sys.stdout
+    ).isatty()  # FORCE_COLOR in a log asks for colors, not for a panel
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        quiet=quiet,
+        force_terminal=terminal,
+        force_interactive=None if is_seen else False,
+    )

@@ -46,7 +46,7 @@ class Display(Watcher):
 
     def __init__(self, console: Console, meter: Meter, clock: Clock = time.monotonic) -> None:
         self._console, self._meter, self._clock = console, meter, clock
-        self._is_live = console.is_terminal
+        self._is_live = console.is_interactive  # a dumb terminal has lines, as a log has
         self._told = 0  # photographs that were told one by one
         self.failures = set[tuple[str, str]]()  # that were told, by source and error
         self._said_s = clock()
@@ -72,9 +72,9 @@ class Display(Watcher):
     def looking_at(self, source: str) -> None:
         """Only on a terminal: a log needs no line per photograph."""
         if self._is_live:
-            self._console.print(
-                Text(printable(f"looking at {source}"), style="dim"), end="\r", soft_wrap=True
-            )
+            line = Text(printable(f"looking at {source}"), style="dim")
+            line.truncate(self._console.width - 1, overflow="ellipsis")  # the next one is written over it
+            self._console.print(line, end="\r", soft_wrap=True)
 
     def planned(self, plan: Plan, stock: Stock, archive: Tally) -> None:
         """Say what there is to do, what is reused, and why the rest is not."""
@@ -210,7 +210,7 @@ class ReconstructionDisplay:
 
     def evaluated(self, question: Question, iteration: int, part: float) -> None:
         """Take an evaluation into the line of the picture in work."""
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             text = f"{question.name}: iteration {iteration}, loss {part:.3g} of the start's"
             self._status.update(Text(text, overflow="ellipsis", no_wrap=True))
 

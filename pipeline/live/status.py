@@ -30,7 +30,7 @@ LATEST_S = 1e11
 """No time of a run is later: then a year has five digits."""
 
 SILENT_S = 120.0
-"""A run on another machine that has not written for so long is taken for dead."""
+"""A run that has not written for so long is taken for dead; it writes every `EVERY_S`, whatever it is at."""
 
 
 class StatusFile(Watcher):
@@ -119,8 +119,10 @@ def is_running(space: Workspace) -> bool:
 
 def _lives(found: dict[str, Any]) -> bool:
     """Whether the process that wrote this still works."""
+    if abs(time.time() - _number(found.get("updated"))) >= SILENT_S:  # its process may be another's by now
+        return False
     if found.get("host") != os.uname().nodename:
-        return abs(time.time() - _number(found.get("updated"))) < SILENT_S
+        return True
     process = int(_number(found.get("process")))
     try:
         if process < 1:  # those are groups of processes

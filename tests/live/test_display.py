@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
 from pipeline.archive.tally import Tally
-from pipeline.execute.events import WorkerLost
+from pipeline.commands.words import open_console
+from pipeline.execute.events import Pulse, WorkerLost
 from pipeline.live.display import Display
 from pipeline.live.progress import Meter, lost_line
 from pipeline.plan import Failure, Plan
@@ -75,3 +78,27 @@ class Growing(dict[str, tuple[str, ...]]):
 def test_reasons_may_be_added_while_they_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     archive = Tally(planned=2, reasons=Growing({"a.png": ("other",), "b.png": ("other",)}))
     assert "2 pictures made again: other" in told(Plan(), NOTHING, archive, capsys)
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_file", "is_panel"),
+    [
+        ({"TERM": "xterm"}, False, True),
+        ({"TERM": "dumb"}, False, False),  # a panel is not seen there, and so nothing would be
+        ({"TERM": "xterm", "FORCE_COLOR": "1"}, True, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
+    ],
+)
+def test_what_is_no_terminal_that_can_go_back_has_lines(
+    environment: dict[str, str], is_file: bool, is_panel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_INTERACTIVE", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: not is_file, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Display(open_console(), Meter()) as display:
+        display.happened(Pulse(()))
+    assert ("\x1b[" in stream.getvalue()) == is_panel

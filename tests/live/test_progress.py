@@ -256,6 +256,20 @@ def test_a_run_whose_process_is_gone_is_not_said_to_work(space: Workspace) -> No
 
 
 @pytest.mark.parametrize(
+    ("ago_s", "process", "status"), [(1, None, "running"), (900, None, "dead"), (1, 0, "dead")]
+)
+def test_a_process_of_the_same_number_is_not_taken_for_the_run(
+    ago_s: float, process: int | None, status: str, space: Workspace
+) -> None:
+    """As in a container, in which it is 1 each time."""
+    told = {"status": "running", "host": os.uname().nodename, "updated": time.time() - ago_s}
+    space.status.write_text(json.dumps({**told, "process": os.getpid() if process is None else process}))
+    found = read_status(space)
+    assert found is not None
+    assert found["status"] == status
+
+
+@pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"status": 3}', '{"status": "running"}', '{"status": "done"}']
 )
 def test_a_damaged_status_is_none_or_one_line(space: Workspace, text: str) -> None:
