@@ -21,6 +21,13 @@ from tests.plans import inspected, planned
 NOTHING = Stock({}, {})
 
 
+def metered() -> Meter:
+    """At work on 10 frames."""
+    meter, plan = Meter(), Plan((planned(inspected(10)),))
+    meter.planned(plan, Stock({segment.key: {} for segment in plan.segments}, {}), Tally())
+    return meter
+
+
 def told(plan: Plan, stock: Stock, archive: Tally, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines that are told before the work begins."""
     Display(Console(width=200), Meter()).planned(plan, stock, archive)
@@ -99,6 +106,8 @@ def test_what_is_no_terminal_that_can_go_back_has_lines(
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: not is_file, raising=False)
     monkeypatch.setattr(sys, "stderr", stream)
-    with Display(open_console(), Meter()) as display:
+    now_s = iter((0.0, *[100.0] * 9))
+    with Display(open_console(), metered(), lambda: next(now_s)) as display:
         display.happened(Pulse(()))
     assert ("\x1b[" in stream.getvalue()) == is_panel
+    assert "0/10 frames" in stream.getvalue()
