@@ -167,7 +167,7 @@ def test_photographs_are_shared_one_by_one_and_many_of_them_evenly() -> None:
     def seconds(count: int) -> float:
         look = Look({}, "look", Transfer(**SMALL))
         pictures = Pictures(left=count, work=Counter({((64, 48), "look"): count}), looks={"look": look})
-        found = estimate([], pictures, Paces(pictures=Pace(0.0, frame_s=1.0)))
+        found = estimate([], pictures, Paces(pictures=Pace(0.0, frame_s=1.0)), [])
         return (found.seconds(4, 4, 1) or 0.0) - ENDS_S
 
     assert seconds(5) == pytest.approx(2)
