@@ -76,7 +76,7 @@ def test_a_frame_that_is_sound_at_a_second_look_costs_nothing(
     config = job(clip, **CLIP)
     expected, damaged = undisturbed(config), [DamagedFrameError("as it was a moment ago", 3, Path())]
 
-    def assemble_late(source: SourcePlan, space: Workspace) -> Output:
+    def assemble_late(source: SourcePlan, space: Workspace, _: object) -> Output:
         if damaged:
             raise damaged.pop()
         return assemble(source, space)
