@@ -161,7 +161,7 @@ def test_a_budget_that_cannot_be_held_is_refused_by_plan_and_run(
     for command in ("plan", "run"):
         result = stylize(command, path)
         assert result.returncode == 5
-        assert "disk.budget_gib 1e-05 is too little: the job needs up to" in result.stdout + result.stderr
+        assert "disk.budget_gib 0.00001 is too little: the job needs up to" in result.stdout + result.stderr
     assert not (tmp_path / "out").exists()
 
 
