@@ -111,8 +111,8 @@ class Outputs:
 class Summary:
     """What a run did. `status`: done, incomplete (some sources failed), or interrupted.
 
-    `frames`: of films, and pages of photographs; one for each photograph that cannot be opened. `sources`: how many
-    films and photographs there are.
+    `frames`: of films, and pages of photographs, those left out that failed. `sources`: how many films and photographs
+    there are, all of them.
     """
 
     status: str
@@ -242,7 +242,7 @@ class Ledger:
             outputs=Outputs(films, self._stream.seen(), self._space.output),
             failures=failures,
             frames={
-                "total": self._plan.frames + tally.total,
+                "total": self._plan.frames + tally.paintable,
                 "stylized": self._stylized + tally.painted,
                 "reused": self._reused + tally.reused,
             },

@@ -78,13 +78,13 @@ def test_run_status_and_plan_count_alike_and_the_closing_line_names_the_failures
     summary = run(config)
     status = read_status(Workspace(config.output))
     plan = outlined(config)
-    assert summary.frames == {"total": 4, "stylized": 2, "reused": 0}
+    assert summary.frames == {"total": 2, "stylized": 2, "reused": 0}
     assert summary.sources == {"films": 0, "photographs": 4}
     assert plan["frames"] == {"total": 4, "reused": 2, "left": 1}
     assert status is None  # nobody kept one
     assert beginning(plan, "1 of 4 pictures to do; 1 picture cannot be used")
     assert closing_line(summary).startswith(
-        "incomplete: 4 pictures, 2 stylized, 0 reused, 2 of 4 sources failed, 6 iterations, "
+        "incomplete: 2 pictures, 2 stylized, 0 reused, 2 of 4 sources failed, 6 iterations, "
     )
     (folder / "2.jpg").unlink()
     assert beginning(outlined(config), "3 pictures, 2 finished; 1 picture cannot be used; nothing left to do")

@@ -193,7 +193,9 @@ def test_where_nothing_can_be_written_the_error_says_so(tmp_path: Path) -> None:
         lambda: replace(blocked / "x.json", b""),
         lambda: Workspace(blocked).locked().__enter__(),
     ):
-        with pytest.raises(SpaceError, match=f"cannot write in {blocked}.*: Not a directory; make room"):
+        with pytest.raises(
+            SpaceError, match=f"cannot write in {blocked}.*: Not a directory; choose another output"
+        ):
             write()
 
 

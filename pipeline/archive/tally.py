@@ -38,6 +38,11 @@ class Tally:
         return max(self.reused + self.planned + self.refused, self.listed or 0)
 
     @property
+    def paintable(self) -> int:
+        """The pages known of so far without those that failed."""
+        return self.reused + self.planned - self.failed
+
+    @property
     def left(self) -> int:
         """The pages of those that are yet to be painted."""
         return self.total - self.reused - self.painted - self.failed - self.refused

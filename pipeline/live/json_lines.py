@@ -91,12 +91,12 @@ class JsonLines(Watcher):
         """Nothing more will come; `report`: where the page is, if there is one."""
         data = summary.to_json()
         kept = ("failures", "iterations", "megapixel_iterations", "wall_s")
-        frames = summary.frames
+        frames, now = summary.frames, self.meter.snapshot()
         self._tell(
             "ended",
             status=summary.status,
             done=frames["stylized"] + frames["reused"],
-            total=frames["total"],
+            total=max(now.total, frames["total"]),
             **{name: data[name] for name in kept},
             report=None if report is None else with_urls(str(report)),
         )

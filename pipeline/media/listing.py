@@ -9,6 +9,7 @@ import glob
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from os.path import realpath
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -60,8 +61,8 @@ def list_inputs(
     usable; also for a manifest whose header is wrong.
     """
     real_exclude = Path(realpath(exclude))  # which, other than resolve, takes a link to itself, too
-    ats = [f" ({place})" for place in places] or [""] * len(inputs)
-    found = [_open(str(text), folders, real_exclude, at) for text, at in zip(inputs, ats, strict=True)]
+    ats = chain((f" ({place})" for place in places), repeat(""))
+    found = [_open(str(text), folders, real_exclude, at) for text, at in zip(inputs, ats, strict=False)]
     names, seen = Names(), Hashes() if len(found) > 1 else None
     for one in found:
         for item in _usable(one):

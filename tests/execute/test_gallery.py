@@ -158,7 +158,7 @@ def test_a_picture_that_fails_costs_no_other(space: Workspace, paint: Callable[.
     assert sorted(errors) == [0, 2, 3, 4, 5]
     assert [failed.index for failed in done.failed if failed.is_unreadable] == [2]
     for index, words in {
-        0: "No such file", 2: "cut off", 3: "3.png: the loss is not finite", 4: "has changed since it was listed",
+        0: "No such file", 2: "is empty", 3: "3.png: the loss is not finite", 4: "has changed since it was listed",
         5: "is there already",
     }.items():  # fmt: skip
         assert words in errors[index], errors[index]

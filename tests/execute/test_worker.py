@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,10 @@ def test_a_worker_says_at_which_evaluation_it_is_and_how_many_there_are_at_most(
     worker.set_up()
     assert worker.progress() is None
     record = worker.stylize_frame(0, job)
-    assert worker.progress() == Progress("a", 0, 2 + 4, 2 + 4, record.trace[-1])
+    found = worker.progress()
+    assert found is not None
+    assert replace(found, work=0.0, left=0.0) == Progress("a", 0, 2 + 4, 2 + 4, record.trace[-1])
+    assert found.work == pytest.approx(record.megapixel_iterations)
 
 
 def test_the_share_of_a_gpu_is_that_of_its_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import nan
@@ -310,7 +311,12 @@ def test_nothing_is_tried_beside_a_run_that_is_at_work(
     monkeypatch.setattr(trial, "try_films", lambda *_: pytest.fail("a trial"))
     space, seen = Workspace(moving.output), look(moving)
     with space.locked():
-        at_work = {"status": "running", "process": os.getpid(), "host": os.uname().nodename}
+        at_work = {
+            "status": "running",
+            "process": os.getpid(),
+            "host": os.uname().nodename,
+            "updated": time.time(),
+        }
         space.write(space.status, at_work)
         found = forecast(moving, seen, trial=True)
     assert (found.is_busy, found.seconds) == (True, None)
