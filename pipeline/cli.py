@@ -184,9 +184,7 @@ def reconstruct(config: ConfigPath, set_: Overrides = None, debug: Debug = False
         only_files("reconstruct", loaded.input, loaded.output)
         console = open_console()
         console.print("loading VGG19", style="dim")
-        from pipeline.previews.reconstruct import (
-            reconstruct as make,  # takes seconds, so a wrong config is told first
-        )
+        from pipeline.previews.reconstruct import reconstruct as make  # takes its seconds
 
         with ReconstructionDisplay(console) as display:
             path = make(loaded, display)

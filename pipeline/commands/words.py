@@ -243,9 +243,8 @@ def open_console(stderr: bool = True, shown: str = "auto") -> Console:
     from rich.console import Console
 
     quiet, terminal = shown in ("json", "none"), None if shown == "auto" else False
-    is_seen = (
-        sys.stderr if stderr else sys.stdout
-    ).isatty()  # FORCE_COLOR in a log asks for colors, not for a panel
+    # FORCE_COLOR in a log asks for colors, not for a panel
+    is_seen = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(
         stderr=stderr,
         highlight=False,

@@ -79,9 +79,7 @@ def forecast(
             refusal = str(error)
         except WeightsError:
             raise  # without them there is no run
-        except (
-            Exception
-        ) as error:  # a trial is no run: whatever it is, the rest of the plan is true without it
+        except Exception as error:  # whatever it is, the rest of the plan is true without a trial
             trouble = first_line(error)
     to_write = unwritten(seen.plan, {part.source.name for part in parts}, seen.written)
     found = estimate(parts, seen.pictures, paces, to_write)

@@ -53,7 +53,7 @@ def makespan(tasks: Sequence[Task], workers: int, lanes: float) -> float:
 
 def enough_workers(tasks: Sequence[Task]) -> int:
     """So many workers, each with a device of its own, that more would not be faster; 0 for nothing."""
-    least = max((chain for chain in _chains(tasks)[0]), default=0.0)
+    least = max(_chains(tasks)[0], default=0.0)
     if not least:
         return 0
     few, many = 1, len(tasks)

@@ -73,9 +73,8 @@ class Eta:
         self._units: deque[tuple[float, float]] = deque(maxlen=RECENT)  # megapixel-iterations, seconds
         self._pictures: deque[float] = deque(maxlen=RECENT)
         self._sights: dict[str, _Sight] = {}
-        self._over: dict[
-            str, Place
-        ] = {}  # by worker, what was finished last: it may be seen at that once more
+        # by worker, what was finished last: it may be seen at that once more
+        self._over: dict[str, Place] = {}
 
     def expect(self, course: Course, frames: int = 1) -> None:
         """So many frames are still to be painted."""
